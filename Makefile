@@ -1,0 +1,38 @@
+# Every target but help and clean first sees to it that the machine has what it needs (scripts/setup.sh).
+bin := .venv/bin
+
+# Network namespaces need root. $(1): the command, as root or through sudo.
+define as_root
+if [ "$$(id -u)" = 0 ]; then exec $(1); \
+elif command -v sudo >/dev/null; then exec sudo $(1); \
+else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
+endef
+
+.PHONY: help run test unit lint setup clean
+
+help:  ## print the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
+
+run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds options (as root)
+	@$(call as_root,$(bin)/harness run --profile vxlan $(ARGS))
+
+test: lint  ## lint, then all tests, those that need the real kernel too (as root)
+	@$(call as_root,$(bin)/python -m pytest -m "" $(ARGS))
+
+unit: setup  ## only the tests that need neither root nor a network
+	@$(bin)/python -m pytest $(ARGS)
+
+# ansible-lint looks for ansible on PATH, and ansible refuses a locale that is not UTF-8.
+lint: setup  ## ruff, mypy, yamllint, ansible-lint
+	@$(bin)/ruff check --output-format concise
+	@$(bin)/ruff format --check
+	@$(bin)/mypy
+	@$(bin)/yamllint --strict .
+	@PATH="$(CURDIR)/$(bin):$$PATH" LC_ALL=C.UTF-8 $(bin)/ansible-lint --offline -q
+
+setup:  ## install what is missing and build .venv
+	@scripts/setup.sh
+
+clean:  ## remove .venv and caches; results stay
+	@rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@find harness playbooks tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,262 @@
+"""The run: lab up, apply, verify, blocks of trials, teardown whatever happens, lab down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import harness
+from harness import environment, wire
+from harness.interrupt import Interruption
+from harness.labs.base import Lab, LabSource
+from harness.model import Kind, Node, Slot, Status, Trial
+from harness.plan import Plan
+from harness.playbook import PlaybookResult
+from harness.profiles import Profile
+from harness.proof import Way
+from harness.remote import Remote
+from harness.store import SCHEMA_VERSION, RunFolder
+from harness.tools.base import Conditions
+from harness.tools.iperf3 import STREAMING_SINCE
+from harness.topology import endpoint
+from harness.trial import Route, TrialRunner
+
+ATTEMPTS = 2
+"""A trial that fails is tried once more in its block."""
+BUSY_LOAD = 0.5
+"""1-minute load average for each CPU above which a node counts as busy with something else."""
+UDP_HEADROOM = 1.05
+"""UDP is offered at this many times the link's rate, so that the link and not the offer is the limit."""
+
+
+class Playbooks(Protocol):
+    """What runs playbooks on the nodes of a lab."""
+
+    def run(
+        self,
+        name: str,
+        profiles: Sequence[str],
+        mtus: Sequence[int],
+        folders: Sequence[Path] = (),
+        *,
+        cancellable: bool = True,
+    ) -> PlaybookResult:
+        """Run one playbook for these profiles."""
+        ...
+
+
+class Observer(Protocol):
+    """Who is told how the run goes."""
+
+    def stage(self, text: str) -> None:
+        """Something other than a trial begins."""
+        ...
+
+    def started(self, slot: Slot, number: int) -> None:
+        """A trial begins; numbers count from 1."""
+        ...
+
+    def live(self, bps: float) -> None:
+        """The tool reported a figure in the middle of a trial."""
+        ...
+
+    def finished(self, trial: Trial) -> None:
+        """A trial ended."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Something that the reader of the figures should know."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is made, beside its plan."""
+
+    congestion_control: str = "cubic"
+    keep: bool = False
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run's trials."""
+
+    ok: int
+    failed: int
+    invalid: int
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What an experiment works with; tests put fakes here."""
+
+    source: LabSource
+    connect: Callable[[Node, Lab], Remote]
+    playbooks: Callable[[Lab], Playbooks]
+    interruption: Interruption
+    observer: Observer
+
+
+def run(
+    plan: Plan, profiles: Mapping[str, Profile], folder: RunFolder, equipment: Equipment, options: Options
+) -> Outcome:
+    """Carry out a plan and return how its trials ended; every row is on disk by then.
+
+    Whatever happens after the lab is up, the profiles are torn down (unless `keep`) and the lab is taken down.
+    """
+    observer = equipment.observer
+    with ExitStack() as stack:
+        observer.stage("bringing the lab up")
+        lab = equipment.source.up()
+        if not options.keep:
+            stack.callback(_shielded(equipment.interruption, equipment.source.down))
+        playbooks = equipment.playbooks(lab)
+        names = plan.profiles
+
+        def teardown() -> None:
+            observer.stage("tearing down")
+            playbooks.run("teardown", names, plan.mtus, options.folders, cancellable=False)
+
+        if not options.keep:
+            stack.callback(_shielded(equipment.interruption, teardown))
+        observer.stage(f"setting up {', '.join(names)}")
+        playbooks.run("apply", names, plan.mtus, options.folders)
+        observer.stage("verifying")
+        playbooks.run("verify", names, plan.mtus, options.folders)
+        client = stack.enter_context(equipment.connect(lab.client, lab))
+        server = stack.enter_context(equipment.connect(lab.server, lab))
+        seen = {
+            remote.name: environment.parse(remote.run(environment.argv(node.device)).stdout)
+            for remote, node in ((client, lab.client), (server, lab.server))
+        }
+        describe(folder, plan, profiles, lab, seen, observer)
+        runner = TrialRunner(folder.run_id, client, server, _conditions(plan, lab, seen, options), observer.live)
+        stack.callback(runner.close)
+        return _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
+    raise AssertionError("unreachable: the block returns or raises")
+
+
+def _shielded(interruption: Interruption, action: Callable[[], None]) -> Callable[[], None]:
+    """Return `action` as a step of cleaning up, which Ctrl-C does not cut short."""
+
+    def step() -> None:
+        with interruption.shielded():
+            action()
+
+    return step
+
+
+def _trials(
+    plan: Plan, ways: Mapping[tuple[str, int], Route], folder: RunFolder, runner: TrialRunner, observer: Observer
+) -> Outcome:
+    counts = dict.fromkeys(Status, 0)
+    for number, slot in enumerate(plan.slots, 1):
+        observer.started(slot, number)
+        for attempt in range(1, ATTEMPTS + 1):
+            trial, record = runner.run(slot, ways[slot.profile, slot.cell.mtu])
+            name = folder.raw_name(slot, attempt)
+            folder.write_json(name, asdict(record))
+            if trial.status is not Status.FAILED or attempt == ATTEMPTS:
+                break
+        if attempt > 1 and trial.status is not Status.OK:
+            trial = replace(trial, reason=f"{trial.reason} (tried {attempt} times)")
+        trial = replace(trial, raw=name)
+        folder.append(trial)
+        counts[trial.status] += 1
+        observer.finished(trial)
+    return Outcome(counts[Status.OK], counts[Status.FAILED], counts[Status.INVALID])
+
+
+def routes(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> dict[tuple[str, int], Route]:
+    """Return where the traffic of each profile and MTU goes."""
+    tunnels = {name: profile.tunnel for name, profile in profiles.items() if profile.tunnel}
+    found = {}
+    for name, profile in profiles.items():
+        way = Way(
+            kind=profile.kind,
+            tunnel=profile.tunnel,
+            other_tunnels=tuple(tunnel for owner, tunnel in tunnels.items() if owner != name),
+            nic=lab.client.device,
+            overhead=wire.overhead(profile.headers),
+            path_mtu=profile.path_mtu(plan.nic_mtu),
+            nic_mtu=plan.nic_mtu,
+        )
+        for mtu in {*plan.mtus, plan.nic_mtu} if profile.kind is Kind.UNDERLAY else plan.mtus:
+            found[name, mtu] = Route(
+                endpoint(profile, mtu, lab.client, plan.mtus), endpoint(profile, mtu, lab.server, plan.mtus), way
+            )
+    return found
+
+
+def _conditions(
+    plan: Plan, lab: Lab, seen: Mapping[str, dict[str, Any]], options: Options
+) -> Callable[[str, int], Conditions]:
+    """Return what a tool's argv depends on, for a destination and a port."""
+    version = seen[lab.client.name]["iperf3"] or "0"
+    streaming = tuple(int(part) for part in version.split(".")[:2]) >= STREAMING_SINCE
+    offered = lab.rate_bps * UDP_HEADROOM if lab.rate_bps else None
+
+    def conditions(destination: str, port: int) -> Conditions:
+        return Conditions(plan.timing, destination, port, options.congestion_control, offered, streaming)
+
+    return conditions
+
+
+def describe(
+    folder: RunFolder,
+    plan: Plan,
+    profiles: Mapping[str, Profile],
+    lab: Lab,
+    seen: Mapping[str, dict[str, Any]],
+    observer: Observer,
+) -> None:
+    """Write run.json and environment.json, and tell what the reader of the figures should know."""
+    warnings = [
+        f"{name} is busy with something else (load {known['load_1min']} on {known['cpus']} CPUs); "
+        "figures will scatter, let it finish first"
+        for name, known in seen.items()
+        if known["load_1min"] is not None and known["load_1min"] > BUSY_LOAD * int(known["cpus"] or 1)
+    ]
+    if lab.shared_kernel:
+        warnings.append("both nodes share one kernel and its CPUs: CPU seconds are the whole machine's")
+    if lab.name == "local" and lab.rate_bps is None:
+        warnings.append("the link is not shaped: the figures are limited by the CPU, not by the headers")
+    for text in warnings:
+        observer.warn(text)
+    folder.write_json("environment.json", dict(seen))
+    folder.write_json(
+        "run.json",
+        {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": folder.run_id,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "harness_version": harness.__version__,
+            "lab": lab.name,
+            "rate_bps": lab.rate_bps,
+            "shared_kernel": lab.shared_kernel,
+            "nic_mtu": plan.nic_mtu,
+            "plan": {
+                "name": plan.name,
+                "blocks": plan.blocks,
+                "duration_s": plan.timing.duration_s,
+                "omit_s": plan.timing.omit_s,
+                "seed": plan.seed,
+                "mtus": plan.mtus,
+                "flows": plan.flows,
+                "protocols": plan.protocols,
+                "directions": plan.directions,
+            },
+            "profiles": {
+                name: {"kind": profile.kind, "headers": profile.headers} for name, profile in profiles.items()
+            },
+            "versions": {
+                tool: {name: known[tool] for name, known in seen.items()} for tool in ("iperf3", "ping", "kernel")
+            },
+            "warnings": warnings,
+        },
+    )

@@ -1,0 +1,45 @@
+"""Ctrl-C, SIGTERM and SIGHUP: they stop a run, but never its clean-up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """Turns the signals into KeyboardInterrupt, or only notes them while something must not be cut short."""
+
+    def __init__(self, on_shielded: Callable[[], None] = lambda: None) -> None:
+        self.requested = False
+        self._depth = 0
+        self._on_shielded = on_shielded
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals within the block, as they were handled before afterwards."""
+        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Within the block a signal is only noted in `requested`."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+        self.requested = True
+        if self._depth:
+            self._on_shielded()
+        else:
+            raise KeyboardInterrupt

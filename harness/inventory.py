@@ -1,0 +1,85 @@
+"""An Ansible inventory, as `ansible-inventory --list` prints it, to the two nodes.
+
+Pure: running ansible-inventory is the lab's job.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import InputError
+from harness.model import Node
+
+GROUP = "nodes"
+"""The inventory group that holds the two nodes, the client's first."""
+DEFAULT_DEVICE = "ens33"
+DEFAULT_MTU = 1500
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62})")
+_DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+
+
+def parse(listing: Mapping[str, Any], source: str) -> tuple[Node, Node]:
+    """Return the two nodes of `ansible-inventory --list`; InputError says what is wrong with `source`."""
+    hosts = hosts_of(listing)
+    hostvars = listing.get("_meta", {}).get("hostvars", {})
+    return nodes(hosts, hostvars, source)
+
+
+def hosts_of(listing: Mapping[str, Any]) -> list[str]:
+    """Return the hosts of the group, those of its child groups included, in the inventory's order."""
+    found: list[str] = []
+    waiting = [GROUP]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        group = listing.get(name, {})
+        found += [str(host) for host in group.get("hosts", []) if host not in found]
+        waiting += group.get("children", [])
+    return found
+
+
+def nodes(hosts: list[str], hostvars: Mapping[str, Any], source: str) -> tuple[Node, Node]:
+    """Return client and server node; InputError unless there are exactly two, each with a usable address."""
+    if len(hosts) != 2:  # noqa: PLR2004 - a client and a server
+        raise InputError(
+            f"{source}: group `{GROUP}` has {len(hosts)} host(s) ({', '.join(hosts) or 'none'}); "
+            "a run needs exactly two, the client's first."
+        )
+    first, second = (_node(name, index, hostvars.get(name, {}), source) for index, name in enumerate(hosts, 1))
+    if first.address == second.address:
+        raise InputError(f"{source}: {first.name} and {second.name} have the same underlay_address {first.address}.")
+    return first, second
+
+
+def pair_of(host: str, hostvars: Mapping[str, Any]) -> tuple[Node, Node]:
+    """Return the node of that name and its peer, from Ansible's `hostvars` within a play."""
+    hosts = [str(name) for name in hostvars[host]["groups"].get(GROUP, [])]
+    first, second = nodes(hosts, hostvars, "the inventory")
+    return (first, second) if first.name == host else (second, first)
+
+
+def _node(name: str, index: int, values: Mapping[str, Any], source: str) -> Node:
+    """Return one validated node; whatever of it reaches the other host passes through here."""
+    if not _HOST_NAME.fullmatch(name):
+        raise InputError(f"{source}: host name {name!r} has characters that no host name has; rename it.")
+    address = str(values.get("underlay_address", ""))
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise InputError(
+            f"{source}: host {name} needs underlay_address, the IPv4 address that the tunnel will use; "
+            f"it is {address!r}."
+        ) from None
+    device = str(values.get("underlay_device", DEFAULT_DEVICE))
+    if not _DEVICE_NAME.fullmatch(device):
+        raise InputError(f"{source}: host {name}: underlay_device {device!r} is not the name of a network device.")
+    mtu = values.get("underlay_mtu", DEFAULT_MTU)
+    if isinstance(mtu, bool) or not isinstance(mtu, int) or not 576 <= mtu <= 65535:  # noqa: PLR2004 - RFC 791's bounds
+        raise InputError(f"{source}: host {name}: underlay_mtu {mtu!r} is not a number of bytes from 576 to 65535.")
+    return Node(name, index, address, device, mtu, dict(values))

@@ -1,0 +1,1 @@
+"""Where the two nodes come from."""

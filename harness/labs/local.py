@@ -1,0 +1,320 @@
+"""The local lab: two nodes that are processes with namespaces of their own, joined by one shaped link.
+
+A node lives exactly as long as the process that holds its namespaces; when that ends, the kernel removes every
+process, link and mount in it. A holder dies with the harness, unless `harness lab up` detached it on purpose. Nodes
+are reached over real SSH, but no port listens: each connection is an `sshd -i` of its own, started inside the node.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError, LabError
+from harness.labs.base import Lab
+from harness.labs.process import ProcessId, child_of
+from harness.model import Node
+
+STATE_ROOT = Path("/run/vxlan-harness")
+KEPT = "lab"
+"""Name of the lab that `harness lab up` leaves standing."""
+NODES = (("k8s-1", "172.12.1.11"), ("k8s-2", "172.12.1.12"))
+PREFIX_LENGTH = 24
+DEVICE = "ens33"
+NIC_MTU = 1500
+DEFAULT_RATE = "1gbit"
+NEEDS_ROOT = "the local lab is made of namespaces, which takes root; run this with sudo."
+_RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(kbit|mbit|gbit)")
+_RATE_UNITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+# tbf holds at most this much time's worth of the rate; long enough for cubic to fill the link, short enough that a
+# queueing delay stays visible as one. docs/measurements.md has the figures.
+QUEUE_S = 0.005
+BURST_BYTES = 64 * 1024
+
+_HOLDER = """
+set -e
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t tmpfs -o mode=700 tmpfs "$2"
+mkdir -p /run/sshd /run/netns
+printf 'root:*:19000:0:99999:7:::\\n' > /run/shadow
+chmod 600 /run/shadow
+mount --bind /run/shadow /etc/shadow
+hostname "$1"
+ip link set lo up
+trap '' CHLD
+echo ready
+exec sleep infinity
+"""
+# Why: /run, /tmp and root's home are the node's own, so nothing that runs in it leaves a file on the host, and its
+# login shell starts without the host's profile. A locked root account (Ubuntu's) would be refused by sshd without PAM.
+# SIGCHLD ignored makes the kernel reap whatever is orphaned in the node.
+
+_SSHD_CONFIG = """
+HostKey /run/harness/host_key
+AuthorizedKeysFile /run/harness/authorized_keys
+PidFile none
+UsePAM no
+UseDNS no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+PrintMotd no
+MaxSessions 64
+Subsystem sftp internal-sftp
+"""
+
+
+def parse_rate(text: str) -> float | None:
+    """Return a rate such as `1gbit` in bit/s, None for `none`; raises InputError for anything else."""
+    if text == "none":
+        return None
+    found = _RATE.fullmatch(text)
+    rate = float(found[1]) * _RATE_UNITS[found[2]] if found else 0.0
+    if not 1e6 <= rate <= 400e9:  # noqa: PLR2004 - what tbf can shape and a test can measure
+        raise InputError(f"rate {text!r} is none of: none, or a number with kbit, mbit or gbit from 1mbit to 400gbit.")
+    return rate
+
+
+def command(argv: list[str], stdin: str | None = None) -> str:
+    """Run a program on this host and return its standard output; raises LabError with the program's own words."""
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError(f"{argv[0]} is not installed; run `make setup`.") from error
+    if done.returncode != 0:
+        raise LabError(f"`{' '.join(argv)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+class LocalLab:
+    """Two nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
+
+    def __init__(self, rate: str = DEFAULT_RATE, *, keep: bool = False, state_root: Path = STATE_ROOT) -> None:
+        self.rate = rate
+        self.rate_bps = parse_rate(rate)
+        self.keep = keep
+        self.directory = state_root / (KEPT if keep else f"run-{os.getpid()}")
+        self._brought_up = False
+
+    def probe(self) -> list[str]:
+        """Return a sentence for each thing that is missing here; see harness.doctor for the full list."""
+        return [] if os.geteuid() == 0 else [NEEDS_ROOT]
+
+    def up(self) -> Lab:
+        """Bring both nodes up, or find those that `harness lab up` left standing with the same rate."""
+        problems = self.probe()
+        if problems:
+            raise LabError(" ".join(problems))
+        kept = find_kept(self.directory.parent)
+        if kept is not None:
+            if self.keep:
+                raise LabError("the local lab is already up; `harness lab down` takes it down.")
+            if kept["rate"] != self.rate:
+                raise LabError(
+                    f"the lab that is up has rate {kept['rate']}, not {self.rate}; "
+                    f"`harness lab down` it, or give --rate {kept['rate']}."
+                )
+            return _lab(self.directory.parent / KEPT, kept)
+        if self.directory.exists():
+            _remove(self.directory)
+        self._brought_up = True
+        try:
+            self.directory.mkdir(parents=True, mode=0o700)
+            return self._build()
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """End the nodes that this object brought up and remove their files."""
+        if self._brought_up:
+            _remove(self.directory)
+            self._brought_up = False
+
+    def _build(self) -> Lab:
+        state: dict[str, Any] = {"rate": self.rate, "nodes": [], "owner": vars(ProcessId.of(os.getpid()))}
+        key = self.directory / "id_ed25519"
+        _make_key(key)
+        for index, (name, address) in enumerate(NODES, 1):
+            holder, inside = self._start_holder(name)
+            state["nodes"].append(
+                {"name": name, "index": index, "address": address, "holder": vars(holder), "inside": vars(inside)}
+            )
+            _write_json(self.directory / "state.json", state)
+            _prepare_sshd(self.directory, name, inside.pid)
+        self._join(state)
+        _write_access(self.directory, state)
+        return _lab(self.directory, state)
+
+    def _start_holder(self, name: str) -> tuple[ProcessId, ProcessId]:
+        """Start a node; return the process that holds it and the node's own first process."""
+        argv = [*"unshare --net --mount --uts --ipc --pid --fork --kill-child=KILL --mount-proc".split()]
+        if not self.keep:
+            argv = ["setpriv", "--pdeathsig", "KILL", *argv]
+        home = pwd.getpwuid(0).pw_dir
+        process = subprocess.Popen(
+            [*argv, "sh", "-c", _HOLDER, "sh", name, home],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a Ctrl-C at the terminal must not take the nodes away under the teardown
+            cwd="/",
+        )
+        if process.stdout is None or process.stderr is None:
+            raise LabError(f"node {name} has no output to wait for.")
+        if process.stdout.readline().strip() != "ready":
+            process.kill()
+            raise LabError(f"node {name} did not start: {process.stderr.read().strip()}")
+        process.stdout.close()
+        process.stderr.close()
+        process.returncode = 0  # the holder outlives this object: Popen must not warn about that
+        inside = child_of(process.pid)
+        if inside is None:
+            raise LabError(f"node {name} ended as soon as it was up.")
+        return ProcessId.of(process.pid), ProcessId.of(inside)
+
+    def _join(self, state: dict[str, Any]) -> None:
+        """Join the nodes by a veth pair that is made inside them, and shape both directions."""
+        first, second = (str(node["inside"]["pid"]) for node in state["nodes"])
+        end = f"{DEVICE} mtu {NIC_MTU} netns"
+        command(f"ip link add name {end} {first} type veth peer name {end} {second}".split())
+        for node in state["nodes"]:
+            enter = enter_argv(node["inside"]["pid"])
+            command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])
+            command([*enter, "ip", "link", "set", "dev", DEVICE, "up"])
+            if self.rate_bps is not None:
+                limit = max(int(self.rate_bps / 8 * QUEUE_S), 2 * BURST_BYTES)
+                shape = f"tc qdisc replace dev {DEVICE} root tbf rate {self.rate} burst {BURST_BYTES} limit {limit}"
+                command([*enter, *shape.split()])
+
+
+def enter_argv(pid: int) -> list[str]:
+    """Return the start of an argv that runs the rest inside the node whose first process is `pid`."""
+    return ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+
+
+def find_kept(state_root: Path = STATE_ROOT) -> dict[str, Any] | None:
+    """Return the state of the lab that `harness lab up` left standing, None where there is none alive."""
+    path = state_root / KEPT / "state.json"
+    if not path.exists():
+        return None
+    state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    alive = [ProcessId(**node["inside"]).is_alive() for node in state["nodes"]]
+    return state if len(alive) == len(NODES) and all(alive) else None
+
+
+def require_root() -> None:
+    """Raise LabError unless this process may enter and end namespaces."""
+    if os.geteuid() != 0:
+        raise LabError(NEEDS_ROOT)
+
+
+def kept_state(state_root: Path = STATE_ROOT) -> dict[str, Any]:
+    """Return the state of the lab that `harness lab up` left standing; raises LabError where there is none."""
+    require_root()
+    state = find_kept(state_root)
+    if state is None:
+        raise LabError("the local lab is not up; `harness lab up` brings it up.")
+    return state
+
+
+def take_down_all(state_root: Path = STATE_ROOT) -> list[str]:
+    """Remove the kept lab, and whatever runs left behind that were killed; return the names of what was removed."""
+    require_root()
+    removed = []
+    for directory in sorted(state_root.glob("*")) if state_root.is_dir() else []:
+        path = directory / "state.json"
+        state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        owner = state.get("owner")
+        if directory.name != KEPT and owner and ProcessId(**owner).is_alive():
+            continue  # a run that is under way takes its own lab down
+        _remove(directory)
+        removed.append(directory.name)
+    return removed
+
+
+def _remove(directory: Path) -> None:
+    """End the nodes of one lab and remove its files."""
+    path = directory / "state.json"
+    state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"nodes": []}
+    for node in state["nodes"]:
+        for role in ("holder", "inside"):
+            if not ProcessId(**node[role]).kill():
+                raise LabError(f"node {node['name']} (pid {node[role]['pid']}) does not end; end it and try again.")
+    shutil.rmtree(directory, ignore_errors=True)
+    if directory.parent == STATE_ROOT and not any(directory.parent.iterdir()):
+        directory.parent.rmdir()
+
+
+def _make_key(path: Path) -> None:
+    command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "throw-away key of a lab", "-f", str(path)])
+
+
+def _prepare_sshd(directory: Path, name: str, pid: int) -> None:
+    """Give a node its sshd: configuration and keys lie in its own /run, gone with it."""
+    inside = Path(f"/proc/{pid}/root/run/harness")
+    inside.mkdir(mode=0o700)
+    _make_key(inside / "host_key")
+    (inside / "sshd_config").write_text(_SSHD_CONFIG, encoding="utf-8")
+    (inside / "authorized_keys").write_text((directory / "id_ed25519.pub").read_text("utf-8"), encoding="utf-8")
+    host_key = " ".join((inside / "host_key.pub").read_text("utf-8").split()[:2])
+    with (directory / "known_hosts").open("a", encoding="utf-8") as file:
+        file.write(f"{name} {host_key}\n")
+
+
+def _write_access(directory: Path, state: dict[str, Any]) -> None:
+    """Write the SSH configuration and the Ansible inventory by which the nodes are reached."""
+    sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if sshd is None:
+        raise LabError("sshd is not installed; run `make setup`.")
+    blocks = []
+    hosts = {}
+    for node in state["nodes"]:
+        proxy = " ".join([*enter_argv(node["inside"]["pid"]), sshd, "-i", "-f", "/run/harness/sshd_config"])
+        blocks.append(
+            f"Host {node['name']}\n"
+            f"  User root\n"
+            f"  IdentityFile {directory}/id_ed25519\n"
+            f"  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {directory}/known_hosts\n"
+            f"  GlobalKnownHostsFile none\n"
+            f"  StrictHostKeyChecking yes\n"
+            f"  ProxyCommand {proxy}\n"
+        )
+        hosts[node["name"]] = {
+            "underlay_address": node["address"],
+            "underlay_device": DEVICE,
+            "underlay_mtu": NIC_MTU,
+            "ansible_ssh_common_args": f"-F {directory}/ssh_config",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+    (directory / "ssh_config").write_text("\n".join(blocks), encoding="utf-8")
+    _write_json(directory / "inventory.json", {"nodes": {"hosts": hosts}})
+
+
+def _lab(directory: Path, state: dict[str, Any]) -> Lab:
+    nodes = [Node(node["name"], node["index"], node["address"], DEVICE, NIC_MTU) for node in state["nodes"]]
+    return Lab(
+        name="local",
+        inventory=directory / "inventory.json",
+        ssh_config=directory / "ssh_config",
+        client=nodes[0],
+        server=nodes[1],
+        rate_bps=parse_rate(state["rate"]),
+        shared_kernel=True,
+        scratch=directory,
+    )
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,133 @@
+"""Playbooks through ansible-runner; the only importer of ansible_runner."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+from harness.errors import ConnectionLostError, PlaybookError
+from harness.labs.base import Lab
+
+PLAYBOOKS_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks"
+_CONTROL_PERSIST_S = 60
+
+
+@dataclass(frozen=True)
+class PlaybookResult:
+    """How a playbook went: number of changed tasks by node, seconds, and each module's result by node and task."""
+
+    changed: dict[str, int]
+    seconds: float
+    results: dict[tuple[str, str], dict[str, Any]]
+
+
+class PlaybookRunner:
+    """Runs this project's playbooks on a lab's nodes."""
+
+    def __init__(self, lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self._lab = lab
+        self._cancelled = cancelled
+
+    def run(
+        self,
+        name: str,
+        profiles: Sequence[str],
+        mtus: Sequence[int],
+        folders: Sequence[Path] = (),
+        *,
+        cancellable: bool = True,
+        check: bool = False,
+    ) -> PlaybookResult:
+        """Run `playbooks/<name>.yml` for these profiles.
+
+        Raises PlaybookError with the node, the task and the module's own words, ConnectionLostError where a node
+        could not be reached, KeyboardInterrupt where it was cancelled.
+        """
+        started = time.monotonic()
+        private = self._lab.scratch / "ansible"
+        private.mkdir(mode=0o700, exist_ok=True)
+        runner = ansible_runner.run(
+            private_data_dir=str(private),
+            playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
+            inventory=str(self._lab.inventory),
+            extravars={
+                "overlay_profiles": list(profiles),
+                "overlay_mtus": list(mtus),
+                "overlay_profiles_dirs": [str(folder) for folder in folders],
+            },
+            envvars=_environment(private),
+            cmdline="--check --diff" if check else None,
+            quiet=True,
+            suppress_env_files=True,
+            cancel_callback=self._cancelled if cancellable else None,
+        )
+        if runner.status == "canceled":
+            raise KeyboardInterrupt
+        events = [event for event in runner.events if event.get("event", "").startswith("runner_on")]
+        _raise_for_failures(name, events)
+        if runner.status != "successful":
+            raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
+        return PlaybookResult(
+            changed={host: (runner.stats or {})["changed"].get(host, 0) for host in _hosts(self._lab)},
+            seconds=time.monotonic() - started,
+            results={
+                (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
+                for event in events
+                if event["event"] == "runner_on_ok"
+            },
+        )
+
+
+def _hosts(lab: Lab) -> list[str]:
+    return [node.name for node in lab.nodes]
+
+
+def _environment(private: Path) -> dict[str, str]:
+    """Return Ansible's settings: quick, strict about host keys, its files where they go with the lab."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
+        "ANSIBLE_HOME": str(private / "home"),
+        "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
+        "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist={_CONTROL_PERSIST_S}s",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+    }
+
+
+def _raise_for_failures(name: str, events: Sequence[dict[str, Any]]) -> None:
+    """Raise for the nodes on which a task failed, in one sentence each."""
+    unreachable = [event["event_data"] for event in events if event["event"] == "runner_on_unreachable"]
+    if unreachable:
+        first = unreachable[0]
+        raise ConnectionLostError(f"{first['host']} cannot be reached by Ansible: {_message(first)}")
+    failed = [
+        event["event_data"]
+        for event in events
+        if event["event"] == "runner_on_failed" and not event["event_data"].get("ignore_errors")
+    ]
+    if failed:
+        texts = dict.fromkeys(f"{entry['host']}: {_message(entry)}" for entry in failed)
+        raise PlaybookError(f"playbook {name}, task {failed[0]['task']!r}: " + "; ".join(texts))
+
+
+def _message(entry: dict[str, Any]) -> str:
+    result = entry.get("res", {})
+    text = str(result.get("msg", result)).strip()
+    if result.get("commands"):
+        text += " Not as declared: " + "; ".join(result.get("differences") or result["commands"])
+    return text
+
+
+def _last_words(runner: ansible_runner.Runner) -> str:
+    return str(runner.stdout.read()).strip()[-400:]

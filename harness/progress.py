@@ -1,0 +1,114 @@
+"""How a run is shown while it goes: a bar at a terminal, plain lines elsewhere. Everything goes to standard error."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from harness.model import Slot, Status, Trial
+from harness.plan import Plan
+
+REFRESH_HZ = 2
+"""Drawing costs CPU that the trial under way would be missing."""
+_PLAIN_EVERY_S = 10.0
+
+
+def figure(trial: Trial) -> str:
+    """Return a trial's main figure as text."""
+    if trial.status is not Status.OK:
+        return trial.status.value
+    measured = trial.measurement
+    if measured.goodput_bps is not None:
+        return f"{measured.goodput_bps / 1e6:.0f} Mbit/s"
+    return f"{(measured.rtt_p50_s or 0) * 1e6:.0f} µs"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+class RunProgress:
+    """Observer of an experiment."""
+
+    def __init__(self, plan: Plan, console: Console) -> None:
+        self._plan = plan
+        self._console = console
+        self._started = time.monotonic()
+        self._last_line = 0.0
+        self._last = ""
+        self._number = 0
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=16),
+                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[left]}"),
+                console=console,
+                refresh_per_second=REFRESH_HZ,
+                transient=True,
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=len(self._plan.slots), left="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def stage(self, text: str) -> None:
+        """Show that something other than a trial begins."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=text)
+        self._console.print(f"{clock(time.monotonic() - self._started)} {text}", highlight=False, style="dim")
+
+    def started(self, slot: Slot, number: int) -> None:
+        """Show the cell of a trial and the time left."""
+        self._number = number
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                description=f"{slot.profile} {slot.cell} {self._last}",
+                completed=number - 1,
+                left=self._left(number - 1),
+            )
+
+    def live(self, bps: float) -> None:
+        """Show the figure of the trial under way."""
+        if self._bar is not None:
+            self._bar.update(self._task, left=f"{bps / 1e6:.0f} Mbit/s")
+
+    def finished(self, trial: Trial) -> None:
+        """Keep the last figure in view; say at once what went wrong."""
+        self._last = figure(trial)
+        where = f"block {trial.slot.block} {trial.slot.profile} {trial.slot.cell}"
+        if trial.status is not Status.OK:
+            self._console.print(f"{trial.status.value}: {where}: {trial.reason}", highlight=False, style="yellow")
+        now = time.monotonic()
+        if self._bar is None and (now - self._last_line >= _PLAIN_EVERY_S or self._number == len(self._plan.slots)):
+            self._last_line = now
+            total = len(self._plan.slots)
+            self._console.print(
+                f"{clock(now - self._started)} {self._number}/{total} {where}: {self._last}, "
+                f"{self._left(self._number)}",
+                highlight=False,
+            )
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        self._console.print(f"note: {text}", highlight=False, style="yellow")
+
+    def _left(self, done: int) -> str:
+        """Return the time left, from what the plan expects of each trial."""
+        share = 1 - done / max(len(self._plan.slots), 1)
+        return f"{clock(self._plan.expected_s * share)} left"

@@ -1,0 +1,73 @@
+"""The run folder: what was measured is on disk before the next trial starts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.model import TRIAL_COLUMNS, Slot, Trial
+
+SCHEMA_VERSION = 1
+"""Of run.json and the CSV files. 1: the first."""
+
+
+class RunFolder:
+    """One run's folder, open for writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name
+
+    @classmethod
+    def create(cls, parent: Path, profiles: Sequence[str]) -> RunFolder:
+        """Make `<parent>/<UTC>-<profiles>-<4 hex>/`; InputError where that cannot be written."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = parent / f"{stamp}-{'+'.join(profiles)[:60]}-{secrets.token_hex(2)}"
+        try:
+            (path / "raw").mkdir(parents=True)
+            folder = cls(path)
+            _write(path / "trials.csv", ",".join(TRIAL_COLUMNS) + "\n")
+        except OSError as error:
+            raise InputError(f"cannot write results to {path}: {error.strerror}; choose another --out.") from error
+        return folder
+
+    def write_json(self, name: str, value: Mapping[str, object]) -> None:
+        """Write one of the folder's JSON files as a whole."""
+        _write(self.path / name, json.dumps(value, indent=2, sort_keys=False, default=str) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the folder as a whole."""
+        _write(self.path / name, text)
+
+    def raw_name(self, slot: Slot, attempt: int) -> str:
+        """Return where the raw record of a trial goes, relative to the folder."""
+        cell = slot.cell
+        again = "" if attempt == 1 else f"-attempt{attempt}"
+        parts = [f"b{slot.block:02}-p{slot.position:03}", slot.profile, cell.tool, cell.protocol, cell.direction.value]
+        return f"raw/{'-'.join(parts)}-{cell.mtu}-x{cell.flows}{again}.json"
+
+    def append(self, trial: Trial) -> None:
+        """Add a row to trials.csv; it is on disk when this returns."""
+        line = io.StringIO()
+        csv.DictWriter(line, TRIAL_COLUMNS, lineterminator="\n").writerow(trial.row())
+        with (self.path / "trials.csv").open("a", encoding="utf-8", newline="") as file:
+            file.write(line.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole and see it to disk."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,77 @@
+"""iputils ping: round-trip times from every single reply."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from harness.errors import ToolError
+from harness.model import Cell, Direction, Measurement, Timing
+from harness.tools.base import Conditions
+
+INTERVAL_S = 0.02
+"""Fixed spacing, so sending does not wait for replies (an open loop): 50 samples a second."""
+_HEADER_BYTES = 28
+_REPLY = re.compile(r"icmp_seq=(\d+) .*time=([0-9.]+) ms")
+_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
+_LINGER_S = 1
+
+
+class Ping:
+    """Echo requests that fill the cell's MTU; fragmenting is allowed, and the path's state tells when it happened."""
+
+    name = "ping"
+    protocols: tuple[str, ...] = ("icmp",)
+    directions: tuple[Direction, ...] = (Direction.FORWARD,)
+
+    def server_argv(self, conditions: Conditions) -> list[str] | None:  # noqa: ARG002 - the kernel replies
+        """Return None: the kernel answers."""
+        return None
+
+    def client_argv(self, cell: Cell, conditions: Conditions) -> list[str]:
+        """Return the argv; one echo more than is counted, since the first pays for ARP and learning."""
+        count = round(conditions.timing.duration_s / INTERVAL_S) + 1
+        size = str(cell.mtu - _HEADER_BYTES)
+        argv = ["ping", "-n", "-D", "-c", str(count), "-i", str(INTERVAL_S), "-W", str(_LINGER_S)]
+        return [*argv, "-M", "dont", "-s", size, conditions.destination]
+
+    def seconds(self, timing: Timing) -> float:
+        """Return how long it pings; there is nothing to omit but the first reply."""
+        return timing.duration_s
+
+    def live_bps(self, line: str) -> float | None:  # noqa: ARG002 - a round trip is not a rate
+        """Return None: a round trip is not a rate."""
+        return None
+
+    def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:  # noqa: ARG002 - one output
+        """Return loss and percentiles (nearest rank) of the round trips, without the first and without duplicates."""
+        summary = _SUMMARY.search(client)
+        if summary is None:
+            raise ToolError(f"ping exited with {exit_code} and no summary: {client.strip()[-200:]!r}")
+        samples: dict[int, float] = {}
+        for line in client.splitlines():
+            reply = _REPLY.search(line)
+            if reply:
+                samples.setdefault(int(reply[1]), float(reply[2]) / 1e3)  # a duplicate reply comes later
+        sent = int(summary[1]) - 1
+        counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
+        if sent < 1:
+            raise ToolError("ping sent fewer than two requests, and the first does not count")
+        echoed = (cell.mtu - _HEADER_BYTES) * len(counted)
+        return Measurement(
+            payload_forward_bytes=echoed,
+            payload_reverse_bytes=echoed,
+            ping_sent=sent,
+            ping_lost_ratio=1 - len(counted) / sent,
+            **_percentiles(counted),
+        )
+
+
+def _percentiles(ordered: list[float]) -> dict[str, Any]:
+    """Return min, p50, p90, p99 and max by nearest rank: the smallest sample that q of all do not exceed."""
+    if not ordered:
+        return {}
+    ranks = {"rtt_p50_s": 0.5, "rtt_p90_s": 0.9, "rtt_p99_s": 0.99}
+    values = {name: ordered[math.ceil(q * len(ordered)) - 1] for name, q in ranks.items()}
+    return {"rtt_min_s": ordered[0], **values, "rtt_max_s": ordered[-1]}

@@ -1,0 +1,149 @@
+"""What a profile means on a node: the state that the playbooks bring up, and the endpoints that trials use.
+
+Pure. The playbooks reach it through `playbooks/filter_plugins/harness_topology.py`, so that the harness and
+`ansible-playbook` by hand cannot disagree.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import zlib
+from collections.abc import Sequence
+from string import Template
+from typing import Any
+
+from harness.errors import InputError
+from harness.model import Endpoint, Node
+from harness.profiles import Profile
+
+DEFAULT_MTUS = (1450, 1500)
+FIRST_HOST = 2
+"""Host number of the first endpoint: 1 is the bridge's own address, as Docker has it."""
+
+
+def namespace_name(profile: str, mtu: int) -> str:
+    """Return the name of the namespace that is a profile's endpoint for an MTU, the same on both nodes."""
+    return f"harness-{profile}-{mtu}"
+
+
+def veth_name(profile: str, mtu: int) -> str:
+    """Return the name of the node's end of an endpoint's veth pair: `veth` and 8 hex digits, as Docker names them."""
+    return f"veth{zlib.crc32(namespace_name(profile, mtu).encode()):08x}"
+
+
+def variables(profile: Profile, node: Node, peer: Node) -> dict[str, str]:
+    """Return what `$variables` in a profile stand for on this node."""
+    return {
+        "address": node.address,
+        "peer_address": peer.address,
+        "nic": node.device,
+        "nic_mtu": str(node.mtu),
+        "tunnel_mtu": str(profile.path_mtu(node.mtu)),
+        "index": str(node.index),
+        "peer_index": str(peer.index),
+    }
+
+
+def _endpoint_variables(node: Node, position: int) -> dict[str, str]:
+    """Return the host numbers of the endpoint for the position-th MTU: unique over both nodes, and within one."""
+    return {
+        "pair_host": str(FIRST_HOST + 2 * position + node.index - 1),
+        "node_host": str(FIRST_HOST + position),
+    }
+
+
+def fill(value: object, names: dict[str, str], where: str) -> Any:  # noqa: ANN401 - as nested as its input
+    """Return `value` with every `$variable` in it filled in; InputError names one that does not exist."""
+    if isinstance(value, str):
+        try:
+            filled = Template(value).substitute(names)
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{where}: {value!r} uses an unknown variable; known are {', '.join(names)}.") from error
+        return int(filled) if value.startswith("$") and filled.isdigit() else filled
+    if isinstance(value, dict):
+        return {key: fill(item, names, where) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, names, where) for item in value]
+    return value
+
+
+def endpoint(profile: Profile, mtu: int, node: Node, mtus: Sequence[int]) -> Endpoint:
+    """Return a profile's endpoint on a node for one of the run's MTUs; the underlay's is the node itself."""
+    if profile.endpoints is None:
+        return Endpoint(None, node.address)
+    names = _endpoint_variables(node, sorted(mtus).index(mtu)) | {"index": str(node.index)}
+    address = fill(profile.endpoints.address, names, f"profile {profile.name}")
+    return Endpoint(namespace_name(profile.name, mtu), str(ipaddress.ip_interface(address).ip))
+
+
+def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> dict[str, Any]:
+    """Return what the netstate module has to bring up on `node`, endpoints for every MTU (bytes) included."""
+    where = f"profile {profile.name}"
+    names = variables(profile, node, peer)
+    plain = profile.model_dump(mode="json", exclude_none=True)
+    state: dict[str, Any] = {
+        "profile": profile.name,
+        "networks": list(profile.networks),
+        "namespaces": [],
+        "links": fill(plain["links"], names, where),
+        "routes": [{"netns": "", **route} for route in fill(plain["routes"], names, where)],
+        "neighbours": fill(plain["neighbours"], names, where),
+        "fdb": fill(plain["fdb"], names, where),
+        "sysctls": _sysctls(plain["sysctls"], "", names, where),
+    }
+    if profile.endpoints is not None:
+        for position, mtu in enumerate(sorted(mtus)):
+            own = names | _endpoint_variables(node, position) | {"mtu": str(mtu)}
+            _add_endpoint(state, fill(plain["endpoints"], own, where), profile.name, mtu)
+    return state
+
+
+def _add_endpoint(state: dict[str, Any], spec: dict[str, Any], profile: str, mtu: int) -> None:
+    """Add one endpoint to a state: its namespace, both ends of its veth pair, its routes."""
+    namespace, outside = namespace_name(profile, mtu), veth_name(profile, mtu)
+    state["namespaces"].append(namespace)
+    state["links"] += [
+        {
+            "name": outside,
+            "kind": "veth",
+            "attributes": {},
+            "master": spec["bridge"],
+            "mtu": mtu,
+            "peer": {"name": "eth0", "netns": namespace},
+        },
+        {
+            "name": "eth0",
+            "netns": namespace,
+            "inner": True,
+            "kind": "veth",
+            "attributes": {},
+            "mtu": mtu,
+            "addresses": [spec["address"]],
+        },
+    ]
+    state["routes"] += [{"netns": namespace, **route} for route in spec["routes"]]
+    state["sysctls"] += [{"netns": namespace, "key": key, "value": value} for key, value in spec["sysctls"].items()]
+
+
+def _sysctls(values: dict[str, Any], netns: str, names: dict[str, str], where: str) -> list[dict[str, Any]]:
+    return [
+        {"netns": netns, "key": fill(key, names, where), "value": int(value) if isinstance(value, bool) else value}
+        for key, value in fill(values, names, where).items()
+    ]
+
+
+def probes(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the pairs that the endpoint_probe module pings from `node`: the path MTU to be found, in bytes."""
+    path_mtu = profile.path_mtu(min(node.mtu, peer.mtu))
+    if profile.endpoints is None:
+        mtus = [path_mtu]
+    return [
+        {
+            "profile": profile.name,
+            "mtu": mtu,
+            "namespace": endpoint(profile, mtu, node, mtus).namespace or "",
+            "destination": endpoint(profile, mtu, peer, mtus).address,
+            "path_mtu": min(mtu, path_mtu),
+        }
+        for mtu in mtus
+    ]

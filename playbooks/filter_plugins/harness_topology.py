@@ -1,0 +1,55 @@
+"""Ansible filters: what profiles mean on a node. The thinking is in harness.topology; this only hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from harness import inventory, profiles, topology
+from harness.errors import HarnessError
+from harness.model import Node
+
+Resolve = Callable[[profiles.Profile, Node, Node, Sequence[int]], Any]
+
+
+def _for_each(
+    resolve: Resolve,
+    names: Sequence[str],
+    host: str,
+    hostvars: Mapping[str, Any],
+    mtus: Sequence[int],
+    folders: Sequence[str],
+) -> list[Any]:
+    """Resolve every named profile for one host of the inventory's two."""
+    try:
+        node, peer = inventory.pair_of(str(host), hostvars)
+        directories = [Path(str(folder)) for folder in folders]
+        loaded = [profiles.load(str(name), directories) for name in names]
+        return [resolve(profile, node, peer, [int(mtu) for mtu in mtus]) for profile in loaded]
+    except HarnessError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def wanted_state(
+    names: Sequence[str], host: str, hostvars: Mapping[str, Any], mtus: Sequence[int], folders: Sequence[str] = ()
+) -> list[Any]:
+    """Return what the netstate module brings up for these profiles on `host`."""
+    return _for_each(topology.wanted_state, names, host, hostvars, mtus, folders)
+
+
+def endpoint_probes(
+    names: Sequence[str], host: str, hostvars: Mapping[str, Any], mtus: Sequence[int], folders: Sequence[str] = ()
+) -> list[Any]:
+    """Return the pairs that the endpoint_probe module pings from `host`."""
+    return [pair for pairs in _for_each(topology.probes, names, host, hostvars, mtus, folders) for pair in pairs]
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, Callable[..., list[Any]]]:
+        """Return the filters by the name that playbooks use."""
+        return {"wanted_state": wanted_state, "endpoint_probes": endpoint_probes}

@@ -1,0 +1,156 @@
+#!/bin/sh
+# Make this checkout runnable: the system programs it calls, and a .venv made from requirements.lock.
+# Does nothing, quickly, when both are there. Exit 2: something is missing that this script cannot get.
+#
+# SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
+set -eu
+cd "$(dirname "$0")/.."
+
+sbin=${SETUP_SBIN:-/usr/sbin}
+PATH=$PATH:$sbin # an ordinary user's PATH leaves the sbin folders out
+[ "$sbin" != /usr/sbin ] || PATH=$PATH:/sbin
+# With .venv activated, python3 would be the very one about to be replaced.
+PATH=${PATH#"$PWD/.venv/bin:"}
+
+# program:Debian package
+programs='
+    iperf3:iperf3 ping:iputils-ping ethtool:ethtool tcpdump:tcpdump socat:socat nft:nftables iptables:iptables
+    ip:iproute2 ss:iproute2 tc:iproute2 bridge:iproute2 nstat:iproute2
+    sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client
+    unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount
+'
+missing=
+packages=
+
+say() { printf 'setup: %s\n' "$*"; }
+die() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 2
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+want() { # program package: note both, a package only once
+    missing="$missing $1"
+    case " $packages " in *" $2 "*) ;; *) packages="$packages $2" ;; esac
+}
+
+# --- .venv -----------------------------------------------------------------------------------------------
+
+# What the installed packages depend on. The path counts: scripts in a venv name it. Fails if python is broken.
+packages_key() {
+    version=$(.venv/bin/python -c 'import sys; print(sys.version)' 2>/dev/null) || return 1
+    { printf '%s\n' "$PWD" "$version" && cat requirements.lock; } | sha256sum
+}
+project_key() { sha256sum <pyproject.toml; }
+stamped() { [ -f ".venv/$1" ] && key=$("$2") && [ "$(cat ".venv/$1")" = "$key" ]; }
+
+check_python() {
+    if ! has python3; then
+        want python3 python3
+        want python3-venv python3-venv
+        return
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "python3 on PATH is $(python3 -V 2>&1), but Python 3.11 or newer is needed."
+    # Debian cuts ensurepip out of python3; without it no venv gets a pip.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv python3-venv
+}
+
+# A stamp is taken away first and written last, so a build cut short is never trusted.
+build_venv() {
+    say "building .venv from requirements.lock (a minute or two)"
+    rm -f .venv/.packages .venv/.project
+    rm -rf .venv
+    python3 -m venv .venv
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+    packages_key >.venv/.packages
+}
+# setuptools comes from the lock, hence no isolated build that would fetch an unpinned one.
+install_project() {
+    rm -f .venv/.project
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+    project_key >.venv/.project
+}
+
+# --- system packages -------------------------------------------------------------------------------------
+
+policy=$sbin/policy-rc.d
+set_aside=$policy.before-harness-setup
+scratch=
+
+# Package scripts ask policy-rc.d before they start a service; 101 is "forbidden". It is the one switch that
+# works under systemd, sysv and no init alike, and only this apt-get run may see it.
+forbid_services() {
+    scratch=$(mktemp -d)
+    trap allow_services EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    printf '#!/bin/sh\n# harness-setup: temporary\nexit 101\n' >"$scratch/policy-rc.d"
+    # One of ours is the leftover of a killed run, not the owner's: never put that aside as theirs.
+    if [ -e "$policy" ] && ! grep -qs '^# harness-setup: temporary' "$policy"; then
+        as_root mv "$policy" "$set_aside"
+    fi
+    as_root install -m 755 "$scratch/policy-rc.d" "$policy"
+}
+allow_services() {
+    trap - EXIT
+    # Still the owner's own if we were stopped before putting ours there.
+    if grep -qs '^# harness-setup: temporary' "$policy"; then as_root rm -f "$policy"; fi
+    if [ -e "$set_aside" ]; then as_root mv "$set_aside" "$policy"; fi
+    rm -rf "$scratch"
+}
+
+# The harness starts its own sshd inside its namespaces; the machine itself must not become a server.
+# policy-rc.d holds only for now, this holds after the next boot. Before the install: no moment in between.
+keep_sshd_off_systemd() {
+    say "openssh-server stays off: ssh.service and ssh.socket get masked" \
+        "(undo: systemctl unmask ssh.service ssh.socket)"
+    as_root systemctl --quiet mask ssh.service ssh.socket 2>/dev/null ||
+        die "systemctl could not mask ssh.service and ssh.socket, so openssh-server was not installed."
+}
+# Without systemd there is nothing to disable until the package has put its init script there.
+keep_sshd_off_sysv() {
+    say "openssh-server stays off: its init script gets disabled (undo: update-rc.d ssh enable)"
+    ! has update-rc.d || as_root update-rc.d ssh disable >/dev/null
+}
+
+# needrestart would restart unrelated services or ask; debconf and changed conffiles would ask. iperf3 asks
+# whether to run as a daemon; its default, taken here, is no.
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -qq \
+        -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        "$@" </dev/null >"$scratch/apt.log" 2>&1
+}
+
+install_packages() {
+    has apt-get || die "these programs are missing and there is no apt-get to install them:$missing."
+    [ "$(id -u)" = 0 ] || has sudo ||
+        die "these programs are missing and installing them needs root or sudo:$missing."
+    say "installing Debian packages:$packages"
+    case " $packages " in *" openssh-server "*) new_sshd=yes ;; *) new_sshd= ;; esac
+
+    forbid_services
+    if [ "$new_sshd" ] && has systemctl; then keep_sshd_off_systemd; fi
+    apt update || say "apt-get update failed; trying with the package lists at hand"
+    # shellcheck disable=SC2086 # one word per package is meant
+    if ! apt install -y --no-install-recommends $packages; then
+        cat "$scratch/apt.log" >&2
+        die "apt-get could not install:$packages."
+    fi
+    if [ "$new_sshd" ] && ! has systemctl; then keep_sshd_off_sysv; fi
+    allow_services
+}
+
+# --- main ------------------------------------------------------------------------------------------------
+
+for entry in $programs; do
+    has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"
+done
+if stamped .packages packages_key; then build=; else build=yes && check_python; fi
+
+[ -z "$packages" ] || install_packages
+[ -z "$build" ] || build_venv
+stamped .project project_key || install_project
