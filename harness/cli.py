@@ -83,14 +83,14 @@ def app(debug: bool) -> None:
     show_default=True,
     help="Where the run's folder is made.",
 )
-@click.option("--keep", is_flag=True, help="Leave the set-up standing (and the lab, where it was up before).")
+@click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @_json
 def run(parent: Path, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
     from harness.store import RunFolder
 
-    prepared = prepare(RunOptions(**options))
+    prepared = prepare(RunOptions(**options), keep=keep)
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
@@ -227,8 +227,10 @@ def lab() -> None:
 @_rate
 def lab_up(rate: str) -> None:
     """Bring the local lab up and leave it standing."""
-    from harness.labs.local import LocalLab
+    from harness.labs.local import LocalLab, find_kept
 
+    if find_kept() is not None:
+        raise LabError("the local lab is already up; `harness lab down` takes it down.")
     made = LocalLab(rate, keep=True).up()
     out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)

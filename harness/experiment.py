@@ -29,6 +29,8 @@ ATTEMPTS = 2
 """A trial that fails is tried once more in its block."""
 BUSY_LOAD = 0.5
 """1-minute load average for each CPU above which a node counts as busy with something else."""
+STOLEN_RATIO = 0.02
+"""Share of CPU time given to others by a hypervisor above which the reader is told."""
 UDP_HEADROOM = 1.05
 """UDP is offered at this many times the link's rate, so that the link and not the offer is the limit."""
 
@@ -134,10 +136,16 @@ def run(
             remote.name: environment.parse(remote.run(environment.argv(node.device)).stdout)
             for remote, node in ((client, lab.client), (server, lab.server))
         }
-        describe(folder, plan, profiles, lab, seen, observer)
+        described = describe(folder, plan, profiles, lab, seen, observer)
         runner = TrialRunner(folder.run_id, client, server, _conditions(plan, lab, seen, options), observer.live)
         stack.callback(runner.close)
-        return _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
+        outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
+        stolen = runner.stolen_cpu_s / (plan.measuring_s * sum(int(known["cpus"]) for known in seen.values()))
+        if stolen > STOLEN_RATIO:
+            text = f"a hypervisor gave {stolen:.0%} of the CPU time to others while trials ran; figures scatter"
+            observer.warn(text)
+            folder.write_json("run.json", described | {"warnings": [*described["warnings"], text]})
+        return outcome
     raise AssertionError("unreachable: the block returns or raises")
 
 
@@ -214,8 +222,8 @@ def describe(
     lab: Lab,
     seen: Mapping[str, dict[str, Any]],
     observer: Observer,
-) -> None:
-    """Write run.json and environment.json, and tell what the reader of the figures should know."""
+) -> dict[str, Any]:
+    """Write run.json and environment.json, tell what the reader of the figures should know, return run.json."""
     warnings = [
         f"{name} is busy with something else (load {known['load_1min']} on {known['cpus']} CPUs); "
         "figures will scatter, let it finish first"
@@ -229,34 +237,31 @@ def describe(
     for text in warnings:
         observer.warn(text)
     folder.write_json("environment.json", dict(seen))
-    folder.write_json(
-        "run.json",
-        {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": folder.run_id,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "harness_version": harness.__version__,
-            "lab": lab.name,
-            "rate_bps": lab.rate_bps,
-            "shared_kernel": lab.shared_kernel,
-            "nic_mtu": plan.nic_mtu,
-            "plan": {
-                "name": plan.name,
-                "blocks": plan.blocks,
-                "duration_s": plan.timing.duration_s,
-                "omit_s": plan.timing.omit_s,
-                "seed": plan.seed,
-                "mtus": plan.mtus,
-                "flows": plan.flows,
-                "protocols": plan.protocols,
-                "directions": plan.directions,
-            },
-            "profiles": {
-                name: {"kind": profile.kind, "headers": profile.headers} for name, profile in profiles.items()
-            },
-            "versions": {
-                tool: {name: known[tool] for name, known in seen.items()} for tool in ("iperf3", "ping", "kernel")
-            },
-            "warnings": warnings,
+    described: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": folder.run_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "harness_version": harness.__version__,
+        "lab": lab.name,
+        "rate_bps": lab.rate_bps,
+        "shared_kernel": lab.shared_kernel,
+        "nic_mtu": plan.nic_mtu,
+        "plan": {
+            "name": plan.name,
+            "blocks": plan.blocks,
+            "duration_s": plan.timing.duration_s,
+            "omit_s": plan.timing.omit_s,
+            "seed": plan.seed,
+            "mtus": plan.mtus,
+            "flows": plan.flows,
+            "protocols": plan.protocols,
+            "directions": plan.directions,
         },
-    )
+        "profiles": {name: {"kind": profile.kind, "headers": profile.headers} for name, profile in profiles.items()},
+        "versions": {
+            tool: {name: known[tool] for name, known in seen.items()} for tool in ("iperf3", "ping", "kernel")
+        },
+        "warnings": warnings,
+    }
+    folder.write_json("run.json", described)
+    return described

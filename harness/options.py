@@ -52,8 +52,8 @@ class Prepared:
     source: LabSource
 
 
-def prepare(options: RunOptions) -> Prepared:
-    """Return plan, profiles and lab; raises InputError for whatever of it cannot be used."""
+def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
+    """Return plan, profiles and lab (`keep`: one that outlives this process); InputError for what cannot be used."""
     if options.plan not in plan.PRESETS:
         raise InputError(f"--plan {options.plan}: choose one of {', '.join(plan.PRESETS)}.")
     preset = plan.PRESETS[options.plan]
@@ -64,7 +64,7 @@ def prepare(options: RunOptions) -> Prepared:
     protocols = choices(options.protocol, "--protocol", PROTOCOLS)
     directions = [Direction(word) for word in choices(options.direction, "--direction", [*Direction])]
     parse_rate(options.rate)
-    source, nic_mtu = lab_source(options.lab, options.rate)
+    source, nic_mtu = lab_source(options.lab, options.rate, keep=keep)
     return Prepared(
         plan.Plan(
             name=options.plan,
@@ -86,10 +86,10 @@ def prepare(options: RunOptions) -> Prepared:
     )
 
 
-def lab_source(lab: str, rate: str) -> tuple[LabSource, int]:
+def lab_source(lab: str, rate: str, *, keep: bool = False) -> tuple[LabSource, int]:
     """Return where the nodes come from, and their NIC's MTU in bytes."""
     if lab == LOCAL:
-        return LocalLab(rate), NIC_MTU
+        return LocalLab(rate, keep=keep), NIC_MTU
     static = StaticLab(Path(lab))
     if static.client.mtu != static.server.mtu:
         raise InputError(

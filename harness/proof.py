@@ -166,7 +166,8 @@ def _check_size(cell: Cell, sender: Span, payload: int, arrow: str, problems: li
     largest = cell.mtu - TCP_HEADER_BYTES
     if cell.protocol == "tcp" and segments and payload / segments > largest * SIZE_TOLERANCE:
         problems.append(
-            f"{arrow}: segments carried {payload / segments:.0f} bytes on average, an MTU of {cell.mtu} allows {largest}"
+            f"{arrow}: segments carried {payload / segments:.0f} bytes on average, "
+            f"but an MTU of {cell.mtu} allows {largest}"
         )
 
 

@@ -6,7 +6,7 @@ Pure: the script's text and the parsing of what it prints.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ToolError
@@ -14,7 +14,7 @@ from harness.errors import ToolError
 USER_HZ = 100
 """Clock ticks a second in /proc/stat: fixed by the kernel's ABI on every architecture that containers run on."""
 _CPU_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_IDLE_FIELDS = ("idle", "iowait", "steal")
+_BUSY_FIELDS = ("user", "nice", "system", "irq", "softirq")
 _READY_TRIES = 200
 _READY_POLL_S = 0.02
 
@@ -74,6 +74,7 @@ class Reading:
     """One node at one moment; `route_mtu` is what the endpoint's route cache says of the peer, if anything."""
 
     busy_cpu_s: float
+    stolen_cpu_s: float
     devices: Mapping[str, Counters]
     node: Mapping[str, int]
     endpoint: Mapping[str, int]
@@ -97,7 +98,8 @@ def parse(text: str) -> Reading:
         route = json.loads("".join(sections["route"]) or "[{}]")[0]
         metrics = (route.get("metrics") or [{}])[0]
         return Reading(
-            busy_cpu_s=_busy(sections["stat"][0]),
+            busy_cpu_s=_cpu_s(sections["stat"][0], _BUSY_FIELDS),
+            stolen_cpu_s=_cpu_s(sections["stat"][0], ("steal",)),
             devices=dict(_device(line) for line in sections["dev"] if ":" in line),
             node=_snmp(sections["snmp"]),
             endpoint=_snmp(sections["endpoint"]),
@@ -109,10 +111,10 @@ def parse(text: str) -> Reading:
         raise ToolError(f"a node's counters could not be read: {error!r} in {text[-300:]!r}") from error
 
 
-def _busy(line: str) -> float:
-    """Return the seconds that all CPUs together were busy; what a hypervisor stole is not ours."""
+def _cpu_s(line: str, fields: Sequence[str]) -> float:
+    """Return the seconds that all CPUs together spent in some states."""
     ticks = dict(zip(_CPU_FIELDS, map(int, line.split()[1:]), strict=False))
-    return sum(value for name, value in ticks.items() if name not in _IDLE_FIELDS) / USER_HZ
+    return sum(ticks[name] for name in fields) / USER_HZ
 
 
 def _device(line: str) -> tuple[str, Counters]:

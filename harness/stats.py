@@ -21,6 +21,9 @@ from enum import StrEnum
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
 
+ENOUGH_BLOCKS = 10
+"""What a noisy run with fewer blocks is advised to take."""
+
 CONFIDENCE = 0.95
 ALPHA = 0.05
 CV_WARNING = 0.05
@@ -137,7 +140,7 @@ def spread_warning(cv: float | None, blocks: int) -> str | None:
     """Return what to say of a spread above 5 %, with advice; None where it is narrow or unknown."""
     if cv is None or cv <= CV_WARNING:
         return None
-    more = max(10, 2 * blocks)
+    more = ENOUGH_BLOCKS if blocks < ENOUGH_BLOCKS else 2 * blocks
     return f"cv {100 * cv:.0f} %: noisy, use --blocks {more} or a quieter machine"
 
 
@@ -152,11 +155,33 @@ def refusal(blocks: int, cv: float | None) -> Verdict | None:
     return None
 
 
-def decide(ratio: float, adjusted_p: float, *, higher_is_better: bool) -> Verdict:
-    """Return the verdict on a ratio whose p-value is already adjusted for the number of tests."""
-    if adjusted_p >= ALPHA:
+@dataclass(frozen=True)
+class Question:
+    """One row that wants a verdict; `refused` is set where it cannot have one."""
+
+    ratio: Ratio | None
+    higher_is_better: bool
+    refused: Verdict | None
+
+
+def verdicts(questions: Sequence[Question | None]) -> list[Verdict | None]:
+    """Return a verdict for each question, in order; None for None.
+
+    Those not refused are one family: their p-values are adjusted together, and below .05 there is a difference.
+    So an interval may leave 1 out and the verdict still be "no difference".
+    """
+    p_values = [q.ratio.p_value if q and q.ratio and not q.refused else None for q in questions]
+    pairs = zip(questions, benjamini_hochberg(p_values), strict=True)
+    return [_verdict(question, adjusted) if question else None for question, adjusted in pairs]
+
+
+def _verdict(question: Question, adjusted: float | None) -> Verdict:
+    if question.refused or question.ratio is None or adjusted is None:
+        return question.refused or Verdict.NO_FIGURE
+    if adjusted >= ALPHA:
         return Verdict.NO_DIFFERENCE
-    return Verdict.BETTER if (ratio > 1) == higher_is_better else Verdict.WORSE
+    better = (question.ratio.ratio > 1) == question.higher_is_better
+    return Verdict.BETTER if better else Verdict.WORSE
 
 
 def _logs(values: Sequence[float]) -> list[float]:

@@ -55,7 +55,10 @@ def in_namespace(endpoint: Endpoint, argv: list[str]) -> list[str]:
 
 
 class TrialRunner:
-    """Runs trials on two connected nodes; numbers its servers' ports."""
+    """Runs trials on two connected nodes; numbers its servers' ports.
+
+    `stolen_cpu_s` adds up what a hypervisor gave to others while trials ran, both nodes together.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class TrialRunner:
         self._conditions = conditions
         self._on_live = on_live
         self._servers = 0
+        self.stolen_cpu_s = 0.0
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="node")
 
     def close(self) -> None:
@@ -91,6 +95,7 @@ class TrialRunner:
             spans, measured = self._measure(slot, route, tool, conditions, record)
         except (ToolError, ConnectionLostError) as error:
             return trial(Status.FAILED, reason=_one_line(error), path_state=_lost_state(slot, route, error)), record
+        self.stolen_cpu_s += sum(span.after.stolen_cpu_s - span.before.stolen_cpu_s for span in spans)
         verdict = proof.judge(slot.cell, route.way, *spans, measured)
         known: dict[str, Any] = {
             "proof": verdict.evidence,

@@ -53,7 +53,7 @@ class Ping:
         for line in client.splitlines():
             reply = _REPLY.search(line)
             if reply:
-                samples.setdefault(int(reply[1]), float(reply[2]) / 1e3)  # a duplicate reply comes later
+                samples.setdefault(int(reply[1]), round(float(reply[2]) / 1e3, 9))  # a duplicate reply comes later
         sent = int(summary[1]) - 1
         counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
         if sent < 1:

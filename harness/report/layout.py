@@ -1,0 +1,184 @@
+"""A summary or a comparison laid out for reading: sections of text cells and notes, whatever draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from harness.model import UNDERLAY, Direction
+from harness.report.compare import COMPARE_COLUMNS
+from harness.report.notes import SEPARATOR, advice_first
+
+Row = Mapping[str, Any]
+
+_TITLES = {
+    "goodput_bps": "goodput",
+    "udp_loss_ratio": "loss",
+    "cpu_s_per_gbit": "CPU time",
+    "rtt_p50_s": "round trip",
+    "rtt_p99_s": "round trip",
+}
+_SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
+    "bit/s": ((1e9, "Gbit/s", 3), (1e6, "Mbit/s", 1), (1e3, "kbit/s", 1)),
+    "s": ((1e-3, "ms", 3), (1e-6, "µs", 1)),
+    "s/Gbit": ((1, "s/Gbit", 3), (1e-3, "ms/Gbit", 1)),
+    "ratio": ((1e-2, "%", 2),),
+}
+SUMMARY_LEGEND = (
+    "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
+    "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
+    "ratio less ceiling in percentage points. Verdicts hold for all rows together (false discovery rate 5 %)."
+)
+COMPARE_LEGEND = (
+    "ratio: B over A with a 95 % interval (Welch). The runs were not interleaved: drift of the machine between them "
+    "shows as a difference. Verdicts hold for all rows together (false discovery rate 5 %)."
+)
+
+
+@dataclass
+class Section:
+    """One table: headings, rows of text, and a line below. `group` is the heading it stands under."""
+
+    group: str
+    title: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is shown: title, sections, notes (marked ones first) and what the columns mean."""
+
+    title: str
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+    legend: str
+
+
+class Notes:
+    """Footnotes: each advice once, with all the facts it is for; what holds for every row has no mark."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        columns = [str(text).split(SEPARATOR) if text else [] for text in frame["warnings"]]
+        everywhere = (
+            [text for text in columns[0] if all(text in other for other in columns)] if len(columns) > 1 else []
+        )
+        marked = [text for texts in columns for text in texts if text not in everywhere]
+        self._texts = advice_first(marked)
+        self._general = advice_first(everywhere)
+        self._marks = {advice: number for number, advice in enumerate(self._texts, 1)}
+
+    def marks(self, warnings: str) -> str:
+        """Return the marks of a row, such as " [1,3]"."""
+        keys = advice_first(warnings.split(SEPARATOR)) if warnings else {}
+        numbers = sorted(self._marks[key] for key in keys if key in self._marks)
+        return f" [{','.join(map(str, numbers))}]" if numbers else ""
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the notes, marked ones first."""
+        marked = [f"[{self._marks[advice]}] {_sentence(advice, facts)}" for advice, facts in self._texts.items()]
+        return (*marked, *(_sentence(advice, facts) for advice, facts in self._general.items()))
+
+
+def page(frame: pd.DataFrame) -> Page:
+    """Lay out a summary or a comparison, told apart by their columns."""
+    compared = list(frame.columns) == COMPARE_COLUMNS
+    notes = Notes(frame) if len(frame) else None
+    sections: list[Section] = []
+    group_columns = ["profile"] if compared else ["profile", "baseline"]
+    titled = frame.assign(_title=frame["metric"].map(_TITLES), _way=frame["direction"])
+    titled["_way"] = titled["_way"].map({direction.value: number for number, direction in enumerate(Direction)})
+    for _, rows in titled.groupby([*group_columns, "_title", "_way"], sort=False):
+        records = [{str(key): value for key, value in record.items()} for record in rows.to_dict("records")]
+        make = _compare_section if compared else _summary_section
+        sections.append(make(records, notes.marks if notes else str))
+    legend = COMPARE_LEGEND if compared else SUMMARY_LEGEND
+    return Page(str(frame.attrs.get("title", "")), tuple(sections), notes.lines() if notes else (), legend)
+
+
+def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
+    first = rows[0]
+    divisor, unit, digits = _scale(rows, "median", "baseline_median")
+    with_ceiling = any(pd.notna(row["ceiling_ratio"]) for row in rows)
+    compared = any(row["verdict"] for row in rows)
+    section = Section(f"{first['profile']} against {first['baseline']}", _title(first), ())
+    section.headings = ("", unit)
+    if not with_ceiling:
+        section.headings += (str(first["baseline"]),)
+    section.headings += ("ratio", "95 % interval") if compared else ()
+    section.headings += ("ceiling", "gap") if with_ceiling else ()
+    section.headings += ("same MTU",) if compared else ()
+    section.headings += ("verdict",) if compared else ("",)
+    for row in rows:
+        cells = [_cell(row), _number(row["median"], divisor, digits)]
+        if not with_ceiling:
+            cells.append(_number(row["baseline_median"], divisor, digits))
+        if compared:
+            cells += [_number(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
+        if with_ceiling:
+            gap = 100 * (row["ratio"] - row["ceiling_ratio"])
+            cells += [_number(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
+        if compared:
+            cells.append(_number(row["same_mtu_ratio"]))
+        section.rows.append((*cells, f"{row['verdict']}{marks(row['warnings'])}".strip()))
+    if with_ceiling:
+        section.caption = _baselines(rows, divisor, unit, digits)
+    return section
+
+
+def _compare_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
+    divisor, unit, digits = _scale(rows, "median_a", "median_b")
+    headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
+    section = Section(f"{rows[0]['profile']}: run B against run A", _title(rows[0]), headings)
+    for row in rows:
+        medians = [_number(row[column], divisor, digits) for column in ("median_a", "median_b")]
+        ratio = [_number(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
+        section.rows.append((_cell(row), *medians, *ratio, f"{row['verdict']}{marks(row['warnings'])}".strip()))
+    return section
+
+
+def _baselines(rows: Sequence[Row], divisor: float, unit: str, digits: int) -> str:
+    """Return the baseline's own medians: one a protocol and number of flows, since it is the same at each MTU."""
+    medians: dict[str, list[str]] = {}
+    for row in rows:
+        text = _number(row["baseline_median"], divisor, digits)
+        seen = medians.setdefault(f"{row['protocol']} x{row['flows']}", [])
+        if text and text not in seen:
+            seen.append(text)
+    shown = ", ".join(f"{label} {' or '.join(texts)}" for label, texts in medians.items() if texts)
+    where = "at its NIC's MTU " if rows[0]["baseline"] == UNDERLAY else ""
+    return f"{rows[0]['baseline']} {where}: {shown} {unit}".replace(" :", ":") if shown else ""
+
+
+def _title(row: Row) -> str:
+    way = "" if row["direction"] == Direction.FORWARD else f", {row['direction']}"
+    return f"{_TITLES[row['metric']]}{way}"
+
+
+def _cell(row: Row) -> str:
+    if row["tool"] == "ping":
+        return f"mtu {row['mtu']} {row['metric'].split('_')[1]}"
+    return f"{row['protocol']} {row['mtu']} x{row['flows']}"
+
+
+def _scale(rows: Sequence[Row], *columns: str) -> tuple[float, str, int]:
+    """Return divisor, unit and decimals that suit the largest figure of a section."""
+    figures = [row[column] for row in rows for column in columns if pd.notna(row[column])]
+    scales = _SCALES[rows[0]["unit"]]
+    return next((scale for scale in scales if figures and max(figures) >= scale[0]), scales[-1])
+
+
+def _number(value: float | None, divisor: float = 1, digits: int = 4) -> str:
+    return "" if value is None or pd.isna(value) else f"{value / divisor:.{digits}f}"
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return f"{_number(low)}-{_number(high)}" if _number(low) else ""
+
+
+def _sentence(advice: str, facts: list[str]) -> str:
+    return f"{', '.join(facts)}: {advice}" if facts else advice
