@@ -269,7 +269,7 @@ def lab_shell(node: str) -> None:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 def lab_exec(node: str, argv: tuple[str, ...]) -> None:
     """Run ARGV on NODE; its output and exit code are passed through."""
-    _become(node, argv)
+    _become(node, argv[1:] if argv[0] == "--" else argv)
 
 
 def _become(node: str, argv: Iterable[str]) -> None:

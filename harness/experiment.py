@@ -185,10 +185,12 @@ def routes(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> dict[tuple[
     tunnels = {name: profile.tunnel for name, profile in profiles.items() if profile.tunnel}
     found = {}
     for name, profile in profiles.items():
+        # A routed profile may name a tunnel as well: one that must stay idle.
+        idle = [tunnel for owner, tunnel in tunnels.items() if owner != name or profile.kind is not Kind.TUNNEL]
         way = Way(
             kind=profile.kind,
-            tunnel=profile.tunnel,
-            other_tunnels=tuple(tunnel for owner, tunnel in tunnels.items() if owner != name),
+            tunnel=profile.tunnel if profile.kind is Kind.TUNNEL else None,
+            other_tunnels=tuple(idle),
             nic=lab.client.device,
             overhead=wire.overhead(profile.headers),
             path_mtu=profile.path_mtu(plan.nic_mtu),

@@ -82,4 +82,15 @@ def _node(name: str, index: int, values: Mapping[str, Any], source: str) -> Node
     mtu = values.get("underlay_mtu", DEFAULT_MTU)
     if isinstance(mtu, bool) or not isinstance(mtu, int) or not 576 <= mtu <= 65535:  # noqa: PLR2004 - RFC 791's bounds
         raise InputError(f"{source}: host {name}: underlay_mtu {mtu!r} is not a number of bytes from 576 to 65535.")
-    return Node(name, index, address, device, mtu, dict(values))
+    return Node(name, index, address, device, mtu, _address6(name, values, source), dict(values))
+
+
+def _address6(name: str, values: Mapping[str, Any], source: str) -> str | None:
+    """Return a node's IPv6 underlay address, None where the inventory has none."""
+    address = values.get("underlay_address6")
+    if address is None:
+        return None
+    try:
+        return str(ipaddress.IPv6Address(str(address)))
+    except ValueError:
+        raise InputError(f"{source}: host {name}: underlay_address6 {address!r} is not an IPv6 address.") from None

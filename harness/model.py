@@ -65,7 +65,8 @@ class PathState(StrEnum):
 class Node:
     """One of the two hosts.
 
-    `address` is its underlay IPv4 address and `device` the NIC that holds it; `index` counts from 1.
+    `address` is its underlay IPv4 address, `address6` the IPv6 one where it has one, and `device` the NIC that holds
+    them; `index` counts from 1.
     `variables` are the inventory's own, for the connection.
     """
 
@@ -74,6 +75,7 @@ class Node:
     address: str
     device: str
     mtu: int = 1500
+    address6: str | None = None
     variables: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from harness.errors import InputError
 from harness.model import UNDERLAY, Kind
 from harness.wire import HEADER_BYTES, overhead
 
+ROLES_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks" / "roles"
 PROFILES_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks" / "profiles"
 
 # pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
@@ -83,11 +84,19 @@ class Endpoints(Part):
     sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
 
 
+class EnvFile(Part):
+    """A small file of KEY=VALUE lines on each node, below /run, gone with the profile."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/run/[a-z0-9-]{1,30}/[a-z0-9-]{1,30}(\.[a-z]{1,8})?$")]
+    values: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,30}$")], Value]
+
+
 class Profile(Part):
     """One way for traffic to go from node to node.
 
     `headers` are those in front of the inner IP packet, outermost first, the NIC's own Ethernet left out; the ceiling
-    follows from them. `tunnel` is the device whose counters are the proof.
+    follows from them. `tunnel` is the device whose counters are the proof; that of a routed profile must stay idle.
+    `forward` are the networks that the node has to forward, `roles` what a link alone is not enough for.
     """
 
     name: Name
@@ -102,6 +111,9 @@ class Profile(Part):
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[Fdb, ...] = ()
     sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
+    forward: tuple[Word, ...] = ()
+    files: tuple[EnvFile, ...] = ()
+    roles: tuple[Attribute, ...] = ()
     endpoints: Endpoints | None = None
 
     @model_validator(mode="after")
@@ -111,10 +123,13 @@ class Profile(Part):
             raise ValueError(f"unknown header {unknown[0]!r}; known are {', '.join(HEADER_BYTES)}")
         for network in self.networks:
             ipaddress.ip_network(network)
-        if (self.kind is Kind.TUNNEL) != bool(self.tunnel):
-            raise ValueError("a profile of kind tunnel names its `tunnel` device, and no other does")
-        if self.tunnel and self.tunnel not in [link.name for link in self.links]:
+        if self.kind is Kind.TUNNEL and not self.tunnel:
+            raise ValueError("a profile of kind tunnel names its `tunnel` device")
+        if self.tunnel and not self.roles and self.tunnel not in [link.name for link in self.links]:
             raise ValueError(f"`tunnel` names {self.tunnel}, which is not among its links")
+        unknown_roles = [role for role in self.roles if not (ROLES_DIRECTORY / role / "tasks").is_dir()]
+        if unknown_roles:
+            raise ValueError(f"unknown role {unknown_roles[0]!r}; there is no {ROLES_DIRECTORY}/{unknown_roles[0]}")
         if (self.kind is Kind.UNDERLAY) != (self.endpoints is None):
             raise ValueError("every profile but the underlay has `endpoints`")
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):

@@ -15,6 +15,7 @@ from typing import Any
 from harness.errors import InputError
 from harness.model import Endpoint, Node
 from harness.profiles import Profile
+from harness.wire import overhead
 
 DEFAULT_MTUS = (1450, 1500)
 FIRST_HOST = 2
@@ -39,9 +40,16 @@ def variables(profile: Profile, node: Node, peer: Node) -> dict[str, str]:
         "nic": node.device,
         "nic_mtu": str(node.mtu),
         "tunnel_mtu": str(profile.path_mtu(node.mtu)),
-        "index": str(node.index),
-        "peer_index": str(peer.index),
-    }
+        "number": str(node.index - 1),
+        "peer_number": str(peer.index - 1),
+    } | _addresses6(node, peer)
+
+
+def _addresses6(node: Node, peer: Node) -> dict[str, str]:
+    """Return the nodes' IPv6 addresses where both have one: a profile that needs them finds no variable otherwise."""
+    if node.address6 is None or peer.address6 is None:
+        return {}
+    return {"address6": node.address6, "peer_address6": peer.address6}
 
 
 def _endpoint_variables(node: Node, position: int) -> dict[str, str]:
@@ -58,7 +66,10 @@ def fill(value: object, names: dict[str, str], where: str) -> Any:  # noqa: ANN4
         try:
             filled = Template(value).substitute(names)
         except (KeyError, ValueError) as error:
-            raise InputError(f"{where}: {value!r} uses an unknown variable; known are {', '.join(names)}.") from error
+            hint = " (underlay_address6 in the inventory)" if "address6" in value else ""
+            raise InputError(
+                f"{where}: {value!r} uses a variable that is not known here{hint}; known are {', '.join(names)}."
+            ) from error
         return int(filled) if value.startswith("$") and filled.isdigit() else filled
     if isinstance(value, dict):
         return {key: fill(item, names, where) for key, item in value.items()}
@@ -71,7 +82,7 @@ def endpoint(profile: Profile, mtu: int, node: Node, mtus: Sequence[int]) -> End
     """Return a profile's endpoint on a node for one of the run's MTUs; the underlay's is the node itself."""
     if profile.endpoints is None:
         return Endpoint(None, node.address)
-    names = _endpoint_variables(node, sorted(mtus).index(mtu)) | {"index": str(node.index)}
+    names = _endpoint_variables(node, sorted(mtus).index(mtu)) | {"number": str(node.index - 1)}
     address = fill(profile.endpoints.address, names, f"profile {profile.name}")
     return Endpoint(namespace_name(profile.name, mtu), str(ipaddress.ip_interface(address).ip))
 
@@ -90,6 +101,8 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "neighbours": fill(plain["neighbours"], names, where),
         "fdb": fill(plain["fdb"], names, where),
         "sysctls": _sysctls(plain["sysctls"], "", names, where),
+        "forward": fill(plain["forward"], names, where),
+        "files": fill(plain["files"], names, where),
     }
     if profile.endpoints is not None:
         for position, mtu in enumerate(sorted(mtus)):
@@ -134,7 +147,11 @@ def _sysctls(values: dict[str, Any], netns: str, names: dict[str, str], where: s
 
 def probes(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> list[dict[str, Any]]:
     """Return the pairs that the endpoint_probe module pings from `node`: the path MTU to be found, in bytes."""
-    path_mtu = profile.path_mtu(min(node.mtu, peer.mtu))
+    nic_mtu = min(node.mtu, peer.mtu)
+    path_mtu = profile.path_mtu(nic_mtu)
+    # Where outer packets are fragmented on purpose, a packet with DF set would make the tunnel answer with an ICMP that
+    # the endpoint remembers for ten minutes: there, only what has to pass is tried, and without DF.
+    fragments = path_mtu > nic_mtu - overhead(profile.headers)
     if profile.endpoints is None:
         mtus = [path_mtu]
     return [
@@ -144,6 +161,7 @@ def probes(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> lis
             "namespace": endpoint(profile, mtu, node, mtus).namespace or "",
             "destination": endpoint(profile, mtu, peer, mtus).address,
             "path_mtu": min(mtu, path_mtu),
+            "fragments": fragments,
         }
         for mtu in mtus
     ]

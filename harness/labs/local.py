@@ -24,8 +24,9 @@ from harness.model import Node
 STATE_ROOT = Path("/run/vxlan-harness")
 KEPT = "lab"
 """Name of the lab that `harness lab up` leaves standing."""
-NODES = (("k8s-1", "172.12.1.11"), ("k8s-2", "172.12.1.12"))
+NODES = (("k8s-1", "172.12.1.11", "fd00:172:12:1::11"), ("k8s-2", "172.12.1.12", "fd00:172:12:1::12"))
 PREFIX_LENGTH = 24
+PREFIX6_LENGTH = 64
 DEVICE = "ens33"
 NIC_MTU = 1500
 DEFAULT_RATE = "1gbit"
@@ -145,10 +146,11 @@ class LocalLab:
         state: dict[str, Any] = {"rate": self.rate, "nodes": [], "owner": vars(ProcessId.of(os.getpid()))}
         key = self.directory / "id_ed25519"
         _make_key(key)
-        for index, (name, address) in enumerate(NODES, 1):
+        for index, (name, address, address6) in enumerate(NODES, 1):
             holder, inside = self._start_holder(name)
+            addresses = {"address": address, "address6": address6}
             state["nodes"].append(
-                {"name": name, "index": index, "address": address, "holder": vars(holder), "inside": vars(inside)}
+                {"name": name, "index": index, **addresses, "holder": vars(holder), "inside": vars(inside)}
             )
             _write_json(self.directory / "state.json", state)
             _prepare_sshd(self.directory, name, inside.pid)
@@ -192,6 +194,7 @@ class LocalLab:
         for node in state["nodes"]:
             enter = enter_argv(node["inside"]["pid"])
             command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])
+            command([*enter, "ip", "addr", "add", f"{node['address6']}/{PREFIX6_LENGTH}", "dev", DEVICE, "nodad"])
             command([*enter, "ip", "link", "set", "dev", DEVICE, "up"])
             if self.rate_bps is not None:
                 burst, limit = (max(int(self.rate_bps / 8 * time_s), MIN_BURST_BYTES) for time_s in (BURST_S, QUEUE_S))
@@ -294,6 +297,7 @@ def _write_access(directory: Path, state: dict[str, Any]) -> None:
         )
         hosts[node["name"]] = {
             "underlay_address": node["address"],
+            "underlay_address6": node["address6"],
             "underlay_device": DEVICE,
             "underlay_mtu": NIC_MTU,
             "ansible_ssh_common_args": f"-F {directory}/ssh_config",
@@ -304,7 +308,9 @@ def _write_access(directory: Path, state: dict[str, Any]) -> None:
 
 
 def _lab(directory: Path, state: dict[str, Any]) -> Lab:
-    nodes = [Node(node["name"], node["index"], node["address"], DEVICE, NIC_MTU) for node in state["nodes"]]
+    nodes = [
+        Node(node["name"], node["index"], node["address"], DEVICE, NIC_MTU, node["address6"]) for node in state["nodes"]
+    ]
     return Lab(
         name="local",
         inventory=directory / "inventory.json",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from harness import stats
 from harness.model import UNDERLAY, Cell, Direction
 from harness.report import notes
-from harness.report.figures import NOTHING, Metric, Side, framed, metrics_of, sides
+from harness.report.figures import NOTHING, Metric, Side, framed, median, metrics_of, sides
 from harness.report.reading import Meta, RunData
 
 COMPARE_COLUMNS = (
@@ -43,7 +42,7 @@ def compare_runs(a: RunData, b: RunData) -> pd.DataFrame:
     ]
     verdicts = stats.verdicts([row.question() for row in rows])
     values = [row.values(verdict, (a, b), differences) for row, verdict in zip(rows, verdicts, strict=True)]
-    titles = [f"{name}  {notes.title(run.meta)}" for name, run in zip("AB", (a, b), strict=True) if run.meta]
+    titles = [f"{name}: {notes.title(run.meta)}" for name, run in zip("AB", (a, b), strict=True) if run.meta]
     return framed(values, COMPARE_COLUMNS, "\n".join(titles))
 
 
@@ -53,11 +52,9 @@ class _Row:
     def __init__(self, profile: str, cell: Cell, metric: Metric, before: Side, after: Side) -> None:
         self.profile, self.cell, self.metric = profile, cell, metric
         self.both = (before, after)
-        self.figures = before.figures(metric).to_list(), after.figures(metric).to_list()
+        self.figures = [*before.figures(metric).values()], [*after.figures(metric).values()]
         self.trials = min(len(self.figures[0]), len(self.figures[1]))
-        self.states = Counter[str]()
-        for side in self.both:
-            self.states += side.states([int(block) for block in side.figures(metric).index])
+        self.states = before.states(before.figures(metric)) + after.states(after.figures(metric))
         comparable = metric.compared and self.trials and len(self.states) <= 1
         self.ratio = stats.welch_ratio(self.figures[1], self.figures[0]) if comparable else None
         spreads = [stats.coefficient_of_variation(figures) for figures in self.figures]
@@ -93,7 +90,6 @@ class _Row:
     ) -> dict[str, Any]:
         """Return the row by column."""
         cell, ratio = self.cell, self.ratio
-        medians = [pd.Series(figures, dtype=float).median() for figures in self.figures]
         return {
             "profile": self.profile,
             "tool": cell.tool,
@@ -105,8 +101,8 @@ class _Row:
             "unit": self.metric.unit,
             "trials_a": len(self.figures[0]),
             "trials_b": len(self.figures[1]),
-            "median_a": medians[0],
-            "median_b": medians[1],
+            "median_a": median(self.figures[0]),
+            "median_b": median(self.figures[1]),
             "cv": self.cv,
             "ratio": ratio.ratio if ratio else None,
             "ratio_low": ratio.low if ratio else None,

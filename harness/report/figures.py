@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -43,53 +45,63 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Side:
-    """The trials of one profile in one cell: the ok ones by block, and what became of the others."""
+    """The trials of one profile in one cell: by block what the ok ones measured, and what became of the others."""
 
-    ok: pd.DataFrame
-    lost: Mapping[Status, int] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    path_states: Mapping[int, str] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
-    def figures(self, metric: Metric) -> pd.Series[float]:
+    def figures(self, metric: Metric) -> dict[int, float]:
         """Return the figures of the ok trials by block.
 
         A figure of 0 has no ratio, so a compared metric leaves it out; `zeros` counts them.
         """
-        if metric.name not in self.ok:
-            return pd.Series(dtype=float)
-        known = self.ok[metric.name].dropna()
-        return known[known > 0] if metric.compared else known
+        known = self.measured.get(metric.name, {})
+        return {block: value for block, value in known.items() if value > 0 or not metric.compared}
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
-        if metric.name not in self.ok or not metric.compared:
-            return 0
-        return int((self.ok[metric.name] <= 0).sum())
+        return len(self.measured.get(metric.name, {})) - len(self.figures(metric))
 
-    def states(self, blocks: Sequence[int]) -> Counter[str]:
+    def states(self, blocks: Iterable[int]) -> Counter[str]:
         """Return how often each path state was seen in these blocks; trials without a state do not count."""
-        if self.ok.empty:
-            return Counter()
-        return Counter(str(state) for state in self.ok.loc[list(blocks), "path_state"] if state)
+        return Counter(self.path_states[block] for block in blocks if self.path_states[block])
 
 
-NOTHING = Side(pd.DataFrame())
+NOTHING = Side()
 """The side of a profile that was not measured in a cell."""
 
 
 def sides(trials: pd.DataFrame, meta: Meta | None) -> dict[tuple[str, Cell], Side]:
     """Return the trials by profile and cell, the derived metrics added (those that need run.json only with it)."""
-    trials = trials.assign(cpu_s_per_gbit=cpu_s_per_gbit(trials, meta)) if meta else trials
+    trials = trials.assign(cpu_s_per_gbit=cpu_s_per_gbit(trials, meta) if meta else math.nan)
     found = {}
     for key, group in trials.groupby(["profile", *CELL_COLUMNS], sort=True):
         profile, tool, protocol, direction, mtu, flows = cast("tuple[str, str, str, str, int, int]", key)
-        others = group[group["status"] != Status.OK]
-        reasons = Counter(str(reason) for reason in others["reason"] if reason)
-        found[profile, Cell(tool, protocol, Direction(direction), int(mtu), int(flows))] = Side(
-            ok=group[group["status"] == Status.OK].set_index("block").sort_index(),
-            lost={Status(str(status)): int(count) for status, count in others["status"].value_counts().items()},
-            reason=reasons.most_common(1)[0][0] if reasons else "",
-        )
+        found[profile, Cell(tool, protocol, Direction(direction), int(mtu), int(flows))] = _side(group)
     return found
+
+
+def _side(group: pd.DataFrame) -> Side:
+    records = group.sort_values("block").to_dict("records")
+    ok = [record for record in records if record["status"] == Status.OK]
+    others = [record for record in records if record["status"] != Status.OK]
+    reasons = Counter(record["reason"] for record in others if record["reason"])
+    return Side(
+        measured={
+            metric.name: {record["block"]: record[metric.name] for record in ok if not math.isnan(record[metric.name])}
+            for metric in METRICS
+        },
+        path_states={record["block"]: record["path_state"] for record in ok},
+        lost=Counter(record["status"] for record in others),
+        reason=reasons.most_common(1)[0][0] if reasons else "",
+    )
+
+
+def median(figures: Collection[float]) -> float | None:
+    """Return the median, None where there is no figure."""
+    return statistics.median(figures) if figures else None
 
 
 def cpu_s_per_gbit(trials: pd.DataFrame, meta: Meta) -> pd.Series[float]:

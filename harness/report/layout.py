@@ -23,10 +23,11 @@ _TITLES = {
 }
 _SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
     "bit/s": ((1e9, "Gbit/s", 3), (1e6, "Mbit/s", 1), (1e3, "kbit/s", 1)),
-    "s": ((1e-3, "ms", 3), (1e-6, "µs", 1)),
+    "s": ((1, "s", 3), (1e-3, "ms", 3), (1e-6, "µs", 1)),
     "s/Gbit": ((1, "s/Gbit", 3), (1e-3, "ms/Gbit", 1)),
     "ratio": ((1e-2, "%", 2),),
 }
+_BASELINE = "baseline"
 SUMMARY_LEGEND = (
     "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
     "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
@@ -108,7 +109,8 @@ def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Sectio
     section = Section(f"{first['profile']} against {first['baseline']}", _title(first), ())
     section.headings = ("", unit)
     if not with_ceiling:
-        section.headings += (str(first["baseline"]),)
+        name = str(first["baseline"])
+        section.headings += (name if len(name) <= len(_BASELINE) else _BASELINE,)
     section.headings += ("ratio", "95 % interval") if compared else ()
     section.headings += ("ceiling", "gap") if with_ceiling else ()
     section.headings += ("same MTU",) if compared else ()
@@ -118,12 +120,12 @@ def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Sectio
         if not with_ceiling:
             cells.append(_number(row["baseline_median"], divisor, digits))
         if compared:
-            cells += [_number(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
+            cells += [_ratio(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
         if with_ceiling:
             gap = 100 * (row["ratio"] - row["ceiling_ratio"])
-            cells += [_number(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
+            cells += [_ratio(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
         if compared:
-            cells.append(_number(row["same_mtu_ratio"]))
+            cells.append(_ratio(row["same_mtu_ratio"]))
         section.rows.append((*cells, f"{row['verdict']}{marks(row['warnings'])}".strip()))
     if with_ceiling:
         section.caption = _baselines(rows, divisor, unit, digits)
@@ -136,7 +138,7 @@ def _compare_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Sectio
     section = Section(f"{rows[0]['profile']}: run B against run A", _title(rows[0]), headings)
     for row in rows:
         medians = [_number(row[column], divisor, digits) for column in ("median_a", "median_b")]
-        ratio = [_number(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
+        ratio = [_ratio(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
         section.rows.append((_cell(row), *medians, *ratio, f"{row['verdict']}{marks(row['warnings'])}".strip()))
     return section
 
@@ -172,12 +174,17 @@ def _scale(rows: Sequence[Row], *columns: str) -> tuple[float, str, int]:
     return next((scale for scale in scales if figures and max(figures) >= scale[0]), scales[-1])
 
 
-def _number(value: float | None, divisor: float = 1, digits: int = 4) -> str:
-    return "" if value is None or pd.isna(value) else f"{value / divisor:.{digits}f}"
+def _number(value: float, divisor: float = 1, digits: int = 4) -> str:
+    return "" if pd.isna(value) else f"{value / divisor:.{digits}f}"
 
 
-def _between(low: float | None, high: float | None) -> str:
-    return f"{_number(low)}-{_number(high)}" if _number(low) else ""
+def _ratio(value: float) -> str:
+    """Return a ratio with as many decimals as leave it readable: 4 as long as it is near 1."""
+    return _number(value, 1, next((digits for limit, digits in ((10, 4), (100, 2)) if value < limit), 0))
+
+
+def _between(low: float, high: float) -> str:
+    return f"{_ratio(low)}-{_ratio(high)}" if _ratio(low) else ""
 
 
 def _sentence(advice: str, facts: list[str]) -> str:

@@ -97,7 +97,7 @@ def of_run(trials_warnings: Iterable[str], meta: Meta | None) -> list[str]:
 
 
 def title(meta: Meta) -> str:
-    """Return what a run was, in a line."""
+    """Return what a run was, in two lines."""
     rate = ""
     if meta.rate_bps:
         scaled = (
@@ -105,11 +105,11 @@ def title(meta: Meta) -> str:
             if meta.rate_bps >= BITS_PER_GBIT
             else (meta.rate_bps / 1e6, "Mbit/s")
         )
-        rate = f" at {scaled[0]:g} {scaled[1]}"
+        rate = f", {scaled[0]:g} {scaled[1]}"
     plan = meta.plan
     return (
-        f"{meta.run_id}: lab {meta.lab}{rate}, plan {plan.name}, {plan.blocks} blocks, "
-        f"trials of {plan.duration_s:g} s after {plan.omit_s:g} s"
+        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {plan.blocks} blocks, "
+        f"trials of {plan.duration_s:g} s after {plan.omit_s:g} s omitted"
     )
 
 

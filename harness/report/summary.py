@@ -12,7 +12,7 @@ import pandas as pd
 from harness import stats, wire
 from harness.model import SUMMARY_COLUMNS, UNDERLAY, Cell, Direction, Kind, PathState
 from harness.report import notes
-from harness.report.figures import NOTHING, Metric, Side, framed, metrics_of, sides
+from harness.report.figures import NOTHING, Metric, Side, framed, median, metrics_of, sides
 from harness.report.reading import Meta, RunData, read_run, read_trials
 
 __all__ = ["Pair", "RunData", "default_pairs", "read_run", "read_trials", "summarise"]
@@ -55,16 +55,21 @@ class _Run:
 class _Match:
     """Figures of both sides in the blocks where both have one, and the path states there."""
 
-    ours: pd.Series[float]
-    base: pd.Series[float]
+    ours: list[float]
+    base: list[float]
     our_states: Counter[str]
     base_states: Counter[str]
 
     @classmethod
     def of(cls, ours: Side, base: Side, metric: Metric) -> _Match:
-        both = pd.concat([ours.figures(metric), base.figures(metric)], axis=1, keys=["ours", "base"], join="inner")
-        blocks = [int(block) for block in both.index]
-        return cls(both["ours"], both["base"], ours.states(blocks), base.states(blocks))
+        left, right = ours.figures(metric), base.figures(metric)
+        blocks = [block for block in left if block in right]
+        return cls(
+            [left[block] for block in blocks],
+            [right[block] for block in blocks],
+            ours.states(blocks),
+            base.states(blocks),
+        )
 
     @property
     def mixed(self) -> bool:
@@ -72,9 +77,7 @@ class _Match:
 
     def ratio(self) -> stats.Ratio | None:
         """Return the paired ratio; None without pairs, and where it would average over path states."""
-        if self.ours.empty or self.mixed:
-            return None
-        return stats.paired_ratio(self.ours.to_list(), self.base.to_list())
+        return stats.paired_ratio(self.ours, self.base) if self.ours and not self.mixed else None
 
 
 class _Row:
@@ -88,14 +91,13 @@ class _Row:
         self.full = _Match.of(self.ours, self.base, metric)
         self.same = _Match.of(self.ours, run.side(pair.baseline, cell), metric)
         self.blocks = len(self.full.ours)
-        matched = self.blocks > 0
-        self.figures = self.full.ours if matched else self.ours.figures(metric)
-        self.base_figures = self.full.base if matched else self.base.figures(metric)
+        self.figures = self.full.ours or [*self.ours.figures(metric).values()]
+        self.base_figures = self.full.base or [*self.base.figures(metric).values()]
         self.ratio = self.full.ratio() if metric.compared else None
         self.same_ratio = self.same.ratio() if metric.compared else None
         self.ceiling = self._ceiling(self.ratio, self.full, self.reference)
         self.same_ceiling = self._ceiling(self.same_ratio, self.same, cell.mtu)
-        spreads = [stats.coefficient_of_variation(side.to_list()) for side in (self.figures, self.base_figures)]
+        spreads = [stats.coefficient_of_variation(side) for side in (self.figures, self.base_figures)]
         self.cv = max((spread for spread in spreads if spread is not None), default=None) if metric.compared else None
 
     def _ceiling(self, ratio: stats.Ratio | None, match: _Match, baseline_mtu: int) -> float | None:
@@ -156,8 +158,8 @@ class _Row:
             "metric": self.metric.name,
             "unit": self.metric.unit,
             "blocks": self.blocks,
-            "median": self.figures.median(),
-            "baseline_median": self.base_figures.median(),
+            "median": median(self.figures),
+            "baseline_median": median(self.base_figures),
             "cv": self.cv,
             **_interval("ratio", self.ratio),
             "ceiling_ratio": self.ceiling,

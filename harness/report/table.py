@@ -58,11 +58,10 @@ def _drawn(section: Section, width: int) -> Table:
         drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
         last = len(section.headings) - 1
         for number, heading in enumerate(section.headings):
-            left = number in (0, last)
             drawn.add_column(
-                heading or (section.title if number == 0 else ""),
-                justify="left" if left else "right",
-                no_wrap=number not in (0, last),
+                _heading(section) if number == 0 else heading,
+                justify="left" if number in (0, last) else "right",
+                no_wrap=number != last,
                 header_style="bold" if number == 0 else "",
             )
         for row in section.rows:
@@ -71,6 +70,12 @@ def _drawn(section: Section, width: int) -> Table:
         if Measurement.get(console, console.options, drawn).maximum <= width:
             break
     return drawn
+
+
+def _heading(section: Section) -> str:
+    """Return the title over the first column, on two lines where it would widen it."""
+    widest = max(len(row[0]) for row in section.rows)
+    return section.title if len(section.title) <= widest else section.title.replace(", ", ",\n")
 
 
 def _hanging(mark: str, text: str) -> RenderableType:

@@ -8,7 +8,7 @@ module: endpoint_probe
 short_description: Reachability and path MTU between endpoints
 description:
   - For each pair, a small ping must pass, a ping that fills the expected path MTU with the don't-fragment bit must
-    pass, and one byte more must not. All pairs are probed at the same time. Changes nothing.
+    pass, and one byte more must not. On a path that fragments, the full ping goes without that bit. All pairs are probed at the same time. Changes nothing.
 options:
   pairs:
     description: One entry for each pair of endpoints, as harness.topology.probes() returns it.
@@ -25,7 +25,7 @@ author: The harness's authors
 EXAMPLES = r"""
 - name: Ping between the endpoints
   endpoint_probe:
-    pairs: [{profile: vxlan, mtu: 1450, namespace: harness-vxlan-1450, destination: 172.17.0.3, path_mtu: 1450}]
+    pairs: [{profile: vxlan, mtu: 1450, namespace: harness-vxlan-1450, destination: 172.17.0.3, path_mtu: 1450, fragments: false}]
 """
 
 RETURN = r"""
@@ -76,6 +76,9 @@ def check_pairs(pairs, wait_s):
         if pair in waiting:
             continue
         full = pair["path_mtu"] - HEADERS[ipaddress.ip_address(pair["destination"]).version]
+        if pair["fragments"]:
+            started.append((pair, full, True, start_ping(pair, wait_s, full, "dont")))
+            continue
         for size, expected in ((full, True), (full + 1, False)):
             started.append((pair, size, expected, start_ping(pair, wait_s, size, "do")))
     for pair, size, expected, process in started:
@@ -83,7 +86,8 @@ def check_pairs(pairs, wait_s):
         seen.append({"profile": pair["profile"], "mtu": pair["mtu"], "size": size, "passed": passed})
         if passed != expected:
             wrong.append(
-                f"{pair['profile']} mtu {pair['mtu']}: `ping -M do -s {size} {pair['destination']}` "
+                f"{pair['profile']} mtu {pair['mtu']}: `ping -M {'dont' if pair['fragments'] else 'do'} -s {size} "
+                f"{pair['destination']}` "
                 f"{'passed' if passed else 'got no reply'}, but the path MTU should be {pair['path_mtu']}"
             )
     return seen, wrong

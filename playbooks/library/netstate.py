@@ -42,129 +42,29 @@ commands:
 """
 
 import ipaddress
-import json
 import os
-import re
-import subprocess
 from collections import defaultdict
 
+from ansible.module_utils import harness_claims as claims
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.harness_conflicts import conflicts
+from ansible.module_utils.harness_node import (
+    GROUP,
+    ROUTE_PROTOCOL,
+    NodeError,
+    Space,
+    alias_of,
+    existing_namespaces,
+    is_ours,
+    namespace_pattern,
+    overlaps,
+    run,
+)
 
-GROUP = "18504"
-"""Device group of every link we make: the kernel sets it at creation, an alias only afterwards."""
-ROUTE_PROTOCOL = "218"
-"""Routing protocol number of every route we make; not in iproute2's rt_protos."""
 FLOOD = "00:00:00:00:00:00"
 """MAC address of the forwarding entry that takes broadcasts and unknown destinations."""
-STATE_DIRECTORY = "/run/vxlan-harness-node"
-"""Where a node keeps the sysctl values that were there before us."""
-JSON_KEYS = {("vxlan", "dstport"): "port", ("vxlan", "dev"): "link", ("vxlan", "remote"): "remote"}
-"""Where `ip -j -d link` names an attribute otherwise than `ip link add` does."""
-
-
-class NetstateError(Exception):
-    """Something that the user has to hear about; the module fails with its text."""
-
-
-def run(argv, stdin=None):
-    """Run argv and return its standard output; raises NetstateError with the program's own words."""
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = done.stderr.strip() or done.stdout.strip()
-        raise NetstateError(f"`{' '.join(argv)}` failed: {message}" + (f"; input was:\n{stdin}" if stdin else ""))
-    return done.stdout
-
-
-def read_json(argv):
-    """Run an iproute2 program that prints JSON; no output means an empty list."""
-    return json.loads(run(argv) or "[]")
-
-
-class Space:
-    """What one namespace holds now; `name` is empty for the node's own."""
-
-    def __init__(self, name):
-        scope = ["-n", name] if name else []
-        self.name = name
-        self.links = {link["ifname"]: link for link in read_json(["ip", *scope, "-j", "-d", "addr", "show"]) if link}
-        for link in self.links.values():  # a master or a lower device may be shown as "name@other"
-            link["ifname"] = link["ifname"].split("@")[0]
-        self.routes = read_json(["ip", *scope, "-j", "route", "show", "table", "all"])
-        self.neighbours = read_json(["ip", *scope, "-j", "neigh", "show", "nud", "permanent"])
-        self.fdb = read_json(["bridge", *scope, "-j", "fdb", "show"])
-
-
-def alias_of(profile):
-    """Return the alias that marks a link as made for this profile."""
-    return f"harness:{profile}"
-
-
-def is_ours(link, profile):
-    """Tell whether a link was made for this profile; one that was cut off before its alias was set counts."""
-    alias = link.get("ifalias", "")
-    return alias == alias_of(profile) or (not alias and link.get("group") == GROUP)
-
-
-def namespace_pattern(profile):
-    """Return the pattern of this profile's namespaces; a longer profile name has one more part."""
-    return re.compile(rf"harness-{re.escape(profile)}-\d+")
-
-
-def existing_namespaces():
-    """Return the names of all named namespaces."""
-    return {entry["name"] for entry in read_json(["ip", "-j", "netns", "list"])}
-
-
-def tunnel_key(kind, attributes):
-    """Return what two VXLAN or Geneve devices must not share, or None."""
-    if kind in ("vxlan", "geneve"):
-        return (kind, attributes.get("id"), attributes.get("dstport", attributes.get("port")))
-    return None
-
-
-def conflicts(state, root):
-    """Return a sentence for each thing on the node that this profile would collide with."""
-    profile = state["profile"]
-    found = []
-    own = {name for name, link in root.links.items() if is_ours(link, profile)}
-    for link in state["links"]:
-        there = root.links.get(link["name"])
-        if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
-            found.append(
-                f"a device named {link['name']} is already there and not made by profile {profile}; "
-                f"remove it (ip link del {link['name']}) or change the name in the profile"
-            )
-        key = tunnel_key(link["kind"], link["attributes"])
-        for name, other in root.links.items():
-            details = other.get("linkinfo", {})
-            if key and name not in own and tunnel_key(details.get("info_kind"), details.get("info_data", {})) == key:
-                found.append(f"device {name} already uses {key[0]} id {key[1]} on port {key[2]}; change one of them")
-    foreign = [route for route in root.routes if route.get("dev") not in own and is_foreign(route)]
-    adopted = {link["name"] for link in state["links"] if link.get("adopt")}
-    for network in state["networks"]:
-        wanted = ipaddress.ip_network(network)
-        found += [
-            f"route {route['dst']} dev {route.get('dev', '?')} overlaps {network} of profile {profile}; "
-            "change the profile's networks"
-            for route in foreign
-            if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
-        ]
-    return found
-
-
-def is_foreign(route):
-    """Tell whether a route is one that somebody else wants to keep working."""
-    return (
-        route.get("dst") not in (None, "default")
-        and str(route.get("protocol")) != ROUTE_PROTOCOL
-        and route.get("type", "unicast") == "unicast"
-    )
-
-
-def overlaps(destination, network):
-    """Tell whether a route's destination (an address counts as its /32) overlaps a network."""
-    other = ipaddress.ip_network(destination, strict=False)
-    return other.version == network.version and other.overlaps(network)
+JSON_KEYS = {"dstport": "port", "dev": "link"}
+"""Where `ip -j -d link` names an attribute otherwise than `ip link add` does; IPv6 addresses have a 6 behind."""
 
 
 def link_words(link):
@@ -196,8 +96,9 @@ def differences(link, there):
     if link.get("mac"):
         pairs.append(("address", there.get("address"), link["mac"]))
     for name, value in link["attributes"].items():
-        key = JSON_KEYS.get((link["kind"], name), name)
-        pairs.append((name, details.get("info_data", {}).get(key), value))
+        key = JSON_KEYS.get(name, name)
+        shown = details.get("info_data", {})
+        pairs.append((name, shown.get(key, shown.get(f"{key}6")), value))
     for name, actual, wanted in pairs:
         if str(actual) != str(wanted):
             found.append(f"{link['name']} {name}: {actual}, wanted {wanted}")
@@ -212,6 +113,8 @@ class Planner:
         self.batches = defaultdict(list)
         self.fdb = defaultdict(list)
         self.sysctls = []
+        self.files = []
+        self.rules = []
         self.differences = []
 
     def add(self, netns, *words):
@@ -225,7 +128,11 @@ class Planner:
             for netns, commands in queue.items():
                 scope = f" -n {netns}" if netns else ""
                 lines += [f"{program}{scope} {' '.join(words)}" for words in commands]
-        return lines + [f"sysctl -w {entry['key']}={entry['value']}  # {entry['netns']}" for entry in self.sysctls]
+        for _profile, entry in self.sysctls:
+            scope = f"ip netns exec {entry['netns']} " if entry["netns"] else ""
+            lines.append(f"{scope}sysctl -w {entry['key']}={entry['value']}")
+        lines += [f"iptables -I {' '.join(rule)}" for rule in self.rules]
+        return lines + [f"write {entry['path']}" for _profile, entry in self.files]
 
     def apply(self):
         """Run everything queued; the node's own links come first, for they put ends into the namespaces."""
@@ -237,6 +144,14 @@ class Planner:
         for netns, commands in self.fdb.items():
             scope = ["-n", netns] if netns else []
             run(["bridge", *scope, "-batch", "-"], "".join(" ".join(words) + "\n" for words in commands))
+        for profile, entry in self.sysctls:
+            if not entry["netns"]:
+                claims.claim(profile, "sysctl", entry["key"], claims.read_sysctl(entry))
+            claims.write_sysctl(entry, str(entry["value"]))
+        for rule in self.rules:
+            run(["iptables", "-w", "-I", *rule])
+        for profile, entry in self.files:
+            claims.write_file(profile, entry)
 
 
 def plan_link(plan, state, link, space):
@@ -257,6 +172,10 @@ def plan_link(plan, state, link, space):
         plan.add(netns, "link", "set", "dev", name, "alias", alias_of(state["profile"]))
     if link.get("inner") and link.get("mtu") and now.get("mtu") != link["mtu"]:
         plan.add(netns, "link", "set", "dev", name, "mtu", str(link["mtu"]))
+    if there is None and link["kind"] == "bridge" and link.get("mtu"):
+        # A bridge follows its smallest port until its MTU is changed by hand; setting what it has is no change.
+        for mtu in (link["mtu"] - 1, link["mtu"]):
+            plan.add(netns, "link", "set", "dev", name, "mtu", str(mtu))
     if link.get("master") and now.get("master") != link["master"]:
         plan.add(netns, "link", "set", "dev", name, "master", link["master"])
     held = {f"{entry['local']}/{entry['prefixlen']}" for entry in now.get("addr_info", [])}
@@ -307,66 +226,19 @@ def same_route(route, there):
     )
 
 
-def sysctl_path(key):
-    """Return the file of a sysctl; its name was validated by the profile's schema."""
-    return "/proc/sys/" + key.replace(".", "/")
-
-
-def read_sysctl(entry):
-    """Return a sysctl's value now, in its namespace."""
-    scope = ["ip", "netns", "exec", entry["netns"]] if entry["netns"] else []
-    return run([*scope, "cat", sysctl_path(entry["key"])]).strip()
-
-
-def write_sysctl(entry, value):
-    """Set a sysctl in its namespace."""
-    scope = ["ip", "netns", "exec", entry["netns"]] if entry["netns"] else []
-    run([*scope, "tee", sysctl_path(entry["key"])], value + "\n")
-
-
-def remember_sysctl(profile, entry):
-    """Keep what a sysctl of the node itself was before the first profile changed it, and who wants it changed."""
-    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    path = os.path.join(STATE_DIRECTORY, entry["key"] + ".json")
-    kept = {"before": read_sysctl(entry), "profiles": []}
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            kept = json.load(file)
-    if profile not in kept["profiles"]:
-        kept["profiles"].append(profile)
-    write_json(path, kept)
-
-
-def write_json(path, value):
-    """Replace a file as a whole, so that a cut-off write leaves the old one."""
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(path + ".new", path)
-
-
-def restore_sysctls(profile, check_mode):
-    """Put back the sysctls that only this profile still wanted changed; return what was done."""
-    done = []
-    names = os.listdir(STATE_DIRECTORY) if os.path.isdir(STATE_DIRECTORY) else []
-    for name in names:
-        path = os.path.join(STATE_DIRECTORY, name)
-        with open(path, encoding="utf-8") as file:
-            kept = json.load(file)
-        if profile not in kept["profiles"]:
-            continue
-        kept["profiles"].remove(profile)
-        entry = {"netns": "", "key": name[: -len(".json")]}
-        done.append(f"sysctl -w {entry['key']}={kept['before']}")
-        if check_mode:
-            continue
-        if kept["profiles"]:
-            write_json(path, kept)
-        else:
-            write_sysctl(entry, kept["before"])
-            os.remove(path)
-    if names and not check_mode and not os.listdir(STATE_DIRECTORY):
-        os.rmdir(STATE_DIRECTORY)
-    return done
+def plan_claims(plan, state, names):
+    """Queue sysctls, forwarding rules and files that are not as wanted."""
+    profile = state["profile"]
+    for entry in state["sysctls"]:
+        new = entry["netns"] and entry["netns"] not in names
+        unlike = new or claims.read_sysctl(entry) != str(entry["value"])
+        ours, anyones = (False, False) if entry["netns"] else claims.is_claimed("sysctl", entry["key"], profile)
+        if unlike or (anyones and not ours):  # another profile changed it: it has to stay when that one leaves
+            plan.sysctls.append((profile, entry))
+    plan.rules += claims.missing_rules(profile, state["forward"]) if state["forward"] else []
+    for entry in state["files"]:
+        if claims.read_file(entry["path"]) != claims.file_text(entry):
+            plan.files.append((profile, entry))
 
 
 def make_present(module, wanted):
@@ -376,31 +248,24 @@ def make_present(module, wanted):
     spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
     problems = [text for state in wanted for text in conflicts(state, spaces[""])]
     if problems:
-        raise NetstateError("; ".join(problems))
+        raise NodeError("; ".join(problems))
     plan = Planner()
     for state in wanted:
         plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
             plan_link(plan, state, link, spaces.get(link.get("netns", "")))
         plan_routes(plan, state, spaces)
-        for entry in state["sysctls"]:
-            new = entry["netns"] and entry["netns"] not in names
-            if new or read_sysctl(entry) != str(entry["value"]):
-                plan.sysctls.append({**entry, "profile": state["profile"]})
+        plan_claims(plan, state, names)
     if not module.check_mode:
         plan.apply()
-        for entry in plan.sysctls:
-            if not entry["netns"]:
-                remember_sysctl(entry["profile"], entry)
-            write_sysctl(entry, str(entry["value"]))
     return plan.commands(), plan.differences
 
 
 def make_absent(module, wanted):
     """Remove what the profiles made and nothing else; return the commands."""
-    commands = []
-    root = Space("")
+    done = []
     for state in wanted:
+        root = Space("")
         profile = state["profile"]
         links = [name for name, link in root.links.items() if is_ours(link, profile)]
         routes = [
@@ -411,21 +276,17 @@ def make_absent(module, wanted):
             and any(overlaps(route["dst"], ipaddress.ip_network(network)) for network in state["networks"])
         ]
         pattern = namespace_pattern(profile)
-        namespaces = sorted(name for name in existing_namespaces() if pattern.fullmatch(name))
-        commands += [f"ip route del {dst} proto {ROUTE_PROTOCOL}" for dst in routes]
-        commands += [f"ip link del dev {name}" for name in links]
-        commands += [f"ip netns del {name}" for name in namespaces]
-        commands += restore_sysctls(profile, module.check_mode)
-        if module.check_mode:
-            continue
-        for dst in routes:
-            run(["ip", "route", "del", dst, "proto", ROUTE_PROTOCOL])
-        for name in links:
-            if os.path.exists(f"/sys/class/net/{name}"):  # removing a pair's other end may have taken it along
-                run(["ip", "link", "del", "dev", name])
-        for name in namespaces:
-            run(["ip", "netns", "del", name])
-    return commands, []
+        commands = [["ip", "route", "del", dst, "proto", ROUTE_PROTOCOL] for dst in routes]
+        commands += [["iptables", "-w", "-D", *rule] for rule in claims.own_rules(profile)]
+        commands += [["ip", "link", "del", "dev", name] for name in links]
+        commands += [["ip", "netns", "del", name] for name in sorted(existing_namespaces()) if pattern.fullmatch(name)]
+        for command in commands:
+            # Removing one end of a pair takes the other along.
+            gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
+            if not module.check_mode and not gone:
+                run(command)
+        done += [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
+    return done, []
 
 
 def main():
@@ -440,7 +301,7 @@ def main():
     action = make_present if module.params["state"] == "present" else make_absent
     try:
         commands, unlike = action(module, module.params["wanted"])
-    except NetstateError as error:
+    except NodeError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=bool(commands),

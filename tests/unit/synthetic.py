@@ -42,19 +42,25 @@ def ping(mtu: int = 1450) -> Cell:
     return Cell("ping", "icmp", Direction.FORWARD, mtu, 1)
 
 
+def measured(cell: Cell, value: float) -> Measurement:
+    """Return goodput, or a p50 with a p99 three times that."""
+    if cell.tool == "ping":
+        return Measurement(rtt_p50_s=value, rtt_p99_s=3 * value)
+    return Measurement(goodput_bps=value, udp_loss_ratio=0.01 if cell.protocol == "udp" else None)
+
+
 def trial(
     profile: str,
     block: int,
     cell: Cell,
+    value: float | None,
     status: Status = Status.OK,
     *,
     reason: str = "",
     path_state: str = "whole",
     cpu_s: tuple[float, float] = (1.5, 1.5),
     run_id: str = RUN_ID,
-    **measured: float,
 ) -> Trial:
-    measurement = Measurement(**measured) if status is not Status.FAILED else Measurement()  # type: ignore[arg-type]
     return Trial(
         run_id=run_id,
         slot=Slot(block, 1, profile, cell),
@@ -64,20 +70,25 @@ def trial(
         status=status,
         reason=reason,
         path_state=path_state,
-        measurement=measurement,
+        measurement=Measurement() if value is None else measured(cell, value),
         client_cpu_s=cpu_s[0],
         server_cpu_s=cpu_s[1],
         raw="raw/x.json",
     )
 
 
-def series(profile: str, cell: Cell, values: Iterable[float], **known: Any) -> list[Trial]:
-    """Return one ok trial a block with these figures of goodput (or p50, with a p99 three times that)."""
-
-    def measured(value: float) -> dict[str, float]:
-        return {"rtt_p50_s": value, "rtt_p99_s": 3 * value} if cell.tool == "ping" else {"goodput_bps": value}
-
-    return [trial(profile, block, cell, **measured(value), **known) for block, value in enumerate(values, 1)]
+def series(
+    profile: str,
+    cell: Cell,
+    values: Iterable[float],
+    *,
+    path_state: str = "whole",
+    cpu_s: tuple[float, float] = (1.5, 1.5),
+) -> list[Trial]:
+    """Return one ok trial a block with these figures."""
+    return [
+        trial(profile, block, cell, value, path_state=path_state, cpu_s=cpu_s) for block, value in enumerate(values, 1)
+    ]
 
 
 def around(centre: float, spread: float, seed: int, blocks: int = 6) -> list[float]:

@@ -186,9 +186,7 @@ def test_nothing_missing_installs_no_package(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(("program", "package"), PACKAGE_OF.items())
-def test_one_missing_program_brings_its_package_and_no_other(
-    machine: Machine, program: str, package: str
-) -> None:
+def test_one_missing_program_brings_its_package_and_no_other(machine: Machine, program: str, package: str) -> None:
     outcome = machine.without(program).setup()
     assert outcome.code == 0, outcome.err
     assert installed(outcome) == [package]
@@ -280,9 +278,7 @@ def test_a_machine_with_sshd_keeps_its_service(machine: Machine) -> None:
 
 def test_apt_asks_nothing(machine: Machine) -> None:
     machine.program("env", f'{LOG}exec {shutil.which("env")} "$@"\n')
-    call = next(
-        c for c in machine.without("iperf3").setup().calls if c.startswith("env ") and " install " in c
-    )
+    call = next(c for c in machine.without("iperf3").setup().calls if c.startswith("env ") and " install " in c)
     for words in ("DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "--force-confold", " -y "):
         assert words in call
 

@@ -1,0 +1,59 @@
+"""What on a node would collide with a profile; looked for before any change."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ansible.module_utils.harness_claims import is_claimed, read_file
+from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps
+
+
+def tunnel_key(kind, attributes):
+    """Return what two VXLAN or Geneve devices must not share, or None."""
+    if kind in ("vxlan", "geneve"):
+        return (kind, attributes.get("id"), attributes.get("dstport", attributes.get("port")))
+    return None
+
+
+def conflicts(state, root):
+    """Return a sentence for each thing on the node that this profile would collide with."""
+    profile = state["profile"]
+    found = []
+    own = {name for name, link in root.links.items() if is_ours(link, profile)}
+    for link in state["links"]:
+        there = root.links.get(link["name"])
+        if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
+            found.append(
+                f"a device named {link['name']} is already there and not made by profile {profile}; "
+                f"remove it (ip link del {link['name']}) or change the name in the profile"
+            )
+        key = tunnel_key(link["kind"], link["attributes"])
+        for name, other in root.links.items():
+            details = other.get("linkinfo", {})
+            if key and name not in own and tunnel_key(details.get("info_kind"), details.get("info_data", {})) == key:
+                found.append(f"device {name} already uses {key[0]} id {key[1]} on port {key[2]}; change one of them")
+    found += [
+        f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"
+        for entry in state["files"]
+        if read_file(entry["path"]) is not None and not is_claimed("file", entry["path"], profile)[1]
+    ]
+    foreign = [route for route in root.routes if route.get("dev") not in own and is_foreign(route)]
+    adopted = {link["name"] for link in state["links"] if link.get("adopt")}
+    for network in state["networks"]:
+        wanted = ipaddress.ip_network(network)
+        found += [
+            f"route {route['dst']} dev {route.get('dev', '?')} overlaps {network} of profile {profile}; "
+            "change the profile's networks"
+            for route in foreign
+            if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
+        ]
+    return found
+
+
+def is_foreign(route):
+    """Tell whether a route is one that somebody else wants to keep working."""
+    return (
+        route.get("dst") not in (None, "default")
+        and str(route.get("protocol")) != ROUTE_PROTOCOL
+        and route.get("type", "unicast") == "unicast"
+    )

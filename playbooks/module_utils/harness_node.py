@@ -1,0 +1,72 @@
+"""Reading and changing a node, and the marks by which what we made is known; shared by this project's modules."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import subprocess
+
+GROUP = "18504"
+"""Device group of every link we make: the kernel sets it at creation, an alias only afterwards."""
+ROUTE_PROTOCOL = "218"
+"""Routing protocol number of every route we make; not in iproute2's rt_protos."""
+
+
+class NodeError(Exception):
+    """Something that the user has to hear about; the module fails with its text."""
+
+
+def run(argv, stdin=None):
+    """Run argv and return its standard output; raises NodeError with the program's own words."""
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        message = done.stderr.strip() or done.stdout.strip()
+        raise NodeError(f"`{' '.join(argv)}` failed: {message}" + (f"; input was:\n{stdin}" if stdin else ""))
+    return done.stdout
+
+
+def read_json(argv):
+    """Run an iproute2 program that prints JSON; no output means an empty list."""
+    return json.loads(run(argv) or "[]")
+
+
+class Space:
+    """What one namespace holds now; `name` is empty for the node's own."""
+
+    def __init__(self, name):
+        scope = ["-n", name] if name else []
+        self.name = name
+        self.links = {link["ifname"]: link for link in read_json(["ip", *scope, "-j", "-d", "addr", "show"]) if link}
+        for link in self.links.values():  # a master or a lower device may be shown as "name@other"
+            link["ifname"] = link["ifname"].split("@")[0]
+        self.routes = read_json(["ip", *scope, "-j", "route", "show", "table", "all"])
+        self.neighbours = read_json(["ip", *scope, "-j", "neigh", "show", "nud", "permanent"])
+        self.fdb = read_json(["bridge", *scope, "-j", "fdb", "show"])
+
+
+def alias_of(profile):
+    """Return the alias that marks a link as made for this profile."""
+    return f"harness:{profile}"
+
+
+def is_ours(link, profile):
+    """Tell whether a link was made for this profile; one that was cut off before its alias was set counts."""
+    alias = link.get("ifalias", "")
+    return alias == alias_of(profile) or (not alias and link.get("group") == GROUP)
+
+
+def namespace_pattern(profile):
+    """Return the pattern of this profile's namespaces; a longer profile name has one more part."""
+    return re.compile(rf"harness-{re.escape(profile)}-\d+")
+
+
+def existing_namespaces():
+    """Return the names of all named namespaces."""
+    return {entry["name"] for entry in read_json(["ip", "-j", "netns", "list"])}
+
+
+def overlaps(destination, network):
+    """Tell whether a route's destination (an address counts as its /32) overlaps a network."""
+    other = ipaddress.ip_network(destination, strict=False)
+    return other.version == network.version and other.overlaps(network)

@@ -1,0 +1,343 @@
+"""Profiles: what ships is valid, and what is wrong is refused with file and line before anything is done with it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from harness.errors import InputError
+from harness.model import Kind
+from harness.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
+
+Place = tuple[str | int, ...]
+SHIPPED = sorted(PROFILES_DIRECTORY.glob("*.yml"))
+
+# Every kind of value that a profile has, each filled in with something harmless.
+FULL = """\
+name: full
+kind: tunnel
+summary: Everything that a profile may have
+headers: [ipv4, udp, vxlan, ethernet]
+tunnel: tun0
+tunnel_mtu: 1450
+networks: [10.9.0.0/16]
+links:
+  - name: tun0
+    kind: vxlan
+    attributes:
+      id: 20
+      remote: $peer_address
+      nolearning: true
+    mtu: $tunnel_mtu
+    mac: 02:00:00:00:00:01
+    master: bridge0
+    addresses: [10.9.0.1/16]
+  - name: bridge0
+    kind: bridge
+routes:
+  - dst: 10.9.1.0/24
+    via: 10.9.0.2
+    dev: tun0
+    onlink: true
+neighbours:
+  - lladdr: 02:00:00:00:00:02
+    dst: 10.9.0.2
+    dev: tun0
+fdb:
+  - lladdr: 00:00:00:00:00:00
+    dst: $peer_address
+    dev: tun0
+sysctls:
+  net.ipv4.ip_forward: 1
+endpoints:
+  bridge: bridge0
+  address: 10.9.0.$pair_host/16
+  routes:
+    - dst: default
+      via: 10.9.0.1
+  sysctls:
+    net.ipv4.ip_no_pmtu_disc: 1
+"""
+
+# Where each kind of value stands in FULL.
+VALUES: dict[str, Place] = {
+    "name": ("name",),
+    "kind": ("kind",),
+    "header": ("headers", 0),
+    "tunnel": ("tunnel",),
+    "tunnel mtu": ("tunnel_mtu",),
+    "network": ("networks", 0),
+    "link name": ("links", 1, "name"),
+    "link kind": ("links", 0, "kind"),
+    "attribute": ("links", 0, "attributes", "id"),
+    "attribute with a variable": ("links", 0, "attributes", "remote"),
+    "flag": ("links", 0, "attributes", "nolearning"),
+    "link mtu": ("links", 0, "mtu"),
+    "mac": ("links", 0, "mac"),
+    "master": ("links", 0, "master"),
+    "address": ("links", 0, "addresses", 0),
+    "route dst": ("routes", 0, "dst"),
+    "route via": ("routes", 0, "via"),
+    "route dev": ("routes", 0, "dev"),
+    "route onlink": ("routes", 0, "onlink"),
+    "neighbour lladdr": ("neighbours", 0, "lladdr"),
+    "neighbour dst": ("neighbours", 0, "dst"),
+    "neighbour dev": ("neighbours", 0, "dev"),
+    "fdb lladdr": ("fdb", 0, "lladdr"),
+    "fdb dst": ("fdb", 0, "dst"),
+    "fdb dev": ("fdb", 0, "dev"),
+    "sysctl": ("sysctls", "net.ipv4.ip_forward"),
+    "endpoint bridge": ("endpoints", "bridge"),
+    "endpoint address": ("endpoints", "address"),
+    "endpoint route dst": ("endpoints", "routes", 0, "dst"),
+    "endpoint route via": ("endpoints", "routes", 0, "via"),
+    "endpoint sysctl": ("endpoints", "sysctls", "net.ipv4.ip_no_pmtu_disc"),
+}
+KEYS: dict[str, Place] = {
+    "attribute name": ("links", 0, "attributes"),
+    "sysctl name": ("sysctls",),
+    "endpoint sysctl name": ("endpoints", "sysctls"),
+}
+
+INJECTIONS = [
+    "{{ lookup('pipe', 'id') }}",
+    "{% for x in y %}",
+    "$(reboot)",
+    "`reboot`",
+    "x; rm -rf /",
+    "x && reboot",
+    "x | sh",
+    "x\nlink del dev eth0",
+    "x\n",
+    "x link del dev eth0",
+    "../../../etc/passwd",
+    "-batch",
+    "x\0y",
+    "",
+]
+
+
+def write(folder: Path, text: str, name: str = "full") -> Path:
+    path = folder / f"{name}.yml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def changed(old: str, new: str, text: str = FULL) -> str:
+    assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+    return text.replace(old, new)
+
+
+def line_of(text: str, piece: str) -> int:
+    return text[: text.index(piece)].count("\n") + 1
+
+
+def test_some_ship() -> None:
+    assert {"underlay", "vxlan"} <= {path.stem for path in SHIPPED}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_profile_loads(path: Path) -> None:
+    profile = load(path.stem)
+    assert profile.name == path.stem
+    assert (profile.endpoints is None) == (profile.kind is Kind.UNDERLAY)
+    assert bool(profile.headers) == (profile.kind is Kind.TUNNEL)
+    assert 1280 <= profile.path_mtu(1500) <= 1500
+
+
+def test_seeds_profile_has_the_seeds_numbers() -> None:
+    vxlan = load("vxlan")
+    assert vxlan.headers == ("ipv4", "udp", "vxlan", "ethernet")
+    assert vxlan.path_mtu(1500) == 1450
+    assert vxlan.links[1].attributes == {"id": 20, "remote": "$peer_address", "dstport": 4789, "dev": "$nic"}
+
+
+def test_full_profile_loads_as_written(tmp_path: Path) -> None:
+    profile = load_file(write(tmp_path, FULL))
+    assert profile.links[0].attributes == {"id": 20, "remote": "$peer_address", "nolearning": True}
+    assert profile.links[0].addresses == ("10.9.0.1/16",)
+    assert profile.sysctls == {"net.ipv4.ip_forward": 1}
+    assert profile.routes[0].onlink is True
+    assert profile.path_mtu(1500) == 1450
+    assert profile.endpoints is not None
+    assert profile.endpoints.address == "10.9.0.$pair_host/16"
+
+
+def within(tree: Any, place: Place) -> Any:  # noqa: ANN401 - any part of a YAML document
+    for step in place:
+        tree = tree[step]
+    return tree
+
+
+def accepts(tree: object) -> bool:
+    try:
+        Profile.model_validate(tree, strict=False)
+    except ValidationError:
+        return False
+    return True
+
+
+def test_full_profile_is_accepted_in_the_same_way() -> None:
+    assert accepts(yaml.safe_load(FULL))
+
+
+@pytest.mark.parametrize("value", [*VALUES, *KEYS])
+def test_injection_is_refused(value: str) -> None:
+    taken = []
+    whole = yaml.safe_load(FULL)
+    for injection in INJECTIONS:
+        tree = copy.deepcopy(whole)
+        if value in KEYS:
+            within(tree, KEYS[value])[injection] = 1
+        else:
+            *place, last = VALUES[value]
+            within(tree, tuple(place))[last] = injection
+        if accepts(tree):
+            taken.append(injection)
+    assert taken == []
+
+
+@pytest.mark.parametrize("injection", [text for text in INJECTIONS if "\0" not in text])
+def test_injection_in_a_file_names_file_and_line(tmp_path: Path, injection: str) -> None:
+    text = changed("dst: default", f"dst: {json.dumps(injection)}")
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as raised:
+        load_file(path)
+    assert str(raised.value).startswith(f"{path}, line {line_of(text, 'dst: ' + json.dumps(injection))}: ")
+
+
+@pytest.mark.parametrize(
+    ("after", "indent"),
+    [("kind: tunnel", ""), ("kind: vxlan", "    "), ("via: 10.9.0.2", "    "), ("bridge: bridge0", "  ")],
+)
+def test_unknown_key_names_file_and_line(tmp_path: Path, after: str, indent: str) -> None:
+    text = changed(after, f"{after}\n{indent}colour: blue")
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as raised:
+        load_file(path)
+    assert str(raised.value).startswith(f"{path}, line {line_of(text, 'colour')}: ")
+    assert "colour: unknown key" in str(raised.value)
+
+
+def test_unknown_key_at_the_top_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="known keys are name, kind, summary, headers, tunnel"):
+        load_file(write(tmp_path, FULL + "colour: blue\n"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("headers: [ipv4, udp, vxlan, ethernet]", "headers: ipv4"),
+        ("tunnel_mtu: 1450", "tunnel_mtu: large"),
+        ("summary: Everything that a profile may have", "summary: 5"),
+        ("summary: Everything that a profile may have", 'summary: ""'),
+        ("kind: tunnel", "kind: tube"),
+        ("id: 20", "id: 1.5"),
+        ("id: 20", "id: [20]"),
+        ("mtu: $tunnel_mtu", "mtu: 67"),
+        ("mtu: $tunnel_mtu", "mtu: 65536"),
+        ("addresses: [10.9.0.1/16]", "addresses: 10.9.0.1/16"),
+        ("onlink: true", "onlink: 7"),
+        ("- name: bridge0", "- name: a-name-of-16-chr"),
+        ("- name: bridge0\n    kind: bridge", "- name: bridge0"),
+        ("endpoints:\n  bridge: bridge0", "endpoints:\n  bridge:"),
+    ],
+)
+def test_wrong_type_names_file_and_line(tmp_path: Path, old: str, new: str) -> None:
+    text = changed(old, new)
+    path = write(tmp_path, text)
+    first = line_of(text, new)
+    with pytest.raises(InputError) as raised:
+        load_file(path)
+    assert any(str(raised.value).startswith(f"{path}, line {line}: ") for line in (first, first + 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("vxlan, ethernet]", "vxlan, ether]", "unknown header 'ether'; known are ethernet, vlan, ipv4"),
+        ("[10.9.0.0/16]", "[10.9.0.1/16]", "10.9.0.1/16 has host bits set"),
+        ("[10.9.0.0/16]", "[10.9.0.0/33]", "10.9.0.0/33"),
+        ("tunnel: tun0", "tunnel: tun1", "`tunnel` names tun1, which is not among its links"),
+        ("tunnel: tun0\n", "", "kind tunnel names its `tunnel` device"),
+        (FULL[FULL.index("endpoints:") :], "", "every profile but the underlay has `endpoints`"),
+        ("name: full", "name: underlay", "kind underlay and name underlay go together"),
+    ],
+)
+def test_inconsistent_profile_says_what_is_wrong(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_file(write(tmp_path, changed(old, new)))
+
+
+def test_name_is_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the profile's name is 'full'; name the file full\.yml"):
+        load_file(write(tmp_path, FULL, "other"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a list\n",
+        "just words\n",
+        "a: [\n",
+        "name: full\n\tkind: x\n",
+        "a: !!python/object/apply:os.system [id]\n",
+    ],
+)
+def test_what_is_no_profile_at_all(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=r"full\.yml"):
+        load_file(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("value", ["2024-99-99", "9" * 5000])
+def test_what_yaml_itself_stumbles_over(tmp_path: Path, value: str) -> None:
+    """PyYAML raises plain ValueError for a date or a number that Python cannot hold."""
+    text = changed("summary: Everything that a profile may have", f"summary: {value}")
+    with pytest.raises(InputError, match=r"full\.yml"):
+        load_file(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("mtu", [-1, 0, 67, 70000])
+def test_tunnel_mtu_is_an_mtu(tmp_path: Path, mtu: int) -> None:
+    with pytest.raises(InputError, match="tunnel_mtu"):
+        load_file(write(tmp_path, changed("tunnel_mtu: 1450", f"tunnel_mtu: {mtu}")))
+
+
+def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "full.yml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_file(path)
+
+
+def test_unknown_profile_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"unknown profile 'vxlam'; known are .*underlay, vxlan"):
+        load("vxlam")
+
+
+def test_own_folder_adds_to_the_shipped_one(tmp_path: Path) -> None:
+    write(tmp_path, FULL)
+    assert set(known_profiles([tmp_path])) == {path.stem for path in SHIPPED} | {"full"}
+    assert load("full", [tmp_path]).name == "full"
+
+
+def test_own_profile_comes_before_a_shipped_one(tmp_path: Path) -> None:
+    write(tmp_path, changed("name: full", "name: vxlan"), "vxlan")
+    assert load("vxlan", [tmp_path]).tunnel == "tun0"
+    assert load("vxlan").tunnel == "vxlan_docker"
+
+
+def test_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--profiles-dir"):
+        known_profiles([tmp_path / "missing"])
+
+
+def test_a_profile_cannot_be_changed() -> None:
+    profile = load("vxlan")
+    with pytest.raises(ValueError, match="frozen"):
+        profile.tunnel = "other"

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+
+from harness import wire
+from harness.errors import InputError
+
+VXLAN = ["ipv4", "udp", "vxlan", "ethernet"]
+VXLAN6 = ["ipv6", "udp", "vxlan", "ethernet"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mtu", "headers", "nic_mtu", "state", "payload", "l1_bytes", "efficiency", "ratio"),
+    [
+        ("tcp", 1500, [], 1500, "whole", 1448, 1538, 0.94148, 1.0),
+        ("tcp", 1450, VXLAN, 1500, "whole", 1398, 1538, 0.90897, 0.96547),
+        ("tcp", 1500, VXLAN, 1500, "outer-fragmented", 1448, 1538 + 108, 0.87971, 0.93439),
+        ("tcp", 1500, VXLAN, 1550, "whole", 1448, 1588, 0.91184, 0.96851),
+        ("udp", 1500, [], 1500, "whole", 1472, 1538, 0.95709, 1.0),
+        ("udp", 1450, VXLAN, 1500, "whole", 1422, 1538, 0.92458, 0.96603),
+        ("udp", 1500, VXLAN, 1500, "inner-fragmented", 1472, 1696, 0.86792, 0.90684),
+    ],
+)
+def test_agrees_with_the_table_of_ceilings(
+    protocol: str,
+    mtu: int,
+    headers: list[str],
+    nic_mtu: int,
+    state: str,
+    payload: int,
+    l1_bytes: int,
+    efficiency: float,
+    ratio: float,
+) -> None:
+    packets = wire.wire_packets(mtu, headers, nic_mtu, state)
+    assert packets is not None
+    assert wire.payload(mtu, protocol) == payload
+    assert sum(map(wire.l1_bytes, packets)) == l1_bytes
+    assert wire.efficiency(protocol, mtu, headers, nic_mtu, state) == pytest.approx(efficiency, abs=5e-6)
+    assert wire.ceiling_ratio(protocol, mtu, headers, nic_mtu, state, 1500) == pytest.approx(ratio, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("headers", "added"),
+    [
+        ([], 0),
+        (VXLAN, 50),
+        (VXLAN6, 70),
+        (["ipv4", "udp"], 28),
+        (["ipv4"], 20),
+        (["ipv4", "gre", "ethernet"], 38),
+        (["ipv4", "gre", "gre_key", "ethernet"], 42),
+        (["ipv4", "udp", "wireguard"], 60),
+        (["ipv6", "udp", "wireguard"], 80),
+        (["ipv4", "udp", "geneve", "ethernet"], 50),
+        (["ipv4", "tcp", "tcp_timestamps"], 52),
+    ],
+)
+def test_overhead_is_the_sum_of_the_headers(headers: list[str], added: int) -> None:
+    assert wire.overhead(headers) == added
+
+
+@pytest.mark.parametrize(
+    ("ip_bytes", "mtu", "ipv6", "sizes"),
+    [
+        (1500, 1500, False, [1500]),
+        (1550, 1500, False, [1500, 70]),
+        (1500, 1450, False, [1444, 76]),  # 1430 bytes of room are 1424 in units of 8
+        (4000, 1500, False, [1500, 1500, 1040]),
+        (2980, 1500, False, [1500, 1500]),  # fills both exactly
+        (1570, 1500, True, [1496, 130]),  # 8 bytes of fragment header in each
+    ],
+)
+def test_fragments_are_cut_at_multiples_of_eight(ip_bytes: int, mtu: int, ipv6: bool, sizes: list[int]) -> None:
+    assert wire.fragment_sizes(ip_bytes, mtu, ipv6=ipv6) == sizes
+
+
+@pytest.mark.parametrize(
+    ("case", "ratio"),
+    [
+        # A clamped TCP sender behaves as at the smaller MTU; a UDP sender's kernel cuts its datagrams there.
+        (("tcp", 1500, VXLAN, 1500, "clamped to 1450", 1500), 0.96547),
+        (("udp", 1500, VXLAN, 1500, "clamped to 1450", 1500), 0.90684),
+        # Against the underlay at the same MTU, what is left is the encapsulation: (1450 + 38) / (1500 + 38).
+        (("tcp", 1450, VXLAN, 1500, "whole", 1450), 1488 / 1538),
+        (("tcp", 1450, [], 1500, "whole", 1500), (1398 / 1488) / (1448 / 1538)),
+        (("tcp", 1430, VXLAN6, 1500, "whole", 1500), (1378 / 1538) / (1448 / 1538)),
+        (("tcp", 8950, VXLAN, 9000, "whole", 9000), (8898 / 9038) / (8948 / 9038)),
+    ],
+)
+def test_ceiling_of_other_states_and_baselines(case: tuple[str, int, list[str], int, str, int], ratio: float) -> None:
+    assert wire.ceiling_ratio(*case) == pytest.approx(ratio, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("icmp", 1450, VXLAN, 1500, "whole", 1500),
+        ("tcp", 1500, VXLAN, 1500, "black-holed", 1500),
+        ("tcp", 1500, VXLAN, 1500, "whole", 1500),  # 1550 bytes cannot go whole
+        ("tcp", 1500, VXLAN, 1500, "clamped to 1480", 1500),
+    ],
+)
+def test_no_ceiling_where_nothing_fits_or_nothing_is_sent(case: tuple[str, int, list[str], int, str, int]) -> None:
+    assert wire.ceiling_ratio(*case) is None
+
+
+def test_timestamps_take_twelve_bytes_of_a_segment() -> None:
+    assert wire.payload(1500, "tcp", timestamps=False) == 1460
+    assert wire.payload(1450, "icmp") == 1422
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (("tcp", 1450, ["ipv4", "vxlam"], 1500, "whole", 1500), "unknown header 'vxlam': use ethernet, vlan, ipv4"),
+        (("sctp", 1450, [], 1500, "whole", 1500), "unknown protocol 'sctp': use tcp, udp, icmp"),
+        (("tcp", 1450, [], 1500, "shrunk", 1500), "unknown path state 'shrunk': use whole, clamped to N"),
+        (("tcp", 1450, [], 1500, "clamped", 1500), "unknown path state 'clamped'"),
+        (("tcp", 52, [], 1500, "whole", 1500), "MTU 52 has no room for tcp payload"),
+    ],
+)
+def test_unknown_input_names_what_is_known(case: tuple[str, int, list[str], int, str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        wire.ceiling_ratio(*case)
