@@ -1,0 +1,123 @@
+"""A lab of a test's own, its connections and its playbooks; and what this kernel can make."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.doctor import can_make
+from harness.labs.base import Lab
+from harness.labs.local import DEFAULT_RATE, LocalLab, enter_argv
+from harness.model import UNDERLAY
+from harness.playbook import PlaybookResult, PlaybookRunner
+from harness.profiles import known_profiles, load
+from harness.remote import Completed, Remote
+from tests.lab.snapshots import Snapshot, differences, snapshot
+
+MTUS = (1450, 1500)
+PROFILES = sorted(set(known_profiles()) - {UNDERLAY})
+"""Every profile there is but the underlay, for which nothing is set up."""
+
+
+@cache
+def missing_link_types(profile: str) -> tuple[str, ...]:
+    """Return the link types of a profile that this kernel does not have."""
+    return tuple(sorted(kind for kind in {link.kind for link in load(profile).links} if not can_make(kind)))
+
+
+def possible_profiles() -> list[str]:
+    """Return the profiles, the underlay left out, that this kernel can do."""
+    return [name for name in PROFILES if not missing_link_types(name)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A lab that is up, and what a test works on it with."""
+
+    lab: Lab
+    client: Remote
+    server: Remote
+    playbooks: PlaybookRunner
+
+    @property
+    def nodes(self) -> tuple[Remote, Remote]:
+        """Client and server."""
+        return (self.client, self.server)
+
+    def play(self, name: str, profiles: Sequence[str], *, check: bool = False) -> PlaybookResult:
+        """Run a playbook for these profiles at the default MTUs."""
+        return self.playbooks.run(name, profiles, MTUS, check=check)
+
+    def snapshot(self) -> dict[str, Snapshot]:
+        """Return the state of both nodes by name."""
+        return {node.name: snapshot(node) for node in self.nodes}
+
+    def changes(self, before: dict[str, Snapshot]) -> list[str]:
+        """Return how the nodes differ from an earlier snapshot."""
+        return [f"{name}: {text}" for name, now in self.snapshot().items() for text in differences(before[name], now)]
+
+    def enter(self, node: Remote) -> list[str]:
+        """Return the start of an argv that runs the rest on a node, without a process of nsenter's own around it."""
+        state = json.loads((self.lab.scratch / "state.json").read_text(encoding="utf-8"))
+        pid = next(entry["inside"]["pid"] for entry in state["nodes"] if entry["name"] == node.name)
+        return [word for word in enter_argv(pid) if word != "--pid"]
+
+
+@contextmanager
+def bench(rate: str = DEFAULT_RATE) -> Iterator[Bench]:
+    """Bring up a lab that shares nothing with any other, and take it down."""
+    with state_folder() as root:
+        source = LocalLab(rate, state_root=root)
+        lab = source.up()
+        try:
+            with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
+                yield Bench(lab, client, server, PlaybookRunner(lab))
+        finally:
+            source.down()
+
+
+@contextmanager
+def state_folder() -> Iterator[Path]:
+    """Return a folder for a lab's state; its path is short, for SSH keeps sockets in it."""
+    root = Path(tempfile.mkdtemp(prefix="lab-"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def commands(result: PlaybookResult, node: str) -> list[str]:
+    """Return the commands that the last netstate task of a playbook ran (in check mode, would run) on a node."""
+    listed = [found["commands"] for (host, _), found in result.results.items() if host == node and "commands" in found]
+    return [str(line) for line in listed[-1]]
+
+
+def done(node: Remote, *argv: str) -> str:
+    """Run argv on a node, which has to succeed, and return its output."""
+    completed = node.run(argv)
+    assert completed.exit_code == 0, f"{node.name}: {' '.join(argv)}: {completed.stderr}"
+    return completed.stdout
+
+
+def ping(node: Remote, namespace: str | None, destination: str, *options: str) -> Completed:
+    """Ping once from a namespace of a node."""
+    scope = ["ip", "netns", "exec", namespace] if namespace else []
+    return node.run([*scope, "ping", "-n", "-c", "1", "-W", "1", *options, destination])
+
+
+def eventually(holds: Callable[[], Any], timeout_s: float = 10.0) -> bool:
+    """Wait until something holds; return whether it did in time."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,23 @@
+"""Fixtures of the lab tests. A lab is up in a sixth of a second, so every test has one to itself."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.bench import Bench, bench
+from tests.lab.machine import Machine
+
+
+@pytest.fixture(name="bench")
+def own_bench() -> Iterator[Bench]:
+    """A lab, its connections and its playbooks, for one test. Nodes end with the thread that brought them up: pytest's
+    own, in which fixtures run."""
+    with bench() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """Where the command line runs without meeting anybody else's lab."""
+    with Machine() as made:
+        yield made

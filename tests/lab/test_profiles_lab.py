@@ -1,0 +1,135 @@
+"""Every profile on the real kernel: applied, applied again, verified, torn down from any state."""
+
+import shlex
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.model import UNDERLAY
+from harness.remote import Remote
+from tests.lab.bench import PROFILES, Bench, commands, done, missing_link_types, possible_profiles
+
+pytestmark = pytest.mark.lab
+
+NOTHING = {"k8s-1": 0, "k8s-2": 0}
+ONE_TASK = {"k8s-1": 1, "k8s-2": 1}
+PLANS: dict[str, dict[str, list[str]]] = {}
+"""What applying each profile runs on each node, known once a test has applied it."""
+
+
+def plan_of(bench: Bench, profile: str) -> dict[str, list[str]]:
+    """Return the commands that bring a profile up, by node."""
+    if profile not in PLANS:
+        result = bench.play("apply", [profile], check=True)
+        PLANS[profile] = {node.name: commands(result, node.name) for node in bench.nodes}
+    return PLANS[profile]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_comes_and_goes(bench: Bench, profile: str) -> None:
+    before = bench.snapshot()
+    missing = missing_link_types(profile)
+    if missing:
+        with pytest.raises(HarnessError) as refusal:
+            bench.play("apply", [profile])
+        assert bench.changes(before) == []
+        assert [kind for kind in missing if kind not in str(refusal.value)] == []
+        assert "input was" not in str(refusal.value), "a sentence, not what a program was fed"
+        return
+    applied = bench.play("apply", [profile])
+    assert applied.changed == ONE_TASK
+    PLANS[profile] = {node.name: commands(applied, node.name) for node in bench.nodes}
+    assert bench.play("apply", [profile]).changed == NOTHING
+    assert bench.play("verify", [profile]).changed == NOTHING
+    assert bench.play("teardown", [profile]).changed == ONE_TASK
+    assert bench.changes(before) == []
+    assert bench.play("teardown", [profile]).changed == NOTHING
+    assert bench.changes(before) == []
+
+
+def test_all_together(bench: Bench) -> None:
+    profiles = [UNDERLAY, *possible_profiles()]
+    before = bench.snapshot()
+    told = bench.play("apply", profiles, check=True)
+    assert bench.changes(before) == []
+    applied = bench.play("apply", profiles)
+    assert (told.changed, applied.changed) == (ONE_TASK, ONE_TASK)
+    for node in bench.nodes:
+        assert commands(told, node.name) == commands(applied, node.name)
+        assert len(commands(told, node.name)) > 10 * len(profiles)
+    up = bench.snapshot()
+    assert bench.play("apply", profiles).changed == NOTHING
+    again = bench.play("apply", profiles, check=True)
+    assert again.changed == NOTHING
+    assert [commands(again, node.name) for node in bench.nodes] == [[], []]
+    assert bench.play("verify", profiles).changed == NOTHING
+    assert bench.changes(up) == []
+    listed = bench.play("teardown", profiles, check=True)
+    assert listed.changed == ONE_TASK
+    assert all(commands(listed, node.name) for node in bench.nodes)
+    assert bench.changes(up) == []
+    bench.play("teardown", profiles)
+    assert bench.changes(before) == []
+    assert bench.play("teardown", profiles).changed == NOTHING
+
+
+def cut(plan: list[str], where: float | str) -> list[str]:
+    """Return the start of a plan: a share of it, or up to a link that has not got its alias yet."""
+    runnable = [line for line in plan if line.startswith(("ip ", "bridge "))]
+    if isinstance(where, float):
+        return runnable[: round(where * len(runnable))]
+    made = [number for number, line in enumerate(runnable, 1) if line.startswith("ip link add")]
+    return runnable[: made[0 if where == "first link" else -1]]
+
+
+# where the plan is cut off on the client node and on the server node
+CUTS: list[tuple[float | str, float | str]] = [
+    (0.15, 0.3),
+    (0.45, 0.6),
+    (0.75, 0.95),
+    ("first link", "last link"),
+]
+
+
+@pytest.mark.parametrize("where", CUTS, ids=str)
+def test_teardown_from_half_built(bench: Bench, where: tuple[float | str, float | str]) -> None:
+    profiles = possible_profiles()
+    before = bench.snapshot()
+    for node, share in zip(bench.nodes, where, strict=True):
+        lines = [line for profile in profiles for line in cut(plan_of(bench, profile)[node.name], share)]
+        done(node, "sh", "-ec", "\n".join(shlex.join(line.split()) for line in lines))
+    assert len(bench.changes(before)) >= 2 * len(profiles)
+    assert bench.play("teardown", profiles).changed == ONE_TASK
+    assert bench.changes(before) == []
+    assert bench.play("teardown", profiles).changed == NOTHING
+    assert bench.changes(before) == []
+
+
+def undo(node: Remote, *lines: str) -> None:
+    done(node, "sh", "-ec", "\n".join(lines))
+
+
+def test_what_somebody_removed_by_hand_comes_back_and_goes(bench: Bench) -> None:
+    before = bench.snapshot()
+    bench.play("apply", ["flannel"])
+    up = {node.name: state["links"].keys() for node, state in zip(bench.nodes, bench.snapshot().values(), strict=True)}
+    undo(bench.client, "ip link del cni0", "rm /run/flannel/subnet.env", "sysctl -q net.ipv4.ip_forward=0")
+    undo(bench.server, "ip link del flannel.1", "ip netns del harness-flannel-1450", "ip link set cni0 mtu 1300")
+    assert bench.play("apply", ["flannel"]).changed == ONE_TASK
+    assert {name: state["links"].keys() for name, state in bench.snapshot().items()} == up
+    bench.play("verify", ["flannel"])
+    undo(bench.client, "ip link del flannel.1", "sysctl -q net.ipv4.ip_forward=0")
+    undo(bench.server, "ip link del cni0", "rm -r /run/flannel", "ip netns del harness-flannel-1500")
+    bench.play("teardown", ["flannel"])
+    assert bench.changes(before) == []
+
+
+def test_host_that_drops_what_it_forwards(bench: Bench) -> None:
+    for node in bench.nodes:
+        done(node, "iptables", "-P", "FORWARD", "DROP")
+    before = bench.snapshot()
+    bench.play("apply", ["flannel"])
+    assert bench.play("apply", ["flannel"]).changed == NOTHING
+    bench.play("verify", ["flannel"])
+    bench.play("teardown", ["flannel"])
+    assert bench.changes(before) == []

@@ -1,0 +1,544 @@
+"""The run with a lab, nodes and playbooks that are fakes: its order, its retries, and that it always cleans up."""
+
+import csv
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import experiment
+from harness.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
+from harness.experiment import Equipment, Options, Outcome
+from harness.interrupt import Interruption
+from harness.labs.base import Lab
+from harness.model import Direction, Kind, Node, Slot, Timing, Trial
+from harness.plan import Plan
+from harness.playbook import PlaybookResult
+from harness.profiles import load
+from harness.remote import Background, Completed, Remote
+from harness.store import RunFolder
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ENVIRONMENT = (GOLDEN / "environment.txt").read_text(encoding="utf-8")
+CLIENT = (GOLDEN / "iperf3-3.12-tcp.client.json").read_text(encoding="utf-8")
+SERVER = (GOLDEN / "iperf3-3.12-tcp.server.json").read_text(encoding="utf-8")
+REFUSED = (GOLDEN / "iperf3-3.12-refused.client.json").read_text(encoding="utf-8")
+PING = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
+ALL_LOST = (GOLDEN / "ping-20221126-lost.txt").read_text(encoding="utf-8")
+
+PLAN = Plan(
+    name="quick",
+    profiles=("underlay", "vxlan"),
+    mtus=(1500,),
+    flows=(1,),
+    protocols=("tcp",),
+    directions=(Direction.FORWARD,),
+    blocks=1,
+    timing=Timing(2, 1),
+    seed=1,
+    nic_mtu=1500,
+)
+TRIALS = 4
+PROFILES = {name: load(name) for name in PLAN.profiles}
+NODES = (Node("k8s-1", 1, "172.12.1.11", "ens33"), Node("k8s-2", 2, "172.12.1.12", "ens33"))
+
+CLEAN_UP = ["teardown", "down"]
+Answer = tuple[int, str]
+Behaviour = Callable[["World", Sequence[str]], Answer]
+
+
+@dataclass
+class World:
+    """Everything that happened, in order, and what the nodes are going to do.
+
+    `behaviours`: what the client does that is started as the n-th, from 1; the others measure. `failures`: what is
+    raised at an event. `around`: traffic of the overlay does not cross its tunnel.
+    """
+
+    events: list[str] = field(default_factory=list)
+    behaviours: dict[int, Behaviour] = field(default_factory=dict)
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    around: bool = False
+    environment: str = ENVIRONMENT
+    server_output: str = SERVER
+    clients: list[tuple[str, ...]] = field(default_factory=list)
+    servers: list[tuple[str, ...]] = field(default_factory=list)
+    waited_for: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    nic_bytes: int = 0
+    tunnel_bytes: int = 0
+
+    def happens(self, event: str) -> None:
+        self.events.append(event)
+        if event in self.failures:
+            raise self.failures[event]
+
+    def carry(self, argv: Sequence[str]) -> None:
+        """Move the counters as a trial does; both nodes' read the same here."""
+        self.nic_bytes += 10**9
+        if "netns" in argv and not self.around:
+            self.tunnel_bytes += 5 * 10**8
+
+    def reading(self, nic: str) -> str:
+        devices = {nic: self.nic_bytes, "vxlan_docker": self.tunnel_bytes}
+        dev = [f"{name}: {size} {size // 10**4} 0 0 0 0 0 0 {size} {size // 10**4}" for name, size in devices.items()]
+        snmp = ["Ip: ReasmOKs FragCreates", "Ip: 0 0", "Tcp: OutSegs", f"Tcp: {self.nic_bytes // 1000}"]
+        before = ["@route", "[{}]", "@load", "0.1 0.1 0.1 1/9 9", "@stat", "cpu 9 0 0 9 0 0 0 0 0 0"]
+        return "\n".join([*before, "@dev", *dev, "@snmp", *snmp, "@endpoint", *snmp])
+
+
+class FakeBackground(Background):
+    def __init__(self, world: World, argv: Sequence[str]) -> None:
+        self.argv = tuple(argv)
+        self._world = world
+        self._is_server = "-s" in argv and "iperf3" in argv
+        (world.servers if self._is_server else world.clients).append(self.argv)
+        self._number = len(world.clients)
+
+    def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
+        assert timeout_s > 0
+        if self._is_server:
+            return Completed(self.argv, 0, self._world.server_output, "")
+        code, output = self._world.behaviours.get(self._number, measure)(self._world, self.argv)
+        for line in output.splitlines() if on_line else []:
+            assert on_line is not None
+            on_line(line)
+        return Completed(self.argv, code, output, "")
+
+    def end(self) -> None:
+        if self._is_server:
+            self._world.events.append("server ended")
+
+
+class FakeRemote(Remote):
+    def __init__(self, world: World, node: Node) -> None:
+        self.name = node.name
+        self._nic = node.device
+        self._world = world
+
+    def connect(self) -> None:
+        self._world.happens(f"connect {self.name}")
+
+    def close(self) -> None:
+        self._world.happens(f"close {self.name}")
+
+    def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        assert timeout_s > 0
+        if "@hostname" in argv[2]:
+            self._world.happens("environment")
+            return Completed(tuple(argv), 0, self._world.environment, "")
+        self._world.waited_for.append(argv[6])
+        return Completed(tuple(argv), 0, self._world.reading(self._nic), "")
+
+    def background(self, argv: Sequence[str]) -> Background:
+        return FakeBackground(self._world, argv)
+
+
+def measure(world: World, argv: Sequence[str]) -> Answer:
+    world.carry(argv)
+    return (0, PING if "ping" in argv else CLIENT)
+
+
+def refuse(_world: World, argv: Sequence[str]) -> Answer:
+    return (0, ALL_LOST if "ping" in argv else REFUSED)
+
+
+def raises(error: BaseException) -> Behaviour:
+    def behave(_world: World, _argv: Sequence[str]) -> Answer:
+        raise error
+
+    return behave
+
+
+class FakeSource:
+    def __init__(self, world: World, lab: Lab) -> None:
+        self._world = world
+        self._lab = lab
+
+    def probe(self) -> list[str]:
+        return []
+
+    def up(self) -> Lab:
+        self._world.happens("up")
+        return self._lab
+
+    def down(self) -> None:
+        self._world.happens("down")
+
+
+class FakePlaybooks:
+    def __init__(self, world: World, interruption: Interruption) -> None:
+        self._world = world
+        self._interruption = interruption
+
+    def run(
+        self,
+        name: str,
+        profiles: Sequence[str],
+        mtus: Sequence[int],
+        folders: Sequence[Path] = (),
+        *,
+        cancellable: bool = True,
+    ) -> PlaybookResult:
+        assert (tuple(profiles), tuple(mtus), tuple(folders)) == (PLAN.profiles, PLAN.mtus, (Path("own"),))
+        assert cancellable == (name != "teardown")
+        self._world.happens(name)
+        return PlaybookResult({}, 0.1, {})
+
+
+class FakeObserver:
+    """Looks at trials.csv whenever a trial begins: every one before it must be there."""
+
+    def __init__(self, world: World, folder: RunFolder) -> None:
+        self._world = world
+        self._folder = folder
+        self.finished_trials: list[Trial] = []
+        self.lives: list[float] = []
+
+    def stage(self, text: str) -> None:
+        assert text
+
+    def started(self, slot: Slot, number: int) -> None:
+        rows = read(self._folder)
+        assert len(rows) == number - 1 == len(self.finished_trials)
+        assert slot == PLAN.slots[number - 1]
+        self._world.happens(f"trial {number}")
+
+    def live(self, bps: float) -> None:
+        self.lives.append(bps)
+
+    def finished(self, trial: Trial) -> None:
+        self.finished_trials.append(trial)
+        assert read(self._folder)[-1]["status"] == trial.status.value
+
+    def warn(self, text: str) -> None:
+        self._world.warnings.append(text)
+
+
+def read(folder: RunFolder) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((folder.path / "trials.csv").read_text(encoding="utf-8"))))
+
+
+@dataclass
+class Bench:
+    """One experiment about to be run."""
+
+    world: World
+    folder: RunFolder
+    lab: Lab
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def run(self, *, keep: bool = False) -> Outcome:
+        self.observer = FakeObserver(self.world, self.folder)
+        equipment = Equipment(
+            FakeSource(self.world, self.lab),
+            lambda node, _lab: FakeRemote(self.world, node),
+            lambda _lab: FakePlaybooks(self.world, self.interruption),
+            self.interruption,
+            self.observer,
+        )
+        return experiment.run(PLAN, PROFILES, self.folder, equipment, Options(keep=keep, folders=(Path("own"),)))
+
+    def rows(self) -> list[dict[str, str]]:
+        return read(self.folder)
+
+    def raw(self, row: dict[str, str]) -> Any:  # noqa: ANN401 - a JSON document
+        return json.loads((self.folder.path / row["raw"]).read_text(encoding="utf-8"))
+
+    def json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
+        return json.loads((self.folder.path / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    lab = Lab("local", tmp_path / "inventory", None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=tmp_path)
+    return Bench(World(), RunFolder.create(tmp_path / "results", ["vxlan"]), lab)
+
+
+def number_of(profile: str, tool: str) -> int:
+    """Return which trial that is, from 1; as long as nothing is tried again, it is also the client's number."""
+    return next(n for n, s in enumerate(PLAN.slots, 1) if (s.profile, s.cell.tool) == (profile, tool))
+
+
+def test_everything_in_its_order(bench: Bench) -> None:
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
+    events = [event for event in bench.world.events if event != "server ended"]
+    assert events == [
+        "up",
+        "apply",
+        "verify",
+        "connect k8s-1",
+        "connect k8s-2",
+        "environment",
+        "environment",
+        *(f"trial {number}" for number in range(1, TRIALS + 1)),
+        "close k8s-2",
+        "close k8s-1",
+        "teardown",
+        "down",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ("apply", PlaybookError("k8s-2: no such device")),
+        ("apply", KeyboardInterrupt()),
+        ("verify", VerificationError("no ping")),
+        ("connect k8s-2", ConnectionLostError("no")),
+        ("environment", ConnectionLostError("no")),
+        ("trial 2", KeyboardInterrupt()),
+        ("trial 1", RuntimeError("a bug of ours")),
+        ("close k8s-1", OSError("broken pipe")),
+    ],
+    ids=str,
+)
+def test_cleans_up_whatever_happens(bench: Bench, event: str, error: BaseException) -> None:
+    bench.world.failures[event] = error
+    with pytest.raises(type(error)):
+        bench.run()
+    assert bench.world.events[-2:] == CLEAN_UP
+    assert [bench.world.events.count(step) for step in CLEAN_UP] == [1, 1]
+
+
+def test_lab_that_does_not_come_up_has_undone_itself(bench: Bench) -> None:
+    bench.world.failures["up"] = LabError("no root")
+    with pytest.raises(LabError):
+        bench.run()
+    assert bench.world.events == ["up"]
+
+
+def test_lab_goes_down_even_if_teardown_fails(bench: Bench) -> None:
+    bench.world.failures["teardown"] = PlaybookError("unreachable")
+    with pytest.raises(PlaybookError):
+        bench.run()
+    assert bench.world.events[-2:] == CLEAN_UP
+
+
+@pytest.mark.parametrize("event", ["", "verify", "trial 2"])
+def test_keep_leaves_everything_standing(bench: Bench, event: str) -> None:
+    bench.world.failures[event] = PlaybookError("failed")
+    try:
+        outcome = bench.run(keep=True)
+    except PlaybookError:
+        assert event
+    else:
+        assert outcome.ok == TRIALS
+    assert set(CLEAN_UP) & set(bench.world.events) == set()
+
+
+def test_interruption_in_a_trial_keeps_what_was_measured(bench: Bench) -> None:
+    bench.world.behaviours[3] = raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert [row["status"] for row in bench.rows()] == ["ok", "ok"]
+    assert bench.world.events[-2:] == CLEAN_UP
+
+
+def test_second_interruption_does_not_cut_the_clean_up_short(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    happens = bench.world.happens
+
+    def impatient(event: str) -> None:
+        if event in CLEAN_UP:
+            os.kill(os.getpid(), signal.SIGINT)
+        happens(event)
+
+    monkeypatch.setattr(bench.world, "happens", impatient)
+    bench.world.behaviours[2] = raises(KeyboardInterrupt())
+    with bench.interruption.installed(), pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert bench.world.events[-2:] == CLEAN_UP
+    assert bench.interruption.requested
+
+
+@pytest.mark.parametrize("tool", ["iperf3", "ping"])
+def test_trial_that_fails_twice_is_recorded_once_as_failed(bench: Bench, tool: str) -> None:
+    number = number_of("vxlan", tool)
+    bench.world.behaviours |= {number: refuse, number + 1: refuse}
+    assert bench.run() == Outcome(ok=TRIALS - 1, failed=1, invalid=0)
+    assert len(bench.world.clients) == TRIALS + 1
+    row = bench.rows()[number - 1]
+    assert (len(bench.rows()), row["status"]) == (TRIALS, "failed")
+    assert row["reason"].endswith("(tried 2 times)")
+    assert ("Connection refused" if tool == "iperf3" else "no reply at all") in row["reason"]
+    assert [row[column] for column in ("goodput_bps", "retransmits", "rtt_p50_s", "ping_lost_ratio")] == [""] * 4
+    assert row["raw"].endswith("-attempt2.json")
+    assert (bench.folder.path / row["raw"].replace("-attempt2", "")).exists()
+
+
+def test_trial_that_fails_once_is_ok(bench: Bench) -> None:
+    number = number_of("vxlan", "iperf3")
+    bench.world.behaviours[number] = refuse
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
+    row = bench.rows()[number - 1]
+    assert (row["status"], row["reason"]) == ("ok", "")
+    assert float(row["goodput_bps"]) == pytest.approx(878269575.3)
+    assert "Connection refused" in bench.raw({"raw": row["raw"].replace("-attempt2", "")})["client"]["stdout"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionLostError("lost the connection to k8s-1:\n  Broken pipe."), "lost the connection to k8s-1: Broken"),
+        (TimeoutError("`iperf3` on k8s-1 did not end in time"), r"`iperf3` on k8s-1 did not end in time (18 s)"),
+    ],
+)
+def test_lost_connection_is_a_failed_trial_and_the_run_goes_on(bench: Bench, error: Exception, reason: str) -> None:
+    number = number_of("vxlan", "iperf3")
+    bench.world.behaviours |= {number: raises(error), number + 1: raises(error)}
+    assert bench.run() == Outcome(ok=TRIALS - 1, failed=1, invalid=0)
+    row = bench.rows()[number - 1]
+    assert row["reason"].startswith(reason)
+    assert row["goodput_bps"] == ""
+
+
+def test_client_that_never_ends_on_a_path_too_small_is_a_black_hole(bench: Bench) -> None:
+    number = number_of("vxlan", "iperf3")
+    late = raises(TimeoutError("`iperf3` on k8s-1 did not end in time"))
+    bench.world.behaviours |= {number: late, number + 1: late}
+    bench.run()
+    assert bench.rows()[number - 1]["path_state"] == "black-holed"
+
+
+def test_nothing_arrived_is_a_failed_trial_without_a_figure(bench: Bench) -> None:
+    """iperf3's control connection lives where full-size packets do not: it then ends well, with 0 bytes received."""
+    report = json.loads(SERVER)
+    report["end"]["sum_received"] |= {"bytes": 0, "bits_per_second": 0}
+    for interval in report["intervals"]:
+        interval["sum"] |= {"bytes": 0, "bits_per_second": 0}
+    bench.world.server_output = json.dumps(report)
+    outcome = bench.run()
+    figures = {row["goodput_bps"] for row in bench.rows() if row["tool"] == "iperf3"}
+    assert (outcome.failed, figures) == (2, {""})
+    assert bench.rows()[number_of("vxlan", "iperf3") - 1]["path_state"] == "black-holed"
+
+
+def test_invalid_trial_is_not_tried_again_and_has_no_figure(bench: Bench) -> None:
+    bench.world.around = True
+    assert bench.run() == Outcome(ok=2, failed=0, invalid=2)
+    assert len(bench.world.clients) == TRIALS
+    for row in bench.rows():
+        expected = "invalid" if row["profile"] == "vxlan" else "ok"
+        assert row["status"] == expected
+        assert ("went around the tunnel" in row["reason"]) == (expected == "invalid")
+        assert (row["goodput_bps"] + row["rtt_p50_s"] == "") == (expected == "invalid")
+
+
+def test_nodes_may_name_their_nics_differently(bench: Bench) -> None:
+    """Each host of an inventory has an underlay_device of its own."""
+    bench.lab = replace(bench.lab, server=replace(bench.lab.server, device="enp0s3"))
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0), [row["reason"] for row in bench.rows()]
+
+
+def test_each_trial_has_its_own_server_and_waits_for_it(bench: Bench) -> None:
+    bench.run()
+    ports = [argv[argv.index("-p") + 1] for argv in bench.world.servers]
+    assert len(set(ports)) == len(ports) == 2
+    assert [port for port in bench.world.waited_for if port] == ports
+    assert [argv[argv.index("-p") + 1] for argv in bench.world.clients if "iperf3" in argv] == ports
+    assert bench.world.events.count("server ended") == 2
+
+
+def test_overlay_runs_in_its_endpoint_and_the_underlay_on_the_node(bench: Bench) -> None:
+    bench.run()
+    inside = ["ip", "netns", "exec", "harness-vxlan-1500"]
+    for slot, argv in zip(PLAN.slots, bench.world.clients, strict=True):
+        address = "172.17.0.3" if slot.profile == "vxlan" else "172.12.1.12"
+        assert (list(argv[:4]) == inside) == (slot.profile == "vxlan")
+        assert address in argv
+
+
+def test_raw_record_keeps_argv_output_and_readings(bench: Bench) -> None:
+    bench.run()
+    row = bench.rows()[number_of("vxlan", "iperf3") - 1]
+    record = bench.raw(row)
+    assert record["client"]["stdout"] == CLIENT
+    assert record["server"]["stdout"] == SERVER
+    assert "-C" in record["client"]["argv"]
+    moved = [
+        entry["devices"]["vxlan_docker"]["tx_bytes"] for entry in (record["readings"][k][0] for k in record["readings"])
+    ]
+    assert moved[1] - moved[0] == 5 * 10**8
+    assert row["inner_bytes"] == str(2 * 5 * 10**8)
+
+
+def test_run_and_environment_are_described(bench: Bench) -> None:
+    bench.run()
+    described = bench.json("run.json")
+    assert described["schema_version"] == 1
+    assert described["run_id"] == bench.folder.run_id
+    assert described["plan"]["seed"] == 1
+    assert (described["rate_bps"], described["nic_mtu"]) == (1e9, 1500)
+    assert described["profiles"]["vxlan"] == {"kind": "tunnel", "headers": ["ipv4", "udp", "vxlan", "ethernet"]}
+    assert described["versions"]["iperf3"] == {"k8s-1": "3.12", "k8s-2": "3.12"}
+    assert set(bench.json("environment.json")) == {"k8s-1", "k8s-2"}
+    assert described["warnings"] == bench.world.warnings
+    assert any("share one kernel" in text for text in bench.world.warnings)
+
+
+@pytest.mark.parametrize(
+    ("load", "rate_bps", "words"),
+    [
+        ("9.99 0 0 1/9 9", 1e9, "k8s-1 is busy with something else (load 9.99 on 2 CPUs)"),
+        ("0 0 0 1/9 9", None, "not shaped"),
+    ],
+)
+def test_reader_is_warned(bench: Bench, load: str, rate_bps: float | None, words: str) -> None:
+    old = ENVIRONMENT.partition("@load\n")[2].partition("\n")[0]
+    bench.world.environment = ENVIRONMENT.replace(old, load)
+    bench.lab = replace(bench.lab, rate_bps=rate_bps)
+    bench.run()
+    assert any(words in text for text in bench.json("run.json")["warnings"])
+
+
+def test_node_that_does_not_know_its_cpus_is_measured_all_the_same(bench: Bench) -> None:
+    bench.world.environment = ENVIRONMENT.replace("@cpus\n2\n", "@cpus\n")
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
+
+
+def test_node_that_tells_nothing_of_itself_is_an_error_and_no_traceback(bench: Bench) -> None:
+    """A login shell that refuses commands prints nothing, or something else."""
+    bench.world.environment = "This account is currently not available.\n"
+    with pytest.raises(HarnessError):
+        bench.run()
+    assert bench.world.events[-2:] == CLEAN_UP
+
+
+@pytest.mark.parametrize(("version", "flag"), [("3.12", "-J"), ("3.16.1", "-J"), ("3.17", "--json-stream")])
+def test_client_streams_where_its_version_can(bench: Bench, version: str, flag: str) -> None:
+    bench.world.environment = ENVIRONMENT.replace("iperf 3.12", f"iperf {version}")
+    bench.run()
+    assert all(flag in argv for argv in bench.world.clients if "iperf3" in argv)
+
+
+def way(names: Sequence[str], name: str, mtu: int = 1500) -> Any:  # noqa: ANN401 - harness.proof.Way
+    lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
+    plan = replace(PLAN, profiles=tuple(names))
+    return experiment.routes(plan, {profile: load(profile) for profile in names}, lab)[name, mtu].way
+
+
+def test_what_each_profile_claims() -> None:
+    names = ("underlay", "vxlan", "flannel-direct")
+    vxlan, underlay, direct = way(names, "vxlan"), way(names, "underlay"), way(names, "flannel-direct")
+    assert (vxlan.kind, vxlan.tunnel, vxlan.overhead, vxlan.path_mtu) == (Kind.TUNNEL, "vxlan_docker", 50, 1450)
+    assert (underlay.tunnel, underlay.overhead, underlay.path_mtu, underlay.nic) == (None, 0, 1500, "ens33")
+    assert direct.tunnel is None
+    assert set(vxlan.other_tunnels) == {load("flannel-direct").tunnel}
+    assert set(underlay.other_tunnels) == set(direct.other_tunnels) == {"vxlan_docker", load("flannel-direct").tunnel}
+
+
+def test_underlay_has_a_route_at_its_own_mtu_too() -> None:
+    lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
+    found = experiment.routes(replace(PLAN, mtus=(1450,)), PROFILES, lab)
+    assert set(found) == {("underlay", 1450), ("underlay", 1500), ("vxlan", 1450)}
+
+
+def test_errors_have_exit_codes_of_their_own() -> None:
+    codes = [error.exit_code for error in HarnessError.__subclasses__()]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 7, 8]

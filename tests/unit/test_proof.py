@@ -1,0 +1,417 @@
+"""Which way the bytes went: counters of both nodes in, verdict out, one row a case."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.model import Cell, Direction, Kind, Measurement
+from harness.proof import Proof, Span, Way, judge, path_state
+from harness.readings import Counters, Reading
+
+TUNNEL, OTHER, NIC = "vxlan_docker", "flannel.1", "ens33"
+VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, path_mtu=1450, nic_mtu=1500)
+VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, path_mtu=1500, nic_mtu=1500)
+UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), NIC, overhead=0, path_mtu=1500, nic_mtu=1500)
+HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), NIC, overhead=0, path_mtu=1500, nic_mtu=1500)
+
+PAYLOAD = 139_800_000
+SEGMENTS = 100_000  # of 1398 bytes, what fits an MTU of 1450 with timestamps
+BURSTS = 4_000  # the kernel counts a GSO burst as one packet
+INNER = PAYLOAD + SEGMENTS * 66
+OUTER = INNER + BURSTS * 50
+SENT = {"TcpOutSegs": SEGMENTS}
+STARTED = Counters(1_000_000, 5_000, 2_000_000, 6_000)
+NOTHING = Counters(0, 0, 0, 0)
+
+
+def tx(size: int, packets: int = BURSTS) -> Counters:
+    return Counters(0, 0, size, packets)
+
+
+def rx(size: int, packets: int = BURSTS) -> Counters:
+    return Counters(size, packets, 0, 0)
+
+
+def both(size: int, packets: int = BURSTS) -> Counters:
+    return Counters(size, packets, size, packets)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a node's counters went in a trial, and its route cache after it."""
+
+    tunnel: Counters | None = NOTHING
+    nic: Counters | None = NOTHING
+    other: Counters | None = NOTHING
+    node: Mapping[str, int] = field(default_factory=dict)
+    endpoint: Mapping[str, int] = field(default_factory=dict)
+    route_mtu: int | None = None
+
+    def span(self) -> Span:
+        moved = {TUNNEL: self.tunnel, NIC: self.nic, OTHER: self.other}
+        return Span(
+            self._reading(dict.fromkeys(moved, STARTED), dict.fromkeys(self.node, 7), dict.fromkeys(self.endpoint, 7)),
+            self._reading(
+                {
+                    name: Counters(
+                        STARTED.rx_bytes + by.rx_bytes,
+                        STARTED.rx_packets + by.rx_packets,
+                        STARTED.tx_bytes + by.tx_bytes,
+                        STARTED.tx_packets + by.tx_packets,
+                    )
+                    for name, by in moved.items()
+                    if by is not None
+                },
+                {name: 7 + by for name, by in self.node.items()},
+                {name: 7 + by for name, by in self.endpoint.items()},
+            ),
+        )
+
+    def _reading(
+        self, devices: Mapping[str, Counters], node: Mapping[str, int], endpoint: Mapping[str, int]
+    ) -> Reading:
+        return Reading(
+            busy_cpu_s=1.0,
+            stolen_cpu_s=0.0,
+            devices=devices,
+            node=node,
+            endpoint=endpoint,
+            route_mtu=self.route_mtu,
+            route_device="eth0",
+            load_1min=0.0,
+        )
+
+
+def tcp(direction: Direction = Direction.FORWARD, mtu: int = 1450) -> Cell:
+    return Cell("iperf3", "tcp", direction, mtu, 4)
+
+
+FORWARD, REVERSE, BIDIR = tcp(), tcp(Direction.REVERSE), tcp(Direction.BIDIR)
+UDP = Cell("iperf3", "udp", Direction.FORWARD, 1450, 1)
+PING = Cell("ping", "icmp", Direction.FORWARD, 1450, 1)
+ONE_WAY = Measurement(goodput_bps=5e8, payload_forward_bytes=PAYLOAD)
+BACK = Measurement(goodput_bps=5e8, payload_reverse_bytes=PAYLOAD)
+BOTH_WAYS = Measurement(goodput_bps=1e9, payload_forward_bytes=PAYLOAD, payload_reverse_bytes=PAYLOAD)
+ECHOES = Measurement(
+    payload_forward_bytes=142_200, payload_reverse_bytes=142_200, rtt_p50_s=6e-5, ping_sent=100, ping_lost_ratio=0.0
+)
+
+SENDER = Moved(tx(INNER), tx(OUTER), endpoint=SENT)
+RECEIVER = Moved(rx(INNER), rx(OUTER))
+EXCHANGING = Moved(both(INNER), both(OUTER), endpoint=SENT)
+PLAIN_SENDER = Moved(nic=tx(INNER), endpoint=SENT)
+PLAIN_RECEIVER = Moved(nic=rx(INNER))
+ECHOING = Moved(both(146_400, 100), both(151_400, 100))
+
+
+@pytest.mark.parametrize(
+    ("cell", "way", "client", "server", "measured"),
+    [
+        pytest.param(FORWARD, VXLAN, SENDER, RECEIVER, ONE_WAY, id="tunnel"),
+        pytest.param(REVERSE, VXLAN, RECEIVER, SENDER, BACK, id="tunnel, reverse"),
+        pytest.param(BIDIR, VXLAN, EXCHANGING, EXCHANGING, BOTH_WAYS, id="tunnel, bidir"),
+        pytest.param(UDP, VXLAN, SENDER, RECEIVER, ONE_WAY, id="tunnel, udp"),
+        pytest.param(PING, VXLAN, ECHOING, ECHOING, ECHOES, id="tunnel, ping"),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(tx(INNER, SEGMENTS), tx(INNER + SEGMENTS * 50, SEGMENTS), endpoint=SENT),
+            Moved(rx(INNER, 900), rx(INNER + 900 * 50, 900)),
+            ONE_WAY,
+            id="receiver joined what the sender did not",
+        ),
+        pytest.param(FORWARD, UNDERLAY, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, id="underlay"),
+        pytest.param(FORWARD, HOST_GW, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, id="routed"),
+        pytest.param(
+            PING, UNDERLAY, Moved(nic=both(146_400, 100)), Moved(nic=both(146_400, 100)), ECHOES, id="underlay, ping"
+        ),
+        pytest.param(
+            FORWARD,
+            UNDERLAY,
+            Moved(tx(15_000, 100), tx(INNER), endpoint=SENT),
+            Moved(rx(15_000, 100), rx(INNER)),
+            ONE_WAY,
+            id="underlay, stray packets in a tunnel",
+        ),
+        pytest.param(
+            FORWARD,
+            UNDERLAY,
+            Moved(None, tx(INNER), None, endpoint=SENT),
+            Moved(None, rx(INNER), None),
+            ONE_WAY,
+            id="underlay, no tunnel there at all",
+        ),
+    ],
+)
+def test_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement) -> None:
+    proof = judge(cell, way, client.span(), server.span(), measured)
+    assert (proof.proven, proof.path_state) == (True, "whole"), proof.evidence
+
+
+@pytest.mark.parametrize(
+    ("cell", "way", "client", "server", "measured", "evidence"),
+    [
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(nic=tx(OUTER), endpoint=SENT),
+            Moved(nic=rx(OUTER)),
+            ONE_WAY,
+            r"client -> server: 139800000 bytes arrived, but vxlan_docker sent 0 and received 0: they went around",
+            id="around the tunnel",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            SENDER,
+            Moved(nic=rx(OUTER)),
+            ONE_WAY,
+            r"vxlan_docker sent \d+ and received 0: they went around the tunnel",
+            id="into the tunnel, but not out of it",
+        ),
+        pytest.param(
+            REVERSE,
+            VXLAN,
+            Moved(nic=rx(OUTER)),
+            Moved(nic=tx(OUTER), endpoint=SENT),
+            BACK,
+            r"server -> client: 139800000 bytes arrived, but vxlan_docker sent 0 and received 0",
+            id="around the tunnel, reverse",
+        ),
+        pytest.param(
+            REVERSE,
+            VXLAN,
+            SENDER,
+            RECEIVER,
+            BACK,
+            r"server -> client: .* vxlan_docker sent 0 and received 0: they went around",
+            id="only the other direction crossed the tunnel",
+        ),
+        pytest.param(
+            BIDIR,
+            VXLAN,
+            Moved(tx(INNER), both(OUTER), endpoint=SENT),
+            Moved(rx(INNER), both(OUTER), endpoint=SENT),
+            BOTH_WAYS,
+            r"^server -> client: .* they went around the tunnel$",
+            id="bidir, half of it around the tunnel",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(tx(INNER), tx(INNER), endpoint=SENT),
+            Moved(rx(INNER), rx(OUTER)),
+            ONE_WAY,
+            r"vxlan_docker sent \d+ bytes, but they did not leave by ens33 encapsulated",
+            id="left the NIC without encapsulation",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            SENDER,
+            Moved(rx(INNER), rx(INNER)),
+            ONE_WAY,
+            r"vxlan_docker received \d+ bytes, but not encapsulated by ens33",
+            id="came in without encapsulation",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(tx(INNER), endpoint=SENT),
+            Moved(rx(INNER)),
+            ONE_WAY,
+            r"ens33 sent 0 and received 0",
+            id="by another NIC",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(None, tx(OUTER), endpoint=SENT),
+            RECEIVER,
+            ONE_WAY,
+            "^vxlan_docker is gone$",
+            id="tunnel removed during the trial",
+        ),
+        pytest.param(FORWARD, UNDERLAY, Moved(nic=None), RECEIVER, ONE_WAY, "ens33 is gone", id="NIC removed"),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(tx(INNER), tx(OUTER), tx(INNER), endpoint=SENT),
+            Moved(rx(INNER), rx(OUTER), rx(INNER)),
+            ONE_WAY,
+            r"\d+ bytes crossed flannel\.1, which this profile does not use",
+            id="through another profile's tunnel",
+        ),
+        pytest.param(
+            FORWARD,
+            UNDERLAY,
+            SENDER,
+            RECEIVER,
+            ONE_WAY,
+            r"client -> server: \d+ bytes crossed vxlan_docker, which this profile does not use",
+            id="underlay through the tunnel",
+        ),
+        pytest.param(
+            FORWARD, HOST_GW, SENDER, RECEIVER, ONE_WAY, r"bytes crossed vxlan_docker", id="routed through the tunnel"
+        ),
+        pytest.param(
+            FORWARD,
+            UNDERLAY,
+            Moved(nic=tx(INNER), endpoint={"TcpOutSegs": PAYLOAD // 1448}),
+            PLAIN_RECEIVER,
+            ONE_WAY,
+            r"segments carried 1448 bytes on average, but an MTU of 1450 allows 1410",
+            id="segments larger than the cell's MTU allows",
+        ),
+        pytest.param(
+            PING,
+            VXLAN,
+            Moved(nic=both(151_400, 100)),
+            Moved(nic=both(151_400, 100)),
+            ECHOES,
+            r"client -> server: .* went around the tunnel; server -> client: .* went around the tunnel",
+            id="ping around the tunnel",
+        ),
+        pytest.param(
+            PING,
+            VXLAN,
+            Moved(tx(146_400, 100), both(151_400, 100)),
+            Moved(rx(146_400, 100), both(151_400, 100)),
+            ECHOES,
+            r"^server -> client: 142200 bytes arrived",
+            id="only the echo's reply went around the tunnel",
+        ),
+    ],
+)
+def test_not_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement, evidence: str) -> None:
+    proof = judge(cell, way, client.span(), server.span(), measured)
+    assert not proof.proven
+    assert re.search(evidence, proof.evidence), proof.evidence
+
+
+def test_evidence_says_what_was_seen() -> None:
+    assert judge(FORWARD, VXLAN, SENDER.span(), RECEIVER.span(), ONE_WAY) == Proof(
+        proven=True,
+        evidence=f"client -> server: vxlan_docker {INNER} B in {BURSTS} packets, ens33 {OUTER} B",
+        path_state="whole",
+        inner_bytes=INNER,
+        outer_bytes=OUTER,
+    )
+    plain = judge(FORWARD, UNDERLAY, PLAIN_SENDER.span(), PLAIN_RECEIVER.span(), ONE_WAY)
+    assert plain.evidence == "ens33 carried it, no tunnel did"
+    assert (plain.inner_bytes, plain.outer_bytes) == (INNER, INNER)
+
+
+def test_bytes_are_those_of_both_directions_on_the_client() -> None:
+    proof = judge(BIDIR, VXLAN, EXCHANGING.span(), EXCHANGING.span(), BOTH_WAYS)
+    assert (proof.inner_bytes, proof.outer_bytes) == (2 * INNER, 2 * OUTER)
+
+
+FULL, FULL_BACK, FULL_BOTH = (tcp(direction, 1500) for direction in Direction)
+FULL_PING = Cell("ping", "icmp", Direction.FORWARD, 1500, 1)
+STARVED = Measurement(goodput_bps=0.0)
+LOST = Measurement(ping_sent=100, ping_lost_ratio=1.0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "way", "client", "server", "measured", "state"),
+    [
+        pytest.param(FULL, UNDERLAY, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, "whole", id="underlay"),
+        pytest.param(
+            FULL, VXLAN, Moved(tx(INNER), tx(OUTER), route_mtu=1450), RECEIVER, ONE_WAY, "clamped to 1450", id="clamped"
+        ),
+        pytest.param(
+            FORWARD, VXLAN, Moved(tx(INNER), tx(OUTER), route_mtu=1450), RECEIVER, ONE_WAY, "whole", id="fits the clamp"
+        ),
+        pytest.param(
+            FULL_BACK,
+            VXLAN,
+            RECEIVER,
+            Moved(tx(INNER), tx(OUTER), route_mtu=1450),
+            BACK,
+            "clamped to 1450",
+            id="reverse: it is the server who is clamped",
+        ),
+        pytest.param(
+            FULL, VXLAN, SENDER, Moved(rx(INNER), rx(OUTER), route_mtu=1450), ONE_WAY, "whole", id="receiver's clamp"
+        ),
+        pytest.param(
+            FULL_BOTH,
+            VXLAN,
+            EXCHANGING,
+            Moved(both(INNER), both(OUTER), route_mtu=1450),
+            BOTH_WAYS,
+            "clamped to 1450",
+            id="bidir: either is clamped",
+        ),
+        pytest.param(
+            FULL,
+            VXLAN,
+            Moved(tx(INNER), tx(OUTER), node={"IpFragCreates": 40}, route_mtu=1450),
+            Moved(rx(INNER), rx(OUTER), endpoint={"IpReasmOKs": 20}),
+            ONE_WAY,
+            "clamped to 1450",
+            id="a few fragments before TCP learned the MTU",
+        ),
+        pytest.param(
+            FULL,
+            VXLAN_1500,
+            Moved(tx(INNER), tx(OUTER), node={"IpFragCreates": 2 * SEGMENTS}),
+            Moved(rx(INNER), rx(OUTER), node={"IpReasmOKs": SEGMENTS}),
+            ONE_WAY,
+            "outer-fragmented",
+            id="outer packets cut by the sender, joined by the receiver",
+        ),
+        pytest.param(
+            FULL,
+            VXLAN_1500,
+            Moved(tx(INNER), tx(OUTER), node={"IpFragCreates": 2 * SEGMENTS}),
+            RECEIVER,
+            ONE_WAY,
+            "whole",
+            id="cut, but never joined: somebody else's packets",
+        ),
+        pytest.param(
+            FULL_PING,
+            VXLAN,
+            Moved(both(300_000, 200), both(310_000, 200), endpoint={"IpFragCreates": 200}),
+            Moved(both(300_000, 200), both(310_000, 200), endpoint={"IpReasmOKs": 100}),
+            ECHOES,
+            "inner-fragmented",
+            id="echoes cut by the endpoint",
+        ),
+        pytest.param(
+            FULL,
+            HOST_GW,
+            PLAIN_SENDER,
+            Moved(nic=rx(INNER), endpoint={"IpReasmOKs": BURSTS}),
+            ONE_WAY,
+            "inner-fragmented",
+            id="routed, cut on the way",
+        ),
+        pytest.param(
+            Cell("iperf3", "udp", Direction.FORWARD, 1500, 1),
+            UNDERLAY,
+            PLAIN_SENDER,
+            Moved(nic=rx(INNER), endpoint={"IpReasmOKs": BURSTS}),
+            ONE_WAY,
+            "whole",
+            id="the underlay has no inner packet",
+        ),
+        pytest.param(FULL_PING, VXLAN, Moved(), Moved(), LOST, "black-holed", id="no echo came back"),
+        pytest.param(FULL, VXLAN, SENDER, Moved(), STARVED, "black-holed", id="nothing arrived, packets too large"),
+        pytest.param(FORWARD, VXLAN, Moved(), Moved(), STARVED, "whole", id="nothing arrived, but not for its size"),
+    ],
+)
+def test_path_state(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement, state: str) -> None:
+    assert path_state(cell, way, client.span(), server.span(), measured) == state
+
+
+def test_span() -> None:
+    span = Moved(tx(5, 1), None, node={"IpReasmOKs": 3}, endpoint={"TcpOutSegs": 4}).span()
+    assert span.device(TUNNEL) == Counters(0, 0, 5, 1)
+    assert span.device(NIC) is None
+    assert span.device("never there") is None
+    assert (span.node("IpReasmOKs"), span.endpoint("TcpOutSegs"), span.busy_cpu_s) == (3, 4, 0.0)

@@ -1,0 +1,333 @@
+"""Commands on a node: where a connection goes, that no word is ever interpreted on the way, and how a command ends."""
+
+import io
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from harness.errors import ConnectionLostError
+from harness.model import Node
+from harness.remote import Background, Remote, Target
+
+CONFIG = """\
+Host k8s-1
+  User root
+  IdentityFile /run/lab/id_ed25519
+  UserKnownHostsFile /run/lab/known_hosts
+  ProxyCommand nsenter --target 7 --net -- /usr/sbin/sshd -i -f '/run/my lab/sshd_config'
+
+Host jump
+  HostName 192.0.2.99
+  Port 2222
+  ProxyCommand none
+
+Host *
+  User everybody
+"""
+
+
+def target(name: str, text: str = CONFIG, variables: Mapping[str, object] | None = None) -> Target:
+    config = paramiko.SSHConfig.from_file(io.StringIO(text))
+    return Target.of(Node(name, 1, "192.0.2.11", "eth0", variables=variables or {}), config)
+
+
+def test_everything_from_ssh_config() -> None:
+    assert target("k8s-1") == Target(
+        hostname="k8s-1",
+        port=22,
+        user="root",
+        keys=("/run/lab/id_ed25519",),
+        known_hosts=("/run/lab/known_hosts",),
+        proxy_argv=(
+            "nsenter",
+            "--target",
+            "7",
+            "--net",
+            "--",
+            "/usr/sbin/sshd",
+            "-i",
+            "-f",
+            "/run/my lab/sshd_config",
+        ),
+    )
+
+
+def test_nothing_said_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert target("host-a", "") == Target(
+        hostname="host-a",
+        port=22,
+        user=None,
+        keys=(),
+        known_hosts=("/home/me/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"),
+        proxy_argv=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "hostname", "port", "user", "keys"),
+    [
+        ("host-a", {"ansible_host": "192.0.2.11"}, "192.0.2.11", 22, "everybody", ()),
+        ("host-a", {"ansible_host": "jump"}, "192.0.2.99", 2222, "everybody", ()),
+        ("jump", {}, "192.0.2.99", 2222, "everybody", ()),
+        ("jump", {"ansible_port": 22}, "192.0.2.99", 22, "everybody", ()),
+        ("jump", {"ansible_port": "2022"}, "192.0.2.99", 2022, "everybody", ()),
+        ("k8s-1", {"ansible_user": "admin"}, "k8s-1", 22, "admin", ("/run/lab/id_ed25519",)),
+        ("k8s-1", {"ansible_ssh_private_key_file": "/k"}, "k8s-1", 22, "root", ("/k",)),
+        ("k8s-1", {"ansible_private_key_file": "~/k"}, "k8s-1", 22, "root", ("/home/me/k",)),
+    ],
+)
+def test_ansibles_variables_come_before_ssh_config(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    variables: dict[str, object],
+    hostname: str,
+    port: int,
+    user: str,
+    keys: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    found = target(name, variables=variables)
+    assert (found.hostname, found.port, found.user, found.keys) == (hostname, port, user, keys)
+
+
+def test_proxy_command_none_is_none() -> None:
+    assert target("jump").proxy_argv == ()
+    assert target("jump").open_proxy() is None
+
+
+def test_proxy_talks_over_a_socket() -> None:
+    proxy = target("x", "Host x\n  ProxyCommand sed -u s/ping/pong/\n").open_proxy()
+    assert proxy is not None
+    with proxy:
+        proxy.sendall(b"ping\n")
+        assert proxy.recv(100) == b"pong\n"
+
+
+class Channel:
+    """What paramiko gives for a command, fed from a list: each item is what one read returns, or raises."""
+
+    def __init__(self, chunks: list[bytes | Exception], exit_code: int = 0, stderr: bytes = b"") -> None:
+        self.command = ""
+        self.closed = False
+        self._chunks = chunks
+        self._exit_code = exit_code
+        self._stderr = stderr
+
+    def exec_command(self, command: str) -> None:
+        self.command = command
+
+    def settimeout(self, timeout: float) -> None:
+        assert timeout > 0
+
+    def recv(self, _size: int) -> bytes:
+        if not self._chunks:
+            return b""
+        chunk = self._chunks.pop(0)
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
+
+    def recv_stderr_ready(self) -> bool:
+        return False
+
+    def recv_stderr(self, _size: int) -> bytes:
+        taken, self._stderr = self._stderr, b""
+        return taken
+
+    def exit_status_ready(self) -> bool:
+        return not self._chunks
+
+    def recv_exit_status(self) -> int:
+        return self._exit_code
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Transport:
+    """A connection that opens these channels, one after the other."""
+
+    def __init__(self, channels: list[Channel]) -> None:
+        self.opened: list[Channel] = []
+        self._channels = channels
+
+    def is_active(self) -> bool:
+        return True
+
+    def open_session(self, timeout: float) -> Channel:
+        assert timeout > 0
+        if not self._channels:
+            raise paramiko.SSHException("no more sessions")
+        self.opened.append(self._channels.pop(0))
+        return self.opened[-1]
+
+
+Connect = Callable[..., tuple[Remote, Transport]]
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
+    def connect(*channels: Channel) -> tuple[Remote, Transport]:
+        transport = Transport(list(channels))
+        client = paramiko.SSHClient()
+        monkeypatch.setattr(client, "get_transport", lambda: transport)
+        remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), tmp_path / "no_config")
+        monkeypatch.setattr(remote, "_client", client)
+        return remote, transport
+
+    return connect
+
+
+NASTY = [
+    "a b",
+    "",
+    "$(reboot)",
+    "`reboot`",
+    "; rm -rf /",
+    "&& true",
+    "| sh",
+    "> /tmp/x",
+    "'quoted'",
+    '"quoted"',
+    "back\\slash",
+    "new\nline",
+    "*",
+    "~",
+    "$HOME",
+    "-n",
+    "ünïcode",
+    "{{ x }}",
+    "#no comment",
+]
+
+
+def test_every_word_arrives_as_it_was_given(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"7\n"]))
+    remote.run(["printf", "%s\\0", *NASTY])
+    command = transport.opened[0].command
+    assert shlex.split(command)[-len(NASTY) :] == NASTY
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
+    pid, _, output = done.stdout.partition(b"\n")
+    assert pid.strip().isdigit()
+    assert output.decode("utf-8").split("\0")[:-1] == NASTY
+
+
+def test_announced_pid_is_that_of_the_command(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"7\n"]))
+    remote.run(["sh", "-c", "echo $$"])
+    printed = subprocess.run(["sh", "-c", transport.opened[0].command], capture_output=True, text=True, check=True)
+    announced, own = printed.stdout.split()
+    assert announced == own
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b"4711\nfirst\nsecond\nrest"],
+        [b"4711\n", b"first\nsecond\nrest"],
+        [b"47", b"11\nfi", b"rst\nsec", TimeoutError(), b"ond\n", b"rest"],
+        [bytes([byte]) for byte in b"4711\nfirst\nsecond\nrest"],
+    ],
+)
+def test_output_is_the_commands_own_however_it_is_cut(connected: Connect, chunks: list[bytes | Exception]) -> None:
+    remote, _ = connected(Channel(list(chunks), 3, b"warning\n"))
+    lines: list[str] = []
+    with remote.background(["tool", "-x"]) as running:
+        done = running.wait(5.0, lines.append)
+    assert (done.argv, done.exit_code, done.stdout) == (("tool", "-x"), 3, "first\nsecond\nrest")
+    assert done.stderr == "warning\n"
+    assert lines == ["first", "second"]
+
+
+def test_output_that_is_no_utf_8_is_kept_readable(connected: Connect) -> None:
+    remote, _ = connected(Channel([b"1\n\xff\xfeok\n"]))
+    assert remote.run(["tool"]).stdout.endswith("ok\n")
+
+
+def test_command_that_does_not_end_in_time_is_killed_by_its_own_pid(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n", *[TimeoutError()] * 9]), Channel([b"8\n"]))
+    running = remote.background(["iperf3", "-s"])
+    with pytest.raises(TimeoutError, match="`iperf3` on k8s-1 did not end in time"), running:
+        running.wait(0.0)
+    assert shlex.split(transport.opened[1].command)[-3:] == ["kill", "-KILL", "4711"]
+    assert transport.opened[0].closed
+
+
+def test_pid_is_waited_for_before_killing(connected: Connect) -> None:
+    """A command that was ended at once has not said its pid yet."""
+    remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError()]), Channel([b"8\n"]))
+    with remote.background(["iperf3", "-s"]):
+        pass
+    assert shlex.split(transport.opened[1].command)[-3:] == ["kill", "-KILL", "4711"]
+
+
+def test_command_that_has_ended_is_not_killed(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n"]))
+    with remote.background(["true"]) as running:
+        assert running.wait(1.0).exit_code == 0
+    assert len(transport.opened) == 1
+    assert transport.opened[0].closed
+
+
+def test_run_that_takes_too_long_says_how_long_it_had(connected: Connect) -> None:
+    remote, _ = connected(Channel([b"1\n", *[TimeoutError()] * 9]), Channel([b"8\n"]))
+    with pytest.raises(ConnectionLostError, match=r"`sleep` on k8s-1 did not end in time \(0 s\)"):
+        remote.run(["sleep", "9"], timeout_s=0)
+
+
+def test_broken_connection_is_told_from_a_failed_command(connected: Connect) -> None:
+    remote, _ = connected(Channel([b"1\n"], exit_code=-1))
+    with pytest.raises(ConnectionLostError, match="k8s-1: the connection broke while `tool` ran"):
+        remote.run(["tool"])
+
+
+def test_connection_that_opens_no_channel(connected: Connect) -> None:
+    remote, _ = connected()
+    with pytest.raises(ConnectionLostError, match="lost the connection to k8s-1: no more sessions"):
+        remote.run(["tool"])
+
+
+def test_kill_that_finds_no_connection_is_no_error(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n", *[TimeoutError()] * 9]))
+    with remote.background(["iperf3", "-s"]) as running:
+        assert isinstance(running, Background)
+    assert transport.opened[0].closed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        paramiko.SSHException("Error reading SSH protocol banner"),
+        paramiko.AuthenticationException("no key fits"),
+        ConnectionRefusedError("refused"),
+        TimeoutError("timed out"),
+        EOFError(),  # what paramiko raises as often, where the proxy command has ended: a lab's node that is gone
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_node_that_does_not_answer_says_what_to_try(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    def connect(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(paramiko.SSHClient, "connect", connect)
+    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), tmp_path / "no_config")
+    with pytest.raises(
+        ConnectionLostError, match=r"cannot connect to k8s-1 \(k8s-1\): .*Try `ssh k8s-1` by hand first"
+    ):
+        remote.connect()
+    assert not remote.is_connected()
+    remote.close()
+
+
+def test_proxy_command_that_is_not_there(tmp_path: Path) -> None:
+    config = tmp_path / "ssh_config"
+    config.write_text("Host k8s-1\n  ProxyCommand /no/such/program\n", encoding="utf-8")
+    with pytest.raises(ConnectionLostError, match=r"cannot connect to k8s-1 .*/no/such/program"):
+        Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config).connect()
