@@ -83,9 +83,10 @@ def app(debug: bool) -> None:
     show_default=True,
     help="Where the run's folder is made.",
 )
+@click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @_json
-def run(parent: Path, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
     from harness.store import RunFolder
@@ -95,7 +96,8 @@ def run(parent: Path, keep: bool, as_json: bool, **options: Any) -> None:  # noq
     if problems:
         raise LabError(" ".join(problems))
     folder = RunFolder.create(parent, prepared.plan.profiles[1:] or prepared.plan.profiles)
-    outcome = _carry_out(prepared, folder, keep=keep, folders=options["profiles_dir"])
+    how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
+    outcome = _carry_out(prepared, folder, how)
     summary = _summarise(folder.path)
     summary.to_csv(folder.path / "summary.csv", index=False, lineterminator="\n")
     _show(summary, "json" if as_json else "table")
@@ -103,7 +105,7 @@ def run(parent: Path, keep: bool, as_json: bool, **options: Any) -> None:  # noq
     _judge(outcome, folder.path)
 
 
-def _carry_out(prepared: Prepared, folder: RunFolder, *, keep: bool, folders: tuple[Path, ...]) -> Outcome:
+def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
     from harness.interrupt import Interruption
@@ -124,7 +126,7 @@ def _carry_out(prepared: Prepared, folder: RunFolder, *, keep: bool, folders: tu
                 interruption,
                 progress,
             ),
-            experiment.Options(keep=keep, folders=folders),
+            experiment.Options(**how),
         )
 
 
@@ -207,13 +209,15 @@ def profiles(profiles_dir: tuple[Path, ...]) -> None:
 @app.command()
 def doctor() -> None:
     """Check what a run needs here, and name the command that mends what is missing."""
-    from harness.doctor import checks
+    from harness.doctor import checks, impossible_profiles
 
     found = checks()
     for check in found:
         out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {check.what}")
         if not check.passed:
             out.print(f"        {check.remedy}", markup=False)
+    for name, kinds in impossible_profiles().items() if found[0].passed else ():
+        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
     if not all(check.passed for check in found):
         raise LabError("something is missing; the lines above say what mends it.")
 

@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness import support
+from harness.profiles import known_profiles, load
 
 SETUP = "run `make setup`"
 PROGRAMS = {
@@ -25,9 +28,9 @@ PROGRAMS = {
     "unshare": "makes the lab's nodes",
     "nsenter": "enters them",
     "setpriv": "ends them with the harness",
+    "openvpn": "forwards in user space, for the profiles udp-userspace and tcp-userspace",
 }
 LINK_TYPES = ("veth", "bridge", "vxlan")
-_LINK_WORDS = {"vxlan": ["id", "1", "remote", "192.0.2.1", "dstport", "4789"]}
 QDISC = "tbf"
 CONGESTION_CONTROL = "cubic"
 MODPROBE = "load or build the kernel module"
@@ -57,7 +60,7 @@ def checks() -> list[Check]:
     found.append(Check(f"{python}: runs Ansible's modules on the nodes", python.exists(), "apt-get install python3"))
     if root and all(check.passed for check in found):
         found += [Check(f"kernel: {kind}", can_make(kind), f"{MODPROBE} {kind}") for kind in LINK_TYPES]
-        found.append(Check(f"kernel: {QDISC}", _in_namespace(_shape), f"{MODPROBE} sch_{QDISC}"))
+        found.append(Check(f"kernel: {QDISC}", _can_shape(), f"{MODPROBE} sch_{QDISC}"))
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="ascii").split()
     remedy = f"modprobe tcp_{CONGESTION_CONTROL}"
     found.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", CONGESTION_CONTROL in available, remedy))
@@ -65,15 +68,16 @@ def checks() -> list[Check]:
 
 
 def can_make(kind: str) -> bool:
-    """Tell whether the kernel knows a link type, by making one in a namespace that is gone at once."""
-    words = _LINK_WORDS.get(kind, [])
-    return _in_namespace(lambda: ["ip", "link", "add", "name", "probe", "type", kind, *words])
+    """Tell whether this kernel knows a link type."""
+    done = subprocess.run(support.argv(kind), capture_output=True, text=True, check=False)
+    return not support.is_refused(kind, done.returncode, done.stderr)
 
 
-def _shape() -> list[str]:
-    return f"tc qdisc add dev lo root {QDISC} rate 1gbit burst 64kb limit 1mb".split()
+def impossible_profiles() -> dict[str, Sequence[str]]:
+    """Return the shipped profiles that this kernel cannot make, each with the link types it misses."""
+    return support.lacking({name: load(name) for name in known_profiles()}, can_make)
 
 
-def _in_namespace(argv: Callable[[], list[str]]) -> bool:
-    done = subprocess.run(["unshare", "--net", *argv()], capture_output=True, check=False)
-    return done.returncode == 0
+def _can_shape() -> bool:
+    words = f"tc qdisc add dev lo root {QDISC} rate 1gbit burst 64kb limit 1mb".split()
+    return subprocess.run(["unshare", "--net", *words], capture_output=True, check=False).returncode == 0

@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 import harness
-from harness import environment, wire
+from harness import environment, support, wire
+from harness.errors import HarnessError, LabError
 from harness.interrupt import Interruption
 from harness.labs.base import Lab, LabSource
 from harness.model import Kind, Node, Slot, Status, Trial
@@ -58,6 +60,10 @@ class Observer(Protocol):
         """Something other than a trial begins."""
         ...
 
+    def planned(self, plan: Plan) -> None:
+        """What is going to be measured is known for good."""
+        ...
+
     def started(self, slot: Slot, number: int) -> None:
         """A trial begins; numbers count from 1."""
         ...
@@ -82,6 +88,7 @@ class Options:
     congestion_control: str = "cubic"
     keep: bool = False
     folders: tuple[Path, ...] = ()
+    skip_unsupported: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,49 +121,97 @@ def run(
     observer = equipment.observer
     with ExitStack() as stack:
         observer.stage("bringing the lab up")
-        lab = equipment.source.up()
         if not options.keep:
-            stack.callback(_shielded(equipment.interruption, equipment.source.down))
+            stack.push(_clean_up(equipment, equipment.source.down))
+        lab = equipment.source.up()
+        client = stack.enter_context(equipment.connect(lab.client, lab))
+        server = stack.enter_context(equipment.connect(lab.server, lab))
+        plan, profiles = supported(plan, profiles, (client, server), observer, skip=options.skip_unsupported)
+        observer.planned(plan)
         playbooks = equipment.playbooks(lab)
-        names = plan.profiles
 
         def teardown() -> None:
             observer.stage("tearing down")
-            playbooks.run("teardown", names, plan.mtus, options.folders, cancellable=False)
+            playbooks.run("teardown", plan.profiles, plan.mtus, options.folders, cancellable=False)
 
         if not options.keep:
-            stack.callback(_shielded(equipment.interruption, teardown))
-        observer.stage(f"setting up {', '.join(names)}")
-        playbooks.run("apply", names, plan.mtus, options.folders)
+            stack.push(_clean_up(equipment, teardown))
+        observer.stage(f"setting up {', '.join(plan.profiles)}")
+        playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
         observer.stage("verifying")
-        playbooks.run("verify", names, plan.mtus, options.folders)
-        client = stack.enter_context(equipment.connect(lab.client, lab))
-        server = stack.enter_context(equipment.connect(lab.server, lab))
-        seen = {
-            remote.name: environment.parse(remote.run(environment.argv(node.device)).stdout)
-            for remote, node in ((client, lab.client), (server, lab.server))
-        }
-        described = describe(folder, plan, profiles, lab, seen, observer)
-        runner = TrialRunner(folder.run_id, client, server, _conditions(plan, lab, seen, options), observer.live)
-        stack.callback(runner.close)
-        outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
-        stolen = runner.stolen_cpu_s / (plan.measuring_s * sum(int(known["cpus"]) for known in seen.values()))
-        if stolen > STOLEN_RATIO:
-            text = f"a hypervisor gave {stolen:.0%} of the CPU time to others while trials ran; figures scatter"
-            observer.warn(text)
-            folder.write_json("run.json", described | {"warnings": [*described["warnings"], text]})
-        return outcome
+        playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
+        return _measure(plan, profiles, lab, (client, server), folder, observer, options)
     raise AssertionError("unreachable: the block returns or raises")
 
 
-def _shielded(interruption: Interruption, action: Callable[[], None]) -> Callable[[], None]:
-    """Return `action` as a step of cleaning up, which Ctrl-C does not cut short."""
+def _clean_up(
+    equipment: Equipment, action: Callable[[], None]
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], bool]:
+    """Return `action` as a step that Ctrl-C does not cut short, and whose failure does not hide an earlier one."""
 
-    def step() -> None:
-        with interruption.shielded():
-            action()
+    def step(_kind: type[BaseException] | None, earlier: BaseException | None, _trace: TracebackType | None) -> bool:
+        with equipment.interruption.shielded():
+            try:
+                action()
+            except HarnessError as error:
+                if earlier is None:
+                    raise
+                equipment.observer.warn(f"cleaning up failed as well: {error}")
+        return False
 
     return step
+
+
+def supported(
+    plan: Plan, profiles: Mapping[str, Profile], remotes: Sequence[Remote], observer: Observer, *, skip: bool
+) -> tuple[Plan, Mapping[str, Profile]]:
+    """Return plan and profiles without those that a node's kernel cannot make; LabError unless `skip`."""
+
+    def can_make(kind: str) -> bool:
+        tried = [remote.run(support.argv(kind)) for remote in remotes]
+        return not any(support.is_refused(kind, done.exit_code, done.stderr) for done in tried)
+
+    missing = support.lacking(profiles, can_make)
+    texts = [f"{name} needs link type {' and '.join(kinds)}" for name, kinds in missing.items()]
+    if not missing:
+        return plan, profiles
+    if not skip:
+        raise LabError(
+            f"the nodes' kernel cannot do this: {'; '.join(texts)}. "
+            "Leave the profile out, give --skip-unsupported, or load the kernel module."
+        )
+    for text in texts:
+        observer.warn(f"left out, for want of the kernel's help: {text}")
+    kept = {name: profile for name, profile in profiles.items() if name not in missing}
+    return replace(plan, profiles=tuple(kept)), kept
+
+
+def _measure(
+    plan: Plan,
+    profiles: Mapping[str, Profile],
+    lab: Lab,
+    remotes: tuple[Remote, Remote],
+    folder: RunFolder,
+    observer: Observer,
+    options: Options,
+) -> Outcome:
+    """Record the environment, then run every trial."""
+    seen = {
+        node.name: environment.parse(remote.run(environment.argv(node.device)).stdout)
+        for remote, node in zip(remotes, lab.nodes, strict=True)
+    }
+    described = describe(folder, plan, profiles, lab, seen, observer)
+    runner = TrialRunner(folder.run_id, *remotes, _conditions(plan, lab, seen, options), observer.live)
+    try:
+        outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
+    finally:
+        runner.close()
+    stolen = runner.stolen_cpu_s / (plan.measuring_s * sum(int(known["cpus"]) for known in seen.values()))
+    if stolen > STOLEN_RATIO:
+        text = f"a hypervisor gave {stolen:.0%} of the CPU time to others while trials ran; figures scatter"
+        observer.warn(text)
+        folder.write_json("run.json", described | {"warnings": [*described["warnings"], text]})
+    return outcome
 
 
 def _trials(
@@ -193,6 +248,7 @@ def routes(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> dict[tuple[
             other_tunnels=tuple(idle),
             nic=lab.client.device,
             overhead=wire.overhead(profile.headers),
+            least_overhead=wire.least_overhead(profile.headers),
             path_mtu=profile.path_mtu(plan.nic_mtu),
             nic_mtu=plan.nic_mtu,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -91,6 +91,14 @@ class EnvFile(Part):
     values: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,30}$")], Value]
 
 
+class Forwarder(Part):
+    """A user-space program on each node that carries a TUN device's packets to the peer over UDP or TCP."""
+
+    device: Device
+    protocol: Literal["udp", "tcp"]
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class Profile(Part):
     """One way for traffic to go from node to node.
 
@@ -114,6 +122,7 @@ class Profile(Part):
     forward: tuple[Word, ...] = ()
     files: tuple[EnvFile, ...] = ()
     roles: tuple[Attribute, ...] = ()
+    forwarder: Forwarder | None = None
     endpoints: Endpoints | None = None
 
     @model_validator(mode="after")

@@ -72,6 +72,12 @@ class RunProgress:
             self._bar.update(self._task, description=text)
         self._console.print(f"{clock(time.monotonic() - self._started)} {text}", highlight=False, style="dim")
 
+    def planned(self, plan: Plan) -> None:
+        """Take in what is going to be measured."""
+        self._plan = plan
+        if self._bar is not None:
+            self._bar.update(self._task, total=len(plan.slots))
+
     def started(self, slot: Slot, number: int) -> None:
         """Show the cell of a trial and the time left."""
         self._number = number

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.errors import InputError
 from harness.model import Endpoint, Node
-from harness.profiles import Profile
+from harness.profiles import Forwarder, Profile
 from harness.wire import overhead
 
 DEFAULT_MTUS = (1450, 1500)
@@ -103,12 +103,31 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "sysctls": _sysctls(plain["sysctls"], "", names, where),
         "forward": fill(plain["forward"], names, where),
         "files": fill(plain["files"], names, where),
+        "processes": [],
     }
+    if profile.forwarder is not None:
+        state["processes"].append(forwarder_argv(profile.forwarder, node, peer, profile.path_mtu(node.mtu)))
     if profile.endpoints is not None:
         for position, mtu in enumerate(sorted(mtus)):
             own = names | _endpoint_variables(node, position) | {"mtu": str(mtu)}
             _add_endpoint(state, fill(plain["endpoints"], own, where), profile.name, mtu)
     return state
+
+
+def forwarder_argv(forwarder: Forwarder, node: Node, peer: Node, mtu: int) -> list[str]:
+    """Return the argv of OpenVPN as a bare forwarder: no encryption, no authentication, nothing but the packets.
+
+    It takes packets from the peer's address only. Both transports are the same program, so that what differs between
+    the two profiles is the transport. (socat cannot: over TCP it loses where one packet ends and the next begins.)
+    """
+    role: str = forwarder.protocol
+    if forwarder.protocol == "tcp":
+        # Without TCP_NODELAY, a reply waits for the next packet to be sent: a round trip read 24 ms.
+        role = f"tcp-{'client' if node.index < peer.index else 'server'} --socket-flags TCP_NODELAY"
+    words = f"openvpn --dev {forwarder.device} --dev-type tun --tun-mtu {mtu} --mssfix 0 --persist-tun --verb 0"
+    words += " --data-ciphers none --cipher none --auth none --connect-retry 1 1"
+    words += f" --proto {role} --local {node.address} --port {forwarder.port} --remote {peer.address}"
+    return words.split()
 
 
 def _add_endpoint(state: dict[str, Any], spec: dict[str, Any], profile: str, mtu: int) -> None:

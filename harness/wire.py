@@ -27,6 +27,7 @@ HEADER_BYTES: Mapping[str, int] = MappingProxyType(
         "geneve": 8,  # RFC 8926 section 3.4, no options
         "gre": 4,  # RFC 2784 section 2.1, no checksum
         "gre_key": 4,  # RFC 2890 section 2.1: the key field, beside "gre"
+        "openvpn_length": 2,  # OpenVPN over TCP: the length in front of each packet (openvpn-protocol, TCP transport)
         "wireguard": 32,  # WireGuard paper 5.4.6: 16 before the packet; RFC 8439 section 2.8: tag of 16
     }
 )
@@ -49,6 +50,14 @@ def overhead(headers: Sequence[str]) -> int:
     if unknown:
         raise InputError(f"unknown header {unknown[0]!r}: use {', '.join(HEADER_BYTES)}")
     return sum(HEADER_BYTES[name] for name in headers)
+
+
+def least_overhead(headers: Sequence[str]) -> int:
+    """Return the bytes that every single inner packet adds at least: a TCP segment may carry several of them."""
+    own = list(headers)
+    while "tcp" in own:
+        own = own[own.index("tcp") + 1 :]
+    return overhead([name for name in own if name != "tcp_timestamps"])
 
 
 def l1_bytes(ip_bytes: int) -> int:

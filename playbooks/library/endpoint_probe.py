@@ -25,7 +25,13 @@ author: The harness's authors
 EXAMPLES = r"""
 - name: Ping between the endpoints
   endpoint_probe:
-    pairs: [{profile: vxlan, mtu: 1450, namespace: harness-vxlan-1450, destination: 172.17.0.3, path_mtu: 1450, fragments: false}]
+    pairs:
+      - profile: vxlan
+        mtu: 1450
+        namespace: harness-vxlan-1450
+        destination: 172.17.0.3
+        path_mtu: 1450
+        fragments: false
 """
 
 RETURN = r"""

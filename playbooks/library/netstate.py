@@ -46,6 +46,7 @@ import os
 from collections import defaultdict
 
 from ansible.module_utils import harness_claims as claims
+from ansible.module_utils import harness_processes as processes
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.harness_conflicts import conflicts
 from ansible.module_utils.harness_node import (
@@ -68,7 +69,9 @@ JSON_KEYS = {"dstport": "port", "dev": "link"}
 
 
 def link_words(link):
-    """Return the words of `ip link add` for one link."""
+    """Return the words of `ip link add` for one link; a TUN device has a command of its own, with no mark at birth."""
+    if link["kind"] == "tun":
+        return ["tuntap", "add", "dev", link["name"], "mode", "tun"]
     words = ["link", "add", "name", link["name"], "group", GROUP]
     if link.get("mtu"):
         words += ["mtu", str(link["mtu"])]
@@ -115,6 +118,7 @@ class Planner:
         self.sysctls = []
         self.files = []
         self.rules = []
+        self.processes = []
         self.differences = []
 
     def add(self, netns, *words):
@@ -132,7 +136,8 @@ class Planner:
             scope = f"ip netns exec {entry['netns']} " if entry["netns"] else ""
             lines.append(f"{scope}sysctl -w {entry['key']}={entry['value']}")
         lines += [f"iptables -I {' '.join(rule)}" for rule in self.rules]
-        return lines + [f"write {entry['path']}" for _profile, entry in self.files]
+        lines += [f"write {entry['path']}" for _profile, entry in self.files]
+        return lines + [" ".join(argv) for _profile, argv in self.processes]
 
     def apply(self):
         """Run everything queued; the node's own links come first, for they put ends into the namespaces."""
@@ -152,6 +157,9 @@ class Planner:
             run(["iptables", "-w", "-I", *rule])
         for profile, entry in self.files:
             claims.write_file(profile, entry)
+        for profile, argv in self.processes:
+            processes.stop(profile, check_mode=False)  # one with another argv
+            processes.start(profile, argv)
 
 
 def plan_link(plan, state, link, space):
@@ -167,12 +175,18 @@ def plan_link(plan, state, link, space):
             there = None
     if there is None and not link.get("inner"):
         plan.add(netns, *link_words(link))
-    now = there or {}
+    plan_settings(plan, state, link, there or {}, made=there is None)
+
+
+def plan_settings(plan, state, link, now, *, made):
+    """Queue the marks and settings of a link that are not yet as wanted; `made`: it is made in this very plan."""
+    netns = link.get("netns", "")
+    name = link["name"]
     if now.get("ifalias") != alias_of(state["profile"]) and not link.get("adopt"):
         plan.add(netns, "link", "set", "dev", name, "alias", alias_of(state["profile"]))
-    if link.get("inner") and link.get("mtu") and now.get("mtu") != link["mtu"]:
+    if (link.get("inner") or link["kind"] == "tun") and link.get("mtu") and now.get("mtu") != link["mtu"]:
         plan.add(netns, "link", "set", "dev", name, "mtu", str(link["mtu"]))
-    if there is None and link["kind"] == "bridge" and link.get("mtu"):
+    if made and link["kind"] == "bridge" and link.get("mtu"):
         # A bridge follows its smallest port until its MTU is changed by hand; setting what it has is no change.
         for mtu in (link["mtu"] - 1, link["mtu"]):
             plan.add(netns, "link", "set", "dev", name, "mtu", str(mtu))
@@ -236,6 +250,7 @@ def plan_claims(plan, state, names):
         if unlike or (anyones and not ours):  # another profile changed it: it has to stay when that one leaves
             plan.sysctls.append((profile, entry))
     plan.rules += claims.missing_rules(profile, state["forward"]) if state["forward"] else []
+    plan.processes += [(profile, argv) for argv in state["processes"] if processes.running(profile, argv) is None]
     for entry in state["files"]:
         if claims.read_file(entry["path"]) != claims.file_text(entry):
             plan.files.append((profile, entry))
@@ -280,12 +295,13 @@ def make_absent(module, wanted):
         commands += [["iptables", "-w", "-D", *rule] for rule in claims.own_rules(profile)]
         commands += [["ip", "link", "del", "dev", name] for name in links]
         commands += [["ip", "netns", "del", name] for name in sorted(existing_namespaces()) if pattern.fullmatch(name)]
+        stopped = processes.stop(profile, module.check_mode)
         for command in commands:
             # Removing one end of a pair takes the other along.
             gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
             if not module.check_mode and not gone:
                 run(command)
-        done += [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
+        done += stopped + [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
     return done, []
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import subprocess
 
 from ansible.module_utils.harness_claims import is_claimed, read_file
 from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps
@@ -32,6 +34,7 @@ def conflicts(state, root):
             details = other.get("linkinfo", {})
             if key and name not in own and tunnel_key(details.get("info_kind"), details.get("info_data", {})) == key:
                 found.append(f"device {name} already uses {key[0]} id {key[1]} on port {key[2]}; change one of them")
+    found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"
         for entry in state["files"]
@@ -48,6 +51,22 @@ def conflicts(state, root):
             if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
         ]
     return found
+
+
+def lacking(state, root):
+    """Return the link types of a profile that this kernel cannot make, tried in a namespace that is gone at once."""
+    known = {link.get("linkinfo", {}).get("info_kind") for link in root.links.values()}
+    kinds = dict.fromkeys(link["kind"] for link in state["links"])
+    return [kind for kind in kinds if kind not in known and not can_make(kind)]
+
+
+def can_make(kind):
+    """Tell whether the kernel knows a link type; without its attributes it may refuse for other reasons."""
+    if kind == "tun":
+        return os.path.exists("/dev/net/tun")
+    argv = ["unshare", "--net", "ip", "link", "add", "name", "probe", "type", kind]
+    said = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.lower()
+    return "unknown device type" not in said and "not supported" not in said
 
 
 def is_foreign(route):

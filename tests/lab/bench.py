@@ -79,6 +79,8 @@ def bench(rate: str = DEFAULT_RATE) -> Iterator[Bench]:
         lab = source.up()
         try:
             with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
+                # The kernel gives a link its own IPv6 address up to a second after its peer came up.
+                assert all(eventually(lambda node=node: "fe80:" in addresses(node)) for node in (client, server))
                 yield Bench(lab, client, server, PlaybookRunner(lab))
         finally:
             source.down()
@@ -105,6 +107,11 @@ def done(node: Remote, *argv: str) -> str:
     completed = node.run(argv)
     assert completed.exit_code == 0, f"{node.name}: {' '.join(argv)}: {completed.stderr}"
     return completed.stdout
+
+
+def addresses(node: Remote) -> str:
+    """Return the addresses of a node's devices as text."""
+    return done(node, "ip", "-o", "addr", "show")
 
 
 def ping(node: Remote, namespace: str | None, destination: str, *options: str) -> Completed:

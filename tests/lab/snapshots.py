@@ -91,21 +91,20 @@ def command_lines() -> dict[int, str]:
     return found
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def differences(before: Any, after: Any, where: str = "") -> list[str]:  # noqa: ANN401 - JSON
     """Return what two snapshots do not have in common, one text for each difference, so that a failure can be read."""
-    found = []
-    for section in sorted({*before, *after}):
-        was, now = before.get(section, []), after.get(section, [])
-        if isinstance(was, dict) and isinstance(now, dict):
-            found += [
-                f"{section} {name}: {was.get(name)} became {now.get(name)}"
-                for name in sorted({*was, *now})
-                if was.get(name) != now.get(name)
-            ]
-        else:
-            found += [f"{section} gone: {entry}" for entry in was if entry not in now]
-            found += [f"{section} new: {entry}" for entry in now if entry not in was]
-    return found
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            text
+            for key in sorted({*before, *after})
+            for text in differences(before.get(key), after.get(key), f"{where} {key}".strip())
+        ]
+    if isinstance(before, list) and isinstance(after, list):
+        gone, new = ([entry for entry in one if entry not in other] for one, other in ((before, after), (after, before)))
+        return [f"{where} gone: {entry}" for entry in gone] + [f"{where} new: {entry}" for entry in new]
+    return [f"{where}: {before} became {after}"]
 
 
 def _ip(*words: str) -> list[str]:

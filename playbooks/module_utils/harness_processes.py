@@ -1,0 +1,75 @@
+"""Programs that a profile keeps running on a node, known by pid and start time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+from ansible.module_utils.harness_claims import DIRECTORY
+from ansible.module_utils.harness_node import NodeError
+
+STARTING_S = 0.5
+"""How long a program has to live before it counts as started."""
+ENDING_S = 5.0
+
+
+def _path(profile):
+    """Return the file that says which process runs for a profile."""
+    return os.path.join(DIRECTORY, f"process-{profile}.pid")
+
+
+def _start_ticks(pid):
+    """Return a process's start time, None where it is gone or a zombie."""
+    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else int(fields[19])
+    return None
+
+
+def running(profile, argv=None):
+    """Return the pid of a profile's process if it runs (with this argv, if one is given), None otherwise."""
+    with suppress(FileNotFoundError), open(_path(profile), encoding="utf-8") as file:
+        kept = json.load(file)
+        if _start_ticks(kept["pid"]) == kept["start_ticks"] and argv in (None, kept["argv"]):
+            return kept["pid"]
+    return None
+
+
+def start(profile, argv):
+    """Start a profile's program, detached; raises NodeError where it is missing or ends at once."""
+    if shutil.which(argv[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+        raise NodeError(f"profile {profile} needs {argv[0]}, which is not installed here; install it first")
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, cwd="/")
+    ticks = _start_ticks(process.pid)
+    with open(_path(profile), "w", encoding="utf-8") as file:
+        json.dump({"pid": process.pid, "start_ticks": ticks, "argv": argv}, file)
+    time.sleep(STARTING_S)
+    if process.poll() is not None:
+        os.remove(_path(profile))
+        raise NodeError(f"`{' '.join(argv)}` ended at once with exit code {process.returncode}")
+
+
+def stop(profile, check_mode):
+    """End a profile's process by its own pid; return what was done."""
+    if not os.path.exists(_path(profile)):
+        return []
+    pid = running(profile)
+    if check_mode:
+        return [f"kill {pid}"]
+    deadline = time.monotonic() + ENDING_S
+    number = signal.SIGTERM
+    while running(profile):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(0.05)
+    os.remove(_path(profile))
+    return [f"kill {pid}"]
