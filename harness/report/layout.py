@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.model import UNDERLAY, Direction
 from harness.report.compare import COMPARE_COLUMNS
+from harness.report.decomposition import steps
 from harness.report.notes import SEPARATOR, advice_first
 
 Row = Mapping[str, Any]
@@ -97,8 +98,26 @@ def page(frame: pd.DataFrame) -> Page:
         records = [{str(key): value for key, value in record.items()} for record in rows.to_dict("records")]
         make = _compare_section if compared else _summary_section
         sections.append(make(records, notes.marks if notes else str))
+    sections += _decomposed(frame)
     legend = COMPARE_LEGEND if compared else SUMMARY_LEGEND
     return Page(str(frame.attrs.get("title", "")), tuple(sections), notes.lines() if notes else (), legend)
+
+
+def _decomposed(frame: pd.DataFrame) -> list[Section]:
+    """Return a section for each tunnel and routed profile that were measured together."""
+    sections: dict[tuple[str, str], Section] = {}
+    for step in steps(frame):
+        section = sections.setdefault(
+            (step.profile, step.routed),
+            Section(
+                f"Where the goodput of {step.profile} goes: underlay -> {step.routed} -> {step.profile}",
+                "ratio",
+                ("", "container path", "encapsulation", "product", "whole", "95 % interval"),
+            ),
+        )
+        ratios = (step.container_path, step.encapsulation, step.product, step.whole)
+        section.rows.append((step.cell, *map(_ratio, ratios), _between(step.whole_low, step.whole_high)))
+    return list(sections.values())
 
 
 def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:

@@ -8,7 +8,8 @@ module: endpoint_probe
 short_description: Reachability and path MTU between endpoints
 description:
   - For each pair, a small ping must pass, a ping that fills the expected path MTU with the don't-fragment bit must
-    pass, and one byte more must not. On a path that fragments, the full ping goes without that bit. All pairs are probed at the same time. Changes nothing.
+    pass, and one byte more must not. On a path that fragments, the full ping goes without that bit. All pairs are
+    probed at the same time. Changes nothing.
 options:
   pairs:
     description: One entry for each pair of endpoints, as harness.topology.probes() returns it.

@@ -69,8 +69,10 @@ class World:
     server_output: str = SERVER
     clients: list[tuple[str, ...]] = field(default_factory=list)
     servers: list[tuple[str, ...]] = field(default_factory=list)
+    playbook_profiles: list[tuple[str, ...]] = field(default_factory=list)
     waited_for: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unknown_link_types: tuple[str, ...] = ()
     nic_bytes: int = 0
     tunnel_bytes: int = 0
 
@@ -130,6 +132,9 @@ class FakeRemote(Remote):
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         assert timeout_s > 0
+        if argv[0] != "sh":
+            refused = argv[-1] in self._world.unknown_link_types
+            return Completed(tuple(argv), int(refused), "", "Error: Unknown device type." if refused else "")
         if "@hostname" in argv[2]:
             self._world.happens("environment")
             return Completed(tuple(argv), 0, self._world.environment, "")
@@ -186,8 +191,9 @@ class FakePlaybooks:
         *,
         cancellable: bool = True,
     ) -> PlaybookResult:
-        assert (tuple(profiles), tuple(mtus), tuple(folders)) == (PLAN.profiles, PLAN.mtus, (Path("own"),))
+        assert (tuple(mtus), tuple(folders)) == (PLAN.mtus, (Path("own"),))
         assert cancellable == (name != "teardown")
+        self._world.playbook_profiles.append(tuple(profiles))
         self._world.happens(name)
         return PlaybookResult({}, 0.1, {})
 
@@ -204,10 +210,14 @@ class FakeObserver:
     def stage(self, text: str) -> None:
         assert text
 
+    def planned(self, plan: Plan) -> None:
+        self._plan = plan
+        self._world.happens(f"planned {'+'.join(plan.profiles)}")
+
     def started(self, slot: Slot, number: int) -> None:
         rows = read(self._folder)
         assert len(rows) == number - 1 == len(self.finished_trials)
-        assert slot == PLAN.slots[number - 1]
+        assert slot == self._plan.slots[number - 1]
         self._world.happens(f"trial {number}")
 
     def live(self, bps: float) -> None:
@@ -234,7 +244,7 @@ class Bench:
     lab: Lab
     interruption: Interruption = field(default_factory=Interruption)
 
-    def run(self, *, keep: bool = False) -> Outcome:
+    def run(self, *, keep: bool = False, skip: bool = False) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
             FakeSource(self.world, self.lab),
@@ -243,7 +253,8 @@ class Bench:
             self.interruption,
             self.observer,
         )
-        return experiment.run(PLAN, PROFILES, self.folder, equipment, Options(keep=keep, folders=(Path("own"),)))
+        options = Options(keep=keep, skip_unsupported=skip, folders=(Path("own"),))
+        return experiment.run(PLAN, PROFILES, self.folder, equipment, options)
 
     def rows(self) -> list[dict[str, str]]:
         return read(self.folder)
@@ -266,23 +277,20 @@ def number_of(profile: str, tool: str) -> int:
     return next(n for n, s in enumerate(PLAN.slots, 1) if (s.profile, s.cell.tool) == (profile, tool))
 
 
+def cleaned_up(world: World) -> list[str]:
+    """Return the steps of cleaning up that were taken, in their order."""
+    return [event for event in world.events if event in CLEAN_UP]
+
+
 def test_everything_in_its_order(bench: Bench) -> None:
     assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
-    events = [event for event in bench.world.events if event != "server ended"]
-    assert events == [
-        "up",
-        "apply",
-        "verify",
-        "connect k8s-1",
-        "connect k8s-2",
-        "environment",
-        "environment",
-        *(f"trial {number}" for number in range(1, TRIALS + 1)),
-        "close k8s-2",
-        "close k8s-1",
-        "teardown",
-        "down",
-    ]
+    trials = [f"trial {number}" for number in range(1, TRIALS + 1)]
+    steps = ["up", "apply", "verify", *trials, *CLEAN_UP]
+    assert [event for event in bench.world.events if event in steps] == steps
+    assert bench.world.events[-1] == "down"
+    for node in ("k8s-1", "k8s-2"):
+        assert bench.world.events.count(f"connect {node}") == bench.world.events.count(f"close {node}") == 1
+        assert bench.world.events.index(f"connect {node}") < bench.world.events.index("trial 1")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +299,6 @@ def test_everything_in_its_order(bench: Bench) -> None:
         ("apply", PlaybookError("k8s-2: no such device")),
         ("apply", KeyboardInterrupt()),
         ("verify", VerificationError("no ping")),
-        ("connect k8s-2", ConnectionLostError("no")),
         ("environment", ConnectionLostError("no")),
         ("trial 2", KeyboardInterrupt()),
         ("trial 1", RuntimeError("a bug of ours")),
@@ -303,22 +310,62 @@ def test_cleans_up_whatever_happens(bench: Bench, event: str, error: BaseExcepti
     bench.world.failures[event] = error
     with pytest.raises(type(error)):
         bench.run()
-    assert bench.world.events[-2:] == CLEAN_UP
-    assert [bench.world.events.count(step) for step in CLEAN_UP] == [1, 1]
+    assert cleaned_up(bench.world) == CLEAN_UP
 
 
-def test_lab_that_does_not_come_up_has_undone_itself(bench: Bench) -> None:
-    bench.world.failures["up"] = LabError("no root")
-    with pytest.raises(LabError):
+def test_nodes_that_cannot_be_reached_need_no_teardown(bench: Bench) -> None:
+    bench.world.failures["connect k8s-2"] = ConnectionLostError("no")
+    with pytest.raises(ConnectionLostError):
         bench.run()
-    assert bench.world.events == ["up"]
+    assert "apply" not in bench.world.events
+    assert bench.world.events[-1] == "down"
+
+
+@pytest.mark.parametrize("error", [LabError("no root"), KeyboardInterrupt()])
+def test_lab_that_does_not_come_up_goes_no_further(bench: Bench, error: BaseException) -> None:
+    bench.world.failures["up"] = error
+    with pytest.raises(type(error)):
+        bench.run()
+    assert set(bench.world.events) <= {"up", "down"}
 
 
 def test_lab_goes_down_even_if_teardown_fails(bench: Bench) -> None:
     bench.world.failures["teardown"] = PlaybookError("unreachable")
-    with pytest.raises(PlaybookError):
+    with pytest.raises(PlaybookError, match="unreachable"):
         bench.run()
-    assert bench.world.events[-2:] == CLEAN_UP
+    assert cleaned_up(bench.world) == CLEAN_UP
+
+
+def test_failure_of_the_clean_up_does_not_hide_why_it_was_needed(bench: Bench) -> None:
+    bench.world.failures |= {
+        "apply": PlaybookError("no such device"),
+        "teardown": PlaybookError("unreachable"),
+        "down": LabError("does not end"),
+    }
+    with pytest.raises(PlaybookError, match="no such device"):
+        bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+    assert [text for text in bench.world.warnings if "cleaning up failed" in text] == [
+        "cleaning up failed as well: unreachable",
+        "cleaning up failed as well: does not end",
+    ]
+
+
+def test_profile_that_the_kernel_cannot_make_is_refused_before_anything_is_changed(bench: Bench) -> None:
+    bench.world.unknown_link_types = ("vxlan",)
+    with pytest.raises(LabError, match=r"vxlan needs link type vxlan.*--skip-unsupported"):
+        bench.run()
+    assert bench.world.playbook_profiles == []
+    assert bench.world.events[-1] == "down"
+
+
+def test_profile_that_the_kernel_cannot_make_is_left_out_on_demand(bench: Bench) -> None:
+    bench.world.unknown_link_types = ("vxlan",)
+    assert bench.run(skip=True) == Outcome(ok=2, failed=0, invalid=0)
+    assert set(bench.world.playbook_profiles) == {("underlay",)}
+    assert {row["profile"] for row in bench.rows()} == {"underlay"}
+    assert "planned underlay" in bench.world.events
+    assert any("vxlan needs link type vxlan" in text for text in bench.world.warnings)
 
 
 @pytest.mark.parametrize("event", ["", "verify", "trial 2"])
@@ -330,7 +377,7 @@ def test_keep_leaves_everything_standing(bench: Bench, event: str) -> None:
         assert event
     else:
         assert outcome.ok == TRIALS
-    assert set(CLEAN_UP) & set(bench.world.events) == set()
+    assert cleaned_up(bench.world) == []
 
 
 def test_interruption_in_a_trial_keeps_what_was_measured(bench: Bench) -> None:
@@ -338,7 +385,7 @@ def test_interruption_in_a_trial_keeps_what_was_measured(bench: Bench) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.run()
     assert [row["status"] for row in bench.rows()] == ["ok", "ok"]
-    assert bench.world.events[-2:] == CLEAN_UP
+    assert cleaned_up(bench.world) == CLEAN_UP
 
 
 def test_second_interruption_does_not_cut_the_clean_up_short(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +400,7 @@ def test_second_interruption_does_not_cut_the_clean_up_short(bench: Bench, monke
     bench.world.behaviours[2] = raises(KeyboardInterrupt())
     with bench.interruption.installed(), pytest.raises(KeyboardInterrupt):
         bench.run()
-    assert bench.world.events[-2:] == CLEAN_UP
+    assert cleaned_up(bench.world) == CLEAN_UP
     assert bench.interruption.requested
 
 
@@ -507,7 +554,7 @@ def test_node_that_tells_nothing_of_itself_is_an_error_and_no_traceback(bench: B
     bench.world.environment = "This account is currently not available.\n"
     with pytest.raises(HarnessError):
         bench.run()
-    assert bench.world.events[-2:] == CLEAN_UP
+    assert cleaned_up(bench.world) == CLEAN_UP
 
 
 @pytest.mark.parametrize(("version", "flag"), [("3.12", "-J"), ("3.16.1", "-J"), ("3.17", "--json-stream")])

@@ -53,6 +53,15 @@ fdb:
     dev: tun0
 sysctls:
   net.ipv4.ip_forward: 1
+forward: [10.9.0.0/16]
+files:
+  - path: /run/full/subnet.env
+    values:
+      FULL_MTU: $tunnel_mtu
+forwarder:
+  device: tun0
+  protocol: udp
+  port: 1194
 endpoints:
   bridge: bridge0
   address: 10.9.0.$pair_host/16
@@ -91,6 +100,12 @@ VALUES: dict[str, Place] = {
     "fdb dst": ("fdb", 0, "dst"),
     "fdb dev": ("fdb", 0, "dev"),
     "sysctl": ("sysctls", "net.ipv4.ip_forward"),
+    "forward": ("forward", 0),
+    "file path": ("files", 0, "path"),
+    "file value": ("files", 0, "values", "FULL_MTU"),
+    "forwarder device": ("forwarder", "device"),
+    "forwarder protocol": ("forwarder", "protocol"),
+    "forwarder port": ("forwarder", "port"),
     "endpoint bridge": ("endpoints", "bridge"),
     "endpoint address": ("endpoints", "address"),
     "endpoint route dst": ("endpoints", "routes", 0, "dst"),
@@ -100,6 +115,7 @@ VALUES: dict[str, Place] = {
 KEYS: dict[str, Place] = {
     "attribute name": ("links", 0, "attributes"),
     "sysctl name": ("sysctls",),
+    "file key": ("files", 0, "values"),
     "endpoint sysctl name": ("endpoints", "sysctls"),
 }
 
@@ -242,6 +258,10 @@ def test_unknown_key_at_the_top_lists_the_known_ones(tmp_path: Path) -> None:
         ("mtu: $tunnel_mtu", "mtu: 65536"),
         ("addresses: [10.9.0.1/16]", "addresses: 10.9.0.1/16"),
         ("onlink: true", "onlink: 7"),
+        ("path: /run/full/subnet.env", "path: /etc/passwd"),
+        ("path: /run/full/subnet.env", "path: /run/full/../../etc/passwd"),
+        ("protocol: udp", "protocol: sctp"),
+        ("port: 1194", "port: 65536"),
         ("- name: bridge0", "- name: a-name-of-16-chr"),
         ("- name: bridge0\n    kind: bridge", "- name: bridge0"),
         ("endpoints:\n  bridge: bridge0", "endpoints:\n  bridge:"),
@@ -260,8 +280,8 @@ def test_wrong_type_names_file_and_line(tmp_path: Path, old: str, new: str) -> N
     ("old", "new", "words"),
     [
         ("vxlan, ethernet]", "vxlan, ether]", "unknown header 'ether'; known are ethernet, vlan, ipv4"),
-        ("[10.9.0.0/16]", "[10.9.0.1/16]", "10.9.0.1/16 has host bits set"),
-        ("[10.9.0.0/16]", "[10.9.0.0/33]", "10.9.0.0/33"),
+        ("networks: [10.9.0.0/16]", "networks: [10.9.0.1/16]", "10.9.0.1/16 has host bits set"),
+        ("networks: [10.9.0.0/16]", "networks: [10.9.0.0/33]", "10.9.0.0/33"),
         ("tunnel: tun0", "tunnel: tun1", "`tunnel` names tun1, which is not among its links"),
         ("tunnel: tun0\n", "", "kind tunnel names its `tunnel` device"),
         (FULL[FULL.index("endpoints:") :], "", "every profile but the underlay has `endpoints`"),

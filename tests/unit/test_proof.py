@@ -11,10 +11,13 @@ from harness.proof import Proof, Span, Way, judge, path_state
 from harness.readings import Counters, Reading
 
 TUNNEL, OTHER, NIC = "vxlan_docker", "flannel.1", "ens33"
-VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, path_mtu=1450, nic_mtu=1500)
-VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, path_mtu=1500, nic_mtu=1500)
-UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), NIC, overhead=0, path_mtu=1500, nic_mtu=1500)
-HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), NIC, overhead=0, path_mtu=1500, nic_mtu=1500)
+VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)
+VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, least_overhead=50, path_mtu=1500, nic_mtu=1500)
+OVER_TCP = Way(
+    Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=54, least_overhead=2, path_mtu=1446, nic_mtu=1500
+)  # several inner packets share a segment's headers
+UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), NIC, overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
+HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), NIC, overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
 
 PAYLOAD = 139_800_000
 SEGMENTS = 100_000  # of 1398 bytes, what fits an MTU of 1450 with timestamps
@@ -121,6 +124,14 @@ ECHOING = Moved(both(146_400, 100), both(151_400, 100))
             Moved(rx(INNER, 900), rx(INNER + 900 * 50, 900)),
             ONE_WAY,
             id="receiver joined what the sender did not",
+        ),
+        pytest.param(
+            FORWARD,
+            OVER_TCP,
+            Moved(tx(INNER, SEGMENTS), tx(INNER + SEGMENTS * 2 + 900 * 52), endpoint=SENT),
+            Moved(rx(INNER, SEGMENTS), rx(INNER + SEGMENTS * 2 + 900 * 52)),
+            ONE_WAY,
+            id="tunnel over tcp",
         ),
         pytest.param(FORWARD, UNDERLAY, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, id="underlay"),
         pytest.param(FORWARD, HOST_GW, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, id="routed"),

@@ -80,6 +80,30 @@ def test_vxlan_has_an_endpoint_for_each_mtu(node: Node, peer: Node, mtu: int, ad
     ]
 
 
+@pytest.mark.parametrize(
+    ("profile", "client", "server"),
+    [
+        ("udp-userspace", "--proto udp", "--proto udp"),
+        ("tcp-userspace", "--proto tcp-client --socket-flags TCP_NODELAY", "--proto tcp-server"),
+    ],
+)
+def test_forwarder_takes_packets_from_the_peer_only(profile: str, client: str, server: str) -> None:
+    for (node, peer), role in zip(PAIRS, (client, server), strict=True):
+        wanted = state(profile, node, peer)
+        (argv,) = wanted["processes"]
+        words = " ".join(argv)
+        assert argv[0] == "openvpn"
+        assert f"--local {node.address} " in words
+        assert words.endswith(f"--remote {peer.address}")
+        assert f" {role} " in words
+        assert f"--dev {load(profile).tunnel} " in words
+        assert f"--tun-mtu {load(profile).path_mtu(1500)} " in words
+
+
+def test_others_start_no_process() -> None:
+    assert state("vxlan")["processes"] == []
+
+
 def test_order_of_mtus_does_not_matter() -> None:
     assert state("vxlan", mtus=(1500, 1450)) == state("vxlan", mtus=(1450, 1500))
     assert endpoint(load("vxlan"), 1450, CLIENT, (1500, 1450)).address == "172.17.0.2"
