@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test unit lint setup clean
+.PHONY: help run test unit bench lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
@@ -22,13 +22,16 @@ test: lint  ## lint, then all tests, those that need the real kernel too (as roo
 unit: setup  ## only the tests that need neither root nor a network
 	@$(bin)/python -m pytest $(ARGS)
 
-# ansible-lint looks for ansible on PATH, and ansible refuses a locale that is not UTF-8.
+bench: setup  ## time what the harness adds to measuring; ARGS='...' adds options of harness run (as root)
+	@$(call as_root,$(bin)/python -m tests.bench.overhead $(ARGS))
+
+# ansible-lint looks for ansible on PATH and for modules in ANSIBLE_LIBRARY, and ansible refuses a locale that is not UTF-8.
 lint: setup  ## ruff, mypy, yamllint, ansible-lint
 	@$(bin)/ruff check --output-format concise
 	@$(bin)/ruff format --check
 	@$(bin)/mypy
 	@$(bin)/yamllint --strict .
-	@PATH="$(CURDIR)/$(bin):$$PATH" LC_ALL=C.UTF-8 $(bin)/ansible-lint --offline -q
+	@PATH="$(CURDIR)/$(bin):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_LIBRARY=playbooks/library $(bin)/ansible-lint --offline -q
 
 setup:  ## install what is missing and build .venv
 	@scripts/setup.sh

@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any
 
+from harness.errors import ToolError
+
 # One section a program, so that one call reads everything; what a node does not have leaves its section empty.
 _SCRIPT = """
 nic=$1
@@ -32,6 +34,7 @@ echo @offloads; ethtool -k "$nic"
 echo @driver; ethtool -i "$nic"
 echo @qdisc; tc qdisc show dev "$nic"
 """
+SECTIONS = tuple(re.findall(r"^echo @(\w+)", _SCRIPT, re.MULTILINE))
 
 
 def argv(nic: str) -> list[str]:
@@ -49,7 +52,9 @@ def parse(text: str) -> dict[str, Any]:
             sections[name] = ""
         elif name:
             sections[name] += line + "\n"
-    known: dict[str, Any] = {key: value.strip() or None for key, value in sections.items()}
+    if not sections:
+        raise ToolError(f"a node tells nothing of itself: {text.strip()[-200:]!r}")
+    known: dict[str, Any] = {key: sections.get(key, "").strip() or None for key in SECTIONS}
     known["os"] = (known.get("os") or "").partition("=")[2].strip('"') or None
     known["cpu_model"] = (known.get("cpu_model") or "").partition(":")[2].strip() or None
     known["iperf3"] = _version(r"iperf (\d+\.\d+(?:\.\d+)?)", known.get("iperf3"))

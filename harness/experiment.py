@@ -206,7 +206,7 @@ def _measure(
         outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
     finally:
         runner.close()
-    stolen = runner.stolen_cpu_s / (plan.measuring_s * sum(int(known["cpus"]) for known in seen.values()))
+    stolen = runner.stolen_cpu_s / (plan.measuring_s * sum(int(known["cpus"] or 1) for known in seen.values()))
     if stolen > STOLEN_RATIO:
         text = f"a hypervisor gave {stolen:.0%} of the CPU time to others while trials ran; figures scatter"
         observer.warn(text)
@@ -246,16 +246,14 @@ def routes(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> dict[tuple[
             kind=profile.kind,
             tunnel=profile.tunnel if profile.kind is Kind.TUNNEL else None,
             other_tunnels=tuple(idle),
-            nic=lab.client.device,
             overhead=wire.overhead(profile.headers),
             least_overhead=wire.least_overhead(profile.headers),
             path_mtu=profile.path_mtu(plan.nic_mtu),
             nic_mtu=plan.nic_mtu,
         )
         for mtu in {*plan.mtus, plan.nic_mtu} if profile.kind is Kind.UNDERLAY else plan.mtus:
-            found[name, mtu] = Route(
-                endpoint(profile, mtu, lab.client, plan.mtus), endpoint(profile, mtu, lab.server, plan.mtus), way
-            )
+            client, server = (endpoint(profile, mtu, node, plan.mtus) for node in lab.nodes)
+            found[name, mtu] = Route(client, server, lab.client.device, lab.server.device, way)
     return found
 
 

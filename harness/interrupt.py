@@ -21,7 +21,8 @@ class Interruption:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Handle the signals within the block, as they were handled before afterwards."""
-        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup has it
+        before = {number: signal.signal(number, self._handle) for number in wanted}
         try:
             yield
         finally:

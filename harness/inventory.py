@@ -69,20 +69,29 @@ def _node(name: str, index: int, values: Mapping[str, Any], source: str) -> Node
     if not _HOST_NAME.fullmatch(name):
         raise InputError(f"{source}: host name {name!r} has characters that no host name has; rename it.")
     address = str(values.get("underlay_address", ""))
-    try:
-        ipaddress.IPv4Address(address)
-    except ValueError:
+    if not _is_host_address(address):
         raise InputError(
             f"{source}: host {name} needs underlay_address, the IPv4 address that the tunnel will use; "
             f"it is {address!r}."
-        ) from None
+        )
     device = str(values.get("underlay_device", DEFAULT_DEVICE))
     if not _DEVICE_NAME.fullmatch(device):
         raise InputError(f"{source}: host {name}: underlay_device {device!r} is not the name of a network device.")
     mtu = values.get("underlay_mtu", DEFAULT_MTU)
+    if isinstance(mtu, str) and mtu.isascii() and mtu.isdigit() and len(mtu) < 6:  # noqa: PLR2004 - INI files have text
+        mtu = int(mtu)
     if isinstance(mtu, bool) or not isinstance(mtu, int) or not 576 <= mtu <= 65535:  # noqa: PLR2004 - RFC 791's bounds
         raise InputError(f"{source}: host {name}: underlay_mtu {mtu!r} is not a number of bytes from 576 to 65535.")
     return Node(name, index, address, device, mtu, _address6(name, values, source), dict(values))
+
+
+def _is_host_address(text: str) -> bool:
+    """Tell whether a text is an IPv4 address that a host can have."""
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback or address.is_reserved)
 
 
 def _address6(name: str, values: Mapping[str, Any], source: str) -> str | None:

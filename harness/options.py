@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from harness import plan, profiles
+from harness import plan, profiles, topology
 from harness.errors import InputError
 from harness.labs.base import LabSource
 from harness.labs.local import NIC_MTU, LocalLab, parse_rate
@@ -21,6 +21,9 @@ MTU_BOUNDS = (576, 65535)
 """The smallest datagram that every IPv4 host accepts (RFC 791), and the largest that its length field can say."""
 PROTOCOLS = ("tcp", "udp")
 LOCAL = "local"
+MAX_DIGITS = 9
+MAX_VALUES = 32
+"""Values of one option; each MTU is a pair of endpoints with addresses of their own."""
 T = TypeVar("T")
 
 
@@ -65,6 +68,10 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
     directions = [Direction(word) for word in choices(options.direction, "--direction", [*Direction])]
     parse_rate(options.rate)
     source, nic_mtu = lab_source(options.lab, options.rate, keep=keep)
+    client, server = source.nodes()
+    for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
+        topology.wanted_state(profile, client, server, mtus)
+        topology.wanted_state(profile, server, client, mtus)
     return Prepared(
         plan.Plan(
             name=options.plan,
@@ -103,7 +110,7 @@ def integers(text: str, option: str, low: int, high: int) -> tuple[int, ...]:
     """Return `1,4,8` as numbers without repetitions; InputError unless each is whole and from low to high."""
 
     def one(word: str) -> int:
-        if not word.isascii() or not word.isdigit():
+        if not word.isascii() or not word.isdigit() or len(word) > MAX_DIGITS:
             raise InputError(f"{option} {text}: {word!r} is not a whole number; give numbers from {low} to {high}.")
         return bounded(int(word), option, low, high)
 
@@ -131,6 +138,8 @@ def bounded(value: int, option: str, low: int, high: int) -> int:
 
 def _each(text: str, option: str, one: Callable[[str], T]) -> tuple[T, ...]:
     words = [word.strip() for word in text.split(",")]
+    if len(words) > MAX_VALUES:
+        raise InputError(f"{option}: {len(words)} values are too many; give at most {MAX_VALUES}.")
     if not all(words):
         raise InputError(f"{option} {text!r}: give one or more values with commas between them.")
     return tuple(dict.fromkeys(one(word) for word in words))

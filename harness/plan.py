@@ -52,7 +52,7 @@ class Plan:
         too_large = [mtu for mtu in self.mtus if mtu > self.nic_mtu]
         if too_large:
             raise InputError(
-                f"MTU {too_large[0]} is larger than the underlay's own {self.nic_mtu}; choose at most {self.nic_mtu}."
+                f"--mtu {too_large[0]} is larger than the underlay's own {self.nic_mtu}; choose at most {self.nic_mtu}."
             )
 
     @cached_property

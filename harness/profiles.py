@@ -7,6 +7,7 @@ value in it can run anything.
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,9 +23,10 @@ ROLES_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks" / "roles"
 PROFILES_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks" / "profiles"
 
 # pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
+PlainDevice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Device = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9$][A-Za-z0-9_.$-]{0,14}$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9$][A-Za-z0-9_.:/$-]{0,60}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9$][A-Za-z0-9_.:$-]{0,60}(/[a-z0-9_$]{1,12})?$")]
 Attribute = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 SysctlKey = Annotated[str, StringConstraints(pattern=r"^net(\.[a-z0-9_$-]+){1,5}$")]
 Network = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
@@ -94,7 +96,7 @@ class EnvFile(Part):
 class Forwarder(Part):
     """A user-space program on each node that carries a TUN device's packets to the peer over UDP or TCP."""
 
-    device: Device
+    device: PlainDevice
     protocol: Literal["udp", "tcp"]
     port: Annotated[int, Field(ge=1, le=65535)]
 
@@ -112,7 +114,7 @@ class Profile(Part):
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     headers: tuple[str, ...] = ()
     tunnel: Device | None = None
-    tunnel_mtu: int | None = None
+    tunnel_mtu: Annotated[int, Field(ge=68, le=65535)] | None = None
     networks: tuple[Network, ...] = ()
     links: tuple[Link, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -136,6 +138,16 @@ class Profile(Part):
             raise ValueError("a profile of kind tunnel names its `tunnel` device")
         if self.tunnel and not self.roles and self.tunnel not in [link.name for link in self.links]:
             raise ValueError(f"`tunnel` names {self.tunnel}, which is not among its links")
+        names = [link.name for link in self.links]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"link {twice[0]} stands twice")
+        masters = [link.master for link in self.links if link.master] + (
+            [self.endpoints.bridge] if self.endpoints else []
+        )
+        absent = [master for master in masters if master not in names]
+        if absent:
+            raise ValueError(f"bridge {absent[0]} is not among the links")
         unknown_roles = [role for role in self.roles if not (ROLES_DIRECTORY / role / "tasks").is_dir()]
         if unknown_roles:
             raise ValueError(f"unknown role {unknown_roles[0]!r}; there is no {ROLES_DIRECTORY}/{unknown_roles[0]}")
@@ -176,12 +188,16 @@ def load_file(path: Path) -> Profile:
         text = path.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_duplicates(tree, path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"profile {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"profile {path} is not YAML: {error}") from error
     try:
-        profile = Profile.model_validate(values, strict=False)
+        # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
+        profile = Profile.model_validate_json(json.dumps(values))
+    except TypeError as error:
+        raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
     except ValidationError as error:
         first = error.errors()[0]
         line = _line_of(tree, first["loc"])
@@ -192,6 +208,21 @@ def load_file(path: Path) -> Profile:
     if profile.name != path.stem:
         raise InputError(f"{path}: the profile's name is {profile.name!r}; name the file {profile.name}.yml.")
     return profile
+
+
+def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
+    """Raise InputError for a key that stands twice: YAML itself would take the last one without a word."""
+    children = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise InputError(f"{path}, line {key.start_mark.line + 1}: key {key.value!r} stands twice.")
+            seen.add(str(key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        children = node.value
+    for child in children:
+        _refuse_duplicates(child, path)
 
 
 def _line_of(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -70,7 +70,9 @@ class RunProgress:
         """Show that something other than a trial begins."""
         if self._bar is not None:
             self._bar.update(self._task, description=text)
-        self._console.print(f"{clock(time.monotonic() - self._started)} {text}", highlight=False, style="dim")
+        self._console.print(
+            f"{clock(time.monotonic() - self._started)} {text}", highlight=False, markup=False, style="dim"
+        )
 
     def planned(self, plan: Plan) -> None:
         """Take in what is going to be measured."""
@@ -99,7 +101,9 @@ class RunProgress:
         self._last = figure(trial)
         where = f"block {trial.slot.block} {trial.slot.profile} {trial.slot.cell}"
         if trial.status is not Status.OK:
-            self._console.print(f"{trial.status.value}: {where}: {trial.reason}", highlight=False, style="yellow")
+            self._console.print(
+                f"{trial.status.value}: {where}: {trial.reason}", highlight=False, markup=False, style="yellow"
+            )
         now = time.monotonic()
         if self._bar is None and (now - self._last_line >= _PLAIN_EVERY_S or self._number == len(self._plan.slots)):
             self._last_line = now
@@ -108,11 +112,12 @@ class RunProgress:
                 f"{clock(now - self._started)} {self._number}/{total} {where}: {self._last}, "
                 f"{self._left(self._number)}",
                 highlight=False,
+                markup=False,
             )
 
     def warn(self, text: str) -> None:
         """Show a warning."""
-        self._console.print(f"note: {text}", highlight=False, style="yellow")
+        self._console.print(f"note: {text}", highlight=False, markup=False, style="yellow")
 
     def _left(self, done: int) -> str:
         """Return the time left, from what the plan expects of each trial."""

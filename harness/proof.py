@@ -28,7 +28,7 @@ TCP_HEADER_BYTES = 40
 
 @dataclass(frozen=True)
 class Way:
-    """What a profile claims: its kind, the tunnel device, other profiles' tunnels, the NIC, header bytes.
+    """What a profile claims: its kind, the tunnel device, other profiles' tunnels, header bytes.
 
     `least_overhead` is what each packet adds at least; over TCP several packets share the outer headers.
     """
@@ -36,7 +36,6 @@ class Way:
     kind: Kind
     tunnel: str | None
     other_tunnels: tuple[str, ...]
-    nic: str
     overhead: int
     least_overhead: int
     path_mtu: int
@@ -45,10 +44,11 @@ class Way:
 
 @dataclass(frozen=True)
 class Span:
-    """One node's readings before and after a trial."""
+    """One node's readings before and after a trial; `nic` is its underlay device."""
 
     before: Reading
     after: Reading
+    nic: str
 
     def device(self, name: str) -> Counters | None:
         """Return what a device carried in between, None where it is not there any more."""
@@ -86,17 +86,17 @@ def judge(cell: Cell, way: Way, client: Span, server: Span, measured: Measuremen
     problems: list[str] = []
     seen: list[str] = []
     for sender, receiver, payload, arrow in _flows(cell, client, server, measured):
-        _check_nic(way, sender, receiver, payload, arrow, problems)
+        _check_nic(sender, receiver, payload, arrow, problems)
         for other in way.other_tunnels:
             _check_idle(other, sender, receiver, payload, arrow, problems)
         if way.kind is Kind.TUNNEL:
             _check_tunnel(way, sender, receiver, payload, arrow, problems, seen)
         _check_size(cell, sender, payload, arrow, problems)
-    carried = client.device(way.tunnel) if way.tunnel else client.device(way.nic)
-    nic = client.device(way.nic)
+    carried = client.device(way.tunnel or client.nic)
+    nic = client.device(client.nic)
     return Proof(
         proven=not problems,
-        evidence="; ".join(problems or seen) or f"{way.nic} carried it, no tunnel did",
+        evidence="; ".join(problems or seen) or f"{client.nic} carried it, no tunnel did",
         path_state=path_state(cell, way, client, server, measured),
         inner_bytes=_both_ways(carried),
         outer_bytes=_both_ways(nic),
@@ -112,13 +112,13 @@ def _flows(cell: Cell, client: Span, server: Span, measured: Measurement) -> Seq
     return (forward,) if cell.direction is Direction.FORWARD else (reverse,)
 
 
-def _check_nic(way: Way, sender: Span, receiver: Span, payload: int, arrow: str, problems: list[str]) -> None:
-    sent, received = sender.device(way.nic), receiver.device(way.nic)
+def _check_nic(sender: Span, receiver: Span, payload: int, arrow: str, problems: list[str]) -> None:
+    sent, received = sender.device(sender.nic), receiver.device(receiver.nic)
     if sent is None or received is None:
-        problems.append(f"{way.nic} is gone")
+        problems.append(f"{sender.nic if sent is None else receiver.nic} is gone")
     elif sent.tx_bytes < payload or received.rx_bytes < payload:
         problems.append(
-            f"{arrow}: {payload} bytes arrived, but {way.nic} sent {sent.tx_bytes} and received {received.rx_bytes}"
+            f"{arrow}: {payload} bytes arrived, but {sender.nic} sent {sent.tx_bytes} and received {received.rx_bytes}"
         )
 
 
@@ -145,18 +145,16 @@ def _check_tunnel(
             "they went around the tunnel"
         )
         return
-    outside, inside = sender.device(way.nic), receiver.device(way.nic)
+    outside, inside = sender.device(sender.nic), receiver.device(receiver.nic)
     needed = sent.tx_bytes + way.least_overhead * sent.tx_packets
     if outside is None or outside.tx_bytes < needed:
         problems.append(
-            f"{arrow}: {tunnel} sent {sent.tx_bytes} bytes, but they did not leave by {way.nic} encapsulated"
+            f"{arrow}: {tunnel} sent {sent.tx_bytes} bytes, but they did not leave by {sender.nic} encapsulated"
         )
-    needed = (
-        received.rx_bytes + way.least_overhead * received.rx_packets if received.rx_packets <= sent.tx_packets else 0
-    )
+    needed = received.rx_bytes + way.least_overhead * received.rx_packets
     if inside is None or inside.rx_bytes < needed:
-        problems.append(f"{arrow}: {tunnel} received {received.rx_bytes} bytes, but not encapsulated by {way.nic}")
-    seen.append(f"{arrow}: {tunnel} {sent.tx_bytes} B in {sent.tx_packets} packets, {way.nic} {_tx(outside)} B")
+        problems.append(f"{arrow}: {tunnel} received {received.rx_bytes} bytes, but not encapsulated by {receiver.nic}")
+    seen.append(f"{arrow}: {tunnel} {sent.tx_bytes} B in {sent.tx_packets} packets, {sender.nic} {_tx(outside)} B")
 
 
 def _tx(counters: Counters | None) -> int:
@@ -189,7 +187,7 @@ def path_state(cell: Cell, way: Way, client: Span, server: Span, measured: Measu
 
 
 def _state_of(cell: Cell, way: Way, sender: Span, receiver: Span) -> str:
-    device = sender.device(way.tunnel or way.nic)
+    device = sender.device(way.tunnel or sender.nic)
     packets = max(device.tx_packets, 1) if device else 1
     # Fragments of the outer packet are put together by the receiving node, those of the inner one by its endpoint.
     outer_limit = way.nic_mtu - way.overhead

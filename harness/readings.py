@@ -92,6 +92,8 @@ def parse(text: str) -> Reading:
             lines = sections.setdefault(line[1:], [])
         else:
             lines.append(line)
+    if "endpoint" in sections and not sections["endpoint"]:
+        raise ToolError(f"the endpoint's namespace is gone: {text.strip()[-200:]!r}")
     if "unready" in sections:
         raise ToolError("the server did not listen in time")
     try:

@@ -68,8 +68,10 @@ class Background:
             if on_line is not None:
                 on_line(line)
         code = self._channel.recv_exit_status()
-        if code < 0:
-            raise ConnectionLostError(f"{self._remote.name}: the connection broke while `{self.argv[0]}` ran.")
+        if code < 0:  # SSH has no exit code of a process that a signal ended, either
+            raise ConnectionLostError(
+                f"{self._remote.name}: the connection broke while `{self.argv[0]}` ran, or somebody killed it."
+            )
         stdout = self._stdout.decode("utf-8", "replace")
         return Completed(self.argv, code, stdout, self._stderr.decode("utf-8", "replace"))
 
@@ -172,10 +174,11 @@ class Remote:
                 banner_timeout=CONNECT_TIMEOUT_S,
                 auth_timeout=CONNECT_TIMEOUT_S,
             )
-        except (paramiko.SSHException, OSError) as error:
+        except (paramiko.SSHException, OSError, EOFError) as error:
             client.close()
             raise ConnectionLostError(
-                f"cannot connect to {self.name} ({target.hostname}): {error}. Try `ssh {self.name}` by hand first."
+                f"cannot connect to {self.name} ({target.hostname}): {error or 'it hung up'}. "
+                f"Try `ssh {self.name}` by hand first."
             ) from error
         transport = client.get_transport()
         if transport is not None:

@@ -82,9 +82,23 @@ def endpoint(profile: Profile, mtu: int, node: Node, mtus: Sequence[int]) -> End
     """Return a profile's endpoint on a node for one of the run's MTUs; the underlay's is the node itself."""
     if profile.endpoints is None:
         return Endpoint(None, node.address)
-    names = _endpoint_variables(node, sorted(mtus).index(mtu)) | {"number": str(node.index - 1)}
-    address = fill(profile.endpoints.address, names, f"profile {profile.name}")
-    return Endpoint(namespace_name(profile.name, mtu), str(ipaddress.ip_interface(address).ip))
+    interface = _endpoint_interface(profile, profile.endpoints.address, node, sorted(mtus).index(mtu))
+    return Endpoint(namespace_name(profile.name, mtu), str(interface.ip))
+
+
+def _endpoint_interface(
+    profile: Profile, address: str, node: Node, position: int
+) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """Return the address of a node's endpoint for the position-th MTU; only host and node numbers vary in it."""
+    names = _endpoint_variables(node, position) | {"number": str(node.index - 1)}
+    return _interface(fill(address, names, f"profile {profile.name}"), profile)
+
+
+def _interface(text: str, profile: Profile) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    try:
+        return ipaddress.ip_interface(text)
+    except ValueError:
+        raise InputError(f"profile {profile.name}: {text!r} is not an address with its prefix length.") from None
 
 
 def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> dict[str, Any]:
@@ -110,7 +124,12 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
     if profile.endpoints is not None:
         for position, mtu in enumerate(sorted(mtus)):
             own = names | _endpoint_variables(node, position) | {"mtu": str(mtu)}
-            _add_endpoint(state, fill(plain["endpoints"], own, where), profile.name, mtu)
+            interface = _endpoint_interface(profile, profile.endpoints.address, node, position)
+            spec = fill(plain["endpoints"], own, where) | {"address": str(interface)}
+            _add_endpoint(state, spec, profile.name, mtu)
+    for link in state["links"]:
+        for address in link.get("addresses", []):
+            _interface(address, profile)
     return state
 
 

@@ -29,6 +29,8 @@ class Route:
 
     client: Endpoint
     server: Endpoint
+    client_nic: str
+    server_nic: str
     way: Way
 
 
@@ -107,6 +109,8 @@ class TrialRunner:
         }
         if measured.ping_lost_ratio == 1.0:
             return trial(Status.FAILED, reason="no reply at all", **known), record
+        if measured.goodput_bps == 0:
+            return trial(Status.FAILED, reason="nothing arrived", **known), record
         if not verdict.proven:
             return trial(Status.INVALID, reason=verdict.evidence, **known), record
         return trial(Status.OK, measurement=measured, **known), record
@@ -137,7 +141,10 @@ class TrialRunner:
         theirs = _server_output(server, record) if server else ""
         after = self._read(route, record, before=False)
         measured = tool.parse(slot.cell, done.exit_code, done.stdout or done.stderr, theirs)
-        return (Span(before[0], after[0]), Span(before[1], after[1])), measured
+        return (
+            Span(before[0], after[0], route.client_nic),
+            Span(before[1], after[1], route.server_nic),
+        ), measured
 
     def _wait(self, client: Background, tool: Tool, timeout_s: float) -> Completed:
         def on_line(line: str) -> None:
@@ -157,18 +164,22 @@ class TrialRunner:
 
         def one(remote: Remote, own: Endpoint, other: Endpoint, wait_for: int | None) -> readings.Reading:
             argv = readings.argv(own.namespace, other.address, before=before, port=wait_for)
-            return readings.parse(remote.run(argv).stdout)
+            done = remote.run(argv)
+            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}")
 
         client = self._pool.submit(one, self._client, route.client, route.server, None)
         server = self._pool.submit(one, self._server, route.server, route.client, port)
         both = (client.result(), server.result())
-        record.readings["before" if before else "after"] = [_noted(reading, route.way) for reading in both]
+        nics = (route.client_nic, route.server_nic)
+        record.readings["before" if before else "after"] = [
+            _noted(reading, route.way, nic) for reading, nic in zip(both, nics, strict=True)
+        ]
         return both
 
 
-def _noted(reading: readings.Reading, way: Way) -> Mapping[str, Any]:
+def _noted(reading: readings.Reading, way: Way, nic: str) -> Mapping[str, Any]:
     """Return what the raw record keeps of a reading: the devices that the proof looks at, and all counters."""
-    named = {name for name in (way.nic, way.tunnel, *way.other_tunnels) if name}
+    named = {name for name in (nic, way.tunnel, *way.other_tunnels) if name}
     return asdict(reading) | {"devices": {name: asdict(c) for name, c in reading.devices.items() if name in named}}
 
 

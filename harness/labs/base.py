@@ -35,6 +35,10 @@ class Lab:
 class LabSource(Protocol):
     """One way to get a lab."""
 
+    def nodes(self) -> tuple[Node, Node]:
+        """Return client and server node as they will be; changes nothing."""
+        ...
+
     def probe(self) -> list[str]:
         """Return a sentence, with its remedy, for each thing that is missing; changes nothing."""
         ...

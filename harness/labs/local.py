@@ -84,7 +84,7 @@ def parse_rate(text: str) -> float | None:
     found = _RATE.fullmatch(text)
     rate = float(found[1]) * _RATE_UNITS[found[2]] if found else 0.0
     if not 1e6 <= rate <= 400e9:  # noqa: PLR2004 - what tbf can shape and a test can measure
-        raise InputError(f"rate {text!r} is none of: none, or a number with kbit, mbit or gbit from 1mbit to 400gbit.")
+        raise InputError(f"--rate {text!r}: give none, or a number with kbit, mbit or gbit from 1mbit to 400gbit.")
     return rate
 
 
@@ -108,6 +108,14 @@ class LocalLab:
         self.keep = keep
         self.directory = state_root / (KEPT if keep else f"run-{os.getpid()}")
         self._brought_up = False
+
+    def nodes(self) -> tuple[Node, Node]:
+        """Return the two nodes, which are always the same."""
+        first, second = (
+            Node(name, index, address, DEVICE, NIC_MTU, address6)
+            for index, (name, address, address6) in enumerate(NODES, 1)
+        )
+        return (first, second)
 
     def probe(self) -> list[str]:
         """Return a sentence for each thing that is missing here; see harness.doctor for the full list."""

@@ -13,6 +13,7 @@ from typing import Any
 from harness import inventory
 from harness.errors import InputError
 from harness.labs.base import Lab
+from harness.model import Node
 
 
 class StaticLab:
@@ -22,6 +23,10 @@ class StaticLab:
         self.path = path
         self._scratch: Path | None = None
         self.client, self.server = inventory.parse(listing(path), str(path))
+
+    def nodes(self) -> tuple[Node, Node]:
+        """Return the inventory's two hosts."""
+        return (self.client, self.server)
 
     def probe(self) -> list[str]:
         """Return nothing: whether the hosts answer is seen when they are connected to."""

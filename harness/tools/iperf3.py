@@ -103,12 +103,13 @@ def _from_events(text: str) -> dict[str, Any]:
     for line in text.splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+            name, values = event["event"], event["data"]
+        except (ValueError, KeyError, TypeError):
             return {}
-        if event["event"] == "interval":
-            report["intervals"].append(event["data"])
-        elif event["event"] in ("start", "end", "error"):
-            report[event["event"]] = event["data"]
+        if name == "interval":
+            report["intervals"].append(values)
+        elif name in ("start", "end", "error"):
+            report[name] = values
     return report
 
 
@@ -118,14 +119,22 @@ def _way(cell: Cell, sender: dict[str, Any], receiver: dict[str, Any], suffix: s
     if received["seconds"] <= 0:
         raise ValueError("a measuring time")
     sent = sender["end"].get(f"sum_sent{suffix}", {})
+    # With --bidir a client divides what it received by the server's clock; its own intervals have its own.
+    seconds = _interval_seconds(receiver, "sum" + suffix) if suffix else received["seconds"]
     return {
-        "bps": received["bytes"] * 8 / received["seconds"],
+        "bps": received["bytes"] * 8 / (seconds or received["seconds"]),
         "payload": max(received["bytes"], _interval_bytes(receiver, "sum" + suffix)),
         "retransmits": sent.get("retransmits"),
         "lost": received.get("lost_packets", 0) if cell.protocol == "udp" else 0,
         "packets": received.get("packets", 0) if cell.protocol == "udp" else 0,
         "jitter_s": received.get("jitter_ms", 0.0) / 1e3,
     }
+
+
+def _interval_seconds(report: dict[str, Any], key: str) -> float:
+    """Return the seconds of all intervals that count."""
+    counted = [interval[key] for interval in report["intervals"] if key in interval]
+    return float(sum(part["seconds"] for part in counted if not part.get("omitted")))
 
 
 def _interval_bytes(report: dict[str, Any], key: str) -> int:

@@ -16,6 +16,7 @@ _HEADER_BYTES = 28
 _REPLY = re.compile(r"icmp_seq=(\d+) .*time=([0-9.]+) ms")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _LINGER_S = 1
+_SEQUENCES = 65536
 
 
 class Ping:
@@ -49,11 +50,7 @@ class Ping:
         summary = _SUMMARY.search(client)
         if summary is None:
             raise ToolError(f"ping exited with {exit_code} and no summary: {client.strip()[-200:]!r}")
-        samples: dict[int, float] = {}
-        for line in client.splitlines():
-            reply = _REPLY.search(line)
-            if reply:
-                samples.setdefault(int(reply[1]), round(float(reply[2]) / 1e3, 9))  # a duplicate reply comes later
+        samples = _samples(client)
         sent = int(summary[1]) - 1
         counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
         if sent < 1:
@@ -66,6 +63,25 @@ class Ping:
             ping_lost_ratio=1 - len(counted) / sent,
             **_percentiles(counted),
         )
+
+
+def _samples(text: str) -> dict[int, float]:
+    """Return the round trip of each request by its number; the field is 16 bits wide and starts again at 0."""
+    samples: dict[int, float] = {}
+    turns = last = 0
+    for line in text.splitlines():
+        reply = _REPLY.search(line)
+        if reply is None:
+            continue
+        number = int(reply[1])
+        if last - number > _SEQUENCES // 2:
+            turns += 1
+        elif number - last > _SEQUENCES // 2 and turns:  # a late reply of the turn before
+            samples.setdefault(number + _SEQUENCES * (turns - 1), round(float(reply[2]) / 1e3, 9))
+            continue
+        last = number
+        samples.setdefault(number + _SEQUENCES * turns, round(float(reply[2]) / 1e3, 9))  # a duplicate comes later
+    return samples
 
 
 def _percentiles(ordered: list[float]) -> dict[str, Any]:

@@ -102,7 +102,9 @@ def differences(before: Any, after: Any, where: str = "") -> list[str]:  # noqa:
             for text in differences(before.get(key), after.get(key), f"{where} {key}".strip())
         ]
     if isinstance(before, list) and isinstance(after, list):
-        gone, new = ([entry for entry in one if entry not in other] for one, other in ((before, after), (after, before)))
+        gone, new = (
+            [entry for entry in one if entry not in other] for one, other in ((before, after), (after, before))
+        )
         return [f"{where} gone: {entry}" for entry in gone] + [f"{where} new: {entry}" for entry in new]
     return [f"{where}: {before} became {after}"]
 
@@ -125,8 +127,6 @@ def _own_route(entry: Mapping[str, Any]) -> bool:
 def _steady(value: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, dict):
         return {
-            key: _steady(item)
-            for key, item in value.items()
-            if key not in VOLATILE_KEYS and not key.endswith("_timer")
+            key: _steady(item) for key, item in value.items() if key not in VOLATILE_KEYS and not key.endswith("_timer")
         }
     return [_steady(item) for item in value] if isinstance(value, list) else value

@@ -139,9 +139,7 @@ def test_lab_that_is_up_is_left_alone(bench: Bench) -> None:
 def test_nodes_end_with_their_owner(how: str) -> None:
     last_words, exit_code = ENDS[how]
     with state_folder() as root:
-        owner = subprocess.run(
-            [sys.executable, "-c", KILLED_OWNER.replace("END", last_words), str(root)], check=False
-        )
+        owner = subprocess.run([sys.executable, "-c", KILLED_OWNER.replace("END", last_words), str(root)], check=False)
         assert owner.returncode == exit_code
         (left,) = root.iterdir()
         held = held_by(left)

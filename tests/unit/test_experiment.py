@@ -574,7 +574,7 @@ def test_what_each_profile_claims() -> None:
     names = ("underlay", "vxlan", "flannel-direct")
     vxlan, underlay, direct = way(names, "vxlan"), way(names, "underlay"), way(names, "flannel-direct")
     assert (vxlan.kind, vxlan.tunnel, vxlan.overhead, vxlan.path_mtu) == (Kind.TUNNEL, "vxlan_docker", 50, 1450)
-    assert (underlay.tunnel, underlay.overhead, underlay.path_mtu, underlay.nic) == (None, 0, 1500, "ens33")
+    assert (underlay.tunnel, underlay.overhead, underlay.path_mtu) == (None, 0, 1500)
     assert direct.tunnel is None
     assert set(vxlan.other_tunnels) == {load("flannel-direct").tunnel}
     assert set(underlay.other_tunnels) == set(direct.other_tunnels) == {"vxlan_docker", load("flannel-direct").tunnel}

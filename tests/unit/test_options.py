@@ -87,7 +87,7 @@ def test_seed_is_made_where_none_is_given() -> None:
         ({"mtu": "١٤٥٠"}, "--mtu .* is not a whole number"),
         ({"mtu": ""}, "--mtu '': give one or more values with commas between them"),
         ({"mtu": "1450,,1500"}, "--mtu '1450,,1500': give one or more values"),
-        ({"mtu": "9000"}, "MTU 9000 is larger than the underlay's own 1500"),
+        ({"mtu": "9000"}, "--mtu 9000 is larger than the underlay's own 1500"),
         ({"flows": "0"}, "--flows 0: choose a number from 1 to 128"),
         ({"flows": "1,129"}, "--flows 129: choose a number from 1 to 128"),
         ({"flows": "two"}, "--flows two: 'two' is not a whole number"),
@@ -100,7 +100,7 @@ def test_seed_is_made_where_none_is_given() -> None:
         ({"duration": 3601}, "--duration 3601: choose a number from 1 to 3600"),
         ({"omit": -1}, "--omit -1: choose a number from 0 to 60"),
         ({"blocks": 0}, "--blocks 0: choose a number from 1"),
-        ({"rate": "fast"}, "rate 'fast' is none of: none, or a number with kbit, mbit or gbit"),
+        ({"rate": "fast"}, "--rate 'fast': give none, or a number with kbit, mbit or gbit"),
         ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, or the path"),
         ({"profiles_dir": (Path("/missing"),)}, "/missing is not a folder of profiles; give --profiles-dir"),
     ],
@@ -143,7 +143,7 @@ def test_rate(text: str, bps: float | None) -> None:
     ],
 )
 def test_bad_rate(text: str) -> None:
-    with pytest.raises(InputError, match=r"rate .* is none of: none, or a number with kbit, mbit or gbit from 1mbit"):
+    with pytest.raises(InputError, match=r"--rate .*: give none, or a number with kbit, mbit or gbit from 1mbit"):
         parse_rate(text)
 
 
@@ -198,7 +198,7 @@ def harness(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         ("run --profile vxlan --mtu 1450,1451.5", "'1451.5' is not a whole number"),
         ("plan --flows 129", "--flows 129: choose a number from 1 to 128"),
         ("plan --plan slow --json", "--plan slow: choose one of"),
-        ("run --rate fast", "rate 'fast' is none of"),
+        ("run --rate fast", "--rate 'fast': give none"),
         ("run --profile bad --profiles-dir profiles", "bad.yml, line 4: colour: unknown key"),
         ("run --lab three.yml", "group `nodes` has 3 host(s) (c, a, b); a run needs exactly two"),
         ("run --lab two.yml --out two.yml", "cannot write results to two.yml/"),

@@ -95,8 +95,8 @@ def test_ping_goes_forward_over_one_flow_whatever_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("mtus", "nic_mtu", "words"),
     [
-        ((1450, 9000), 1500, "MTU 9000 is larger than the underlay's own 1500"),
-        ((1401,), 1400, "MTU 1401 .* at most 1400"),
+        ((1450, 9000), 1500, "--mtu 9000 is larger than the underlay's own 1500"),
+        ((1401,), 1400, "--mtu 1401 .* at most 1400"),
     ],
 )
 def test_mtu_above_the_nics_is_refused(mtus: tuple[int, ...], nic_mtu: int, words: str) -> None:

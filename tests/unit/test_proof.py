@@ -11,13 +11,13 @@ from harness.proof import Proof, Span, Way, judge, path_state
 from harness.readings import Counters, Reading
 
 TUNNEL, OTHER, NIC = "vxlan_docker", "flannel.1", "ens33"
-VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)
-VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=50, least_overhead=50, path_mtu=1500, nic_mtu=1500)
+VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)
+VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1500, nic_mtu=1500)
 OVER_TCP = Way(
-    Kind.TUNNEL, TUNNEL, (OTHER,), NIC, overhead=54, least_overhead=2, path_mtu=1446, nic_mtu=1500
+    Kind.TUNNEL, TUNNEL, (OTHER,), overhead=54, least_overhead=2, path_mtu=1446, nic_mtu=1500
 )  # several inner packets share a segment's headers
-UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), NIC, overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
-HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), NIC, overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
+UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
+HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
 
 PAYLOAD = 139_800_000
 SEGMENTS = 100_000  # of 1398 bytes, what fits an MTU of 1450 with timestamps
@@ -70,6 +70,7 @@ class Moved:
                 {name: 7 + by for name, by in self.node.items()},
                 {name: 7 + by for name, by in self.endpoint.items()},
             ),
+            NIC,
         )
 
     def _reading(

@@ -100,7 +100,7 @@ def test_garbled_reading(old: str, new: str) -> None:
 def test_vanished_namespace_is_no_reading() -> None:
     """`ip netns exec` prints nothing on standard output for a namespace that is gone: no counters are no zeros."""
     gone = BEFORE[: BEFORE.index("@endpoint\n") + len("@endpoint\n")]
-    with pytest.raises(ToolError, match="could not be read"):
+    with pytest.raises(ToolError, match="the endpoint's namespace is gone"):
         readings.parse(gone)
 
 

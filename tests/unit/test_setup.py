@@ -22,7 +22,7 @@ PACKAGE_OF = {
     "ping": "iputils-ping",
     "ethtool": "ethtool",
     "tcpdump": "tcpdump",
-    "socat": "socat",
+    "openvpn": "openvpn",
     "nft": "nftables",
     "iptables": "iptables",
     "ip": "iproute2",

@@ -1,0 +1,108 @@
+"""What the harness costs beside measuring: in a whole run, and in its playbooks. Prints ratios, asserts nothing.
+
+`python -m tests.bench.overhead [--only run|playbooks] [OPTION…]`, as root; further options go to `harness run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import FailedTrialsError, VerificationError
+from harness.labs.local import LocalLab
+from harness.model import UNDERLAY
+from harness.playbook import PlaybookRunner
+from harness.topology import DEFAULT_MTUS
+
+HARNESS = Path(sys.executable).with_name("harness")
+NOOP = Path(__file__).with_name("noop")
+PROFILES = (UNDERLAY, "vxlan")
+ROUNDS = 3
+COMPLETE = (0, VerificationError.exit_code, FailedTrialsError.exit_code)
+"""Exit codes of a run that went through all of its trials."""
+_PING_TIME = re.compile(r"packet loss, time (\d+)ms")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def ping_s(raw: Path) -> float:
+    """Return how long a trial's ping took by its own summary, 0 where it printed none."""
+    printed = json.loads(raw.read_text(encoding="utf-8"))["client"].get("stdout", "")
+    summary = _PING_TIME.search(printed)
+    return int(summary[1]) / 1e3 if summary else 0.0
+
+
+def measured_s(folder: Path) -> float:
+    """Return the seconds of a run in which its tools measured: iperf3's by plan, omitted ones included, ping's own."""
+    omit_s = float(json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]["omit_s"])
+    with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        trials = list(csv.DictReader(file))
+    return sum(
+        ping_s(folder / trial["raw"]) if trial["tool"] == "ping" else float(trial["duration_s"]) + omit_s
+        for trial in trials
+    )
+
+
+def time_run(options: Sequence[str]) -> None:
+    """Run the harness as a user does, and print what of its wall clock was not measuring."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as out:
+        argv = [str(HARNESS), "run", "--profile", "vxlan", "--plan", "quick", *options, "--out", out]
+        started = time.monotonic()
+        exit_code = subprocess.run(argv, stdout=subprocess.DEVNULL, check=False).returncode
+        wall_s = time.monotonic() - started
+        if exit_code not in COMPLETE:
+            sys.exit(f"`{' '.join(argv)}` ended with exit code {exit_code}.")
+        (folder,) = Path(out).iterdir()
+        tools_s = measured_s(folder)
+    say(f"run: {wall_s:.1f} s, its tools measured for {tools_s:.1f} s")
+    say(f"run: outside measurement {wall_s - tools_s:.1f} s, {(wall_s - tools_s) / wall_s:.1%} of the whole")
+
+
+def time_playbooks() -> None:
+    """Time apply and verify against a play of one task that does nothing, on one lab and over warm connections."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as root:
+        source = LocalLab(state_root=Path(root))
+        lab = source.up()
+        try:
+            playbooks = PlaybookRunner(lab)
+
+            def seconds(name: str) -> float:
+                return playbooks.run(name, PROFILES, DEFAULT_MTUS).seconds
+
+            seconds(str(NOOP))  # connects
+            rounds: list[tuple[float, float, float]] = []
+            for _ in range(ROUNDS):
+                rounds.append((seconds(str(NOOP)), seconds("apply"), seconds("verify")))
+                seconds("teardown")
+        finally:
+            source.down()
+    noop_s, apply_s, verify_s = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratio = statistics.median((apply + verify) / noop for noop, apply, verify in rounds)
+    say(f"playbooks: one task {noop_s:.2f} s, apply {apply_s:.2f} s, verify {verify_s:.2f} s (medians of {ROUNDS})")
+    say(f"playbooks: apply and verify take {ratio:.2f} times a play of one task (median of {ROUNDS})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--only", choices=("run", "playbooks"), help="leave the other one out")
+    arguments, options = parser.parse_known_args()
+    if arguments.only != "playbooks":
+        time_run(options)
+    if arguments.only != "run":
+        time_playbooks()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What crosses a node's NIC: tcpdump in the node, its capture file read here."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from harness.remote import Remote
+from tests.lab.bench import Bench, eventually
+
+_FILE_HEADER_BYTES = 24
+_RECORD = struct.Struct("=IIII")
+ETHERNET_BYTES = 14
+IPV4_UDP_BYTES = 20 + 8
+VXLAN_BYTES = 8
+ARP = b"\x08\x06"
+IPV4 = b"\x08\x00"
+UDP = 17
+
+
+@dataclass
+class Capture:
+    """Frames as they crossed the NIC, complete once the `with` block has ended."""
+
+    frames: list[bytes] = field(default_factory=list)
+
+    def holding(self, pattern: bytes) -> list[bytes]:
+        """Return the frames that have some bytes in them."""
+        return [frame for frame in self.frames if pattern in frame]
+
+    def plain_arp(self) -> list[bytes]:
+        """Return the ARP frames of the underlay itself."""
+        return [frame for frame in self.frames if frame[12:14] == ARP]
+
+    def tunnelled_arp(self, port: int) -> list[bytes]:
+        """Return the frames that carry an inner ARP frame in VXLAN over IPv4 on a UDP port."""
+        inner = ETHERNET_BYTES + IPV4_UDP_BYTES + VXLAN_BYTES
+        return [frame for frame in self.vxlan(port) if frame[inner + 12 : inner + 14] == ARP]
+
+    def vxlan(self, port: int) -> list[bytes]:
+        """Return the frames of IPv4 and UDP to a port."""
+        return [
+            frame
+            for frame in self.frames
+            if frame[12:14] == IPV4 and frame[23] == UDP and frame[36:38] == port.to_bytes(2, "big")
+        ]
+
+
+@contextmanager
+def capturing(bench: Bench, node: Remote, *words: str) -> Iterator[Capture]:
+    """Capture what crosses a node's NIC while the block runs; `words` are a filter of tcpdump's."""
+    argv = [
+        *bench.enter(node),
+        "tcpdump",
+        "-i",
+        "ens33",
+        "-n",
+        "-U",
+        "-Z",
+        "root",
+        "--immediate-mode",
+        "-w",
+        "-",
+        *words,
+    ]
+    capture = Capture()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert b"listening on ens33" in said, said
+            yield capture
+        finally:
+            process.terminate()
+        written, _ = process.communicate()
+    capture.frames += _frames(written)
+
+
+def _frames(written: bytes) -> Iterator[bytes]:
+    """Return the frames of a capture file in this machine's byte order."""
+    at = _FILE_HEADER_BYTES
+    while at + _RECORD.size <= len(written):
+        _, _, length, _ = _RECORD.unpack_from(written, at)
+        at += _RECORD.size
+        yield written[at : at + length]
+        at += length

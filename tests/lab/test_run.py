@@ -1,0 +1,222 @@
+"""`harness run` as a user starts it: a whole run, one that is interrupted, killed, or led around the tunnel."""
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.labs.local import enter_argv
+from harness.options import RunOptions, prepare
+from tests.lab.bench import eventually
+from tests.lab.machine import Command, Machine
+from tests.lab.snapshots import Snapshot
+
+pytestmark = pytest.mark.lab
+
+TRIAL_COLUMNS = (
+    "run_id,block,position,profile,kind,tool,protocol,direction,mtu,flows,duration_s,started_at,status,reason,proof,"
+    "path_state,goodput_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,"
+    "ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,inner_bytes,outer_bytes,raw"
+).split(",")
+SUMMARY_COLUMNS = (
+    "profile,baseline,tool,protocol,direction,mtu,flows,metric,unit,blocks,median,baseline_median,cv,ratio,ratio_low,"
+    "ratio_high,ceiling_ratio,same_mtu_ratio,same_mtu_ratio_low,same_mtu_ratio_high,same_mtu_ceiling_ratio,verdict,"
+    "warnings"
+).split(",")
+FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high", "same_mtu_ratio", "same_mtu_ratio_low")
+SHORT = "run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out /run/test/out".split()
+WITHOUT_FIGURE = ("goodput_bps", "rtt_p50_s", "retransmits", "ping_sent")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def started(machine: Machine, tmp_path: Path, *words: str) -> tuple[Command, Snapshot]:
+    """Empty the results, note how the machine is, start a run."""
+    for folder in machine.results():
+        shutil.rmtree(folder)
+    before = machine.state()
+    return machine.start(tmp_path, *words), before
+
+
+def wait_for_rows(machine: Machine, command: Command, count: int) -> None:
+    """Wait until so many trials are on disk."""
+
+    def measured() -> bool:
+        written = [path for folder in machine.results() for path in folder.glob("trials.csv")]
+        return bool(written) and len(rows_of(written[0])) >= count
+
+    assert eventually(lambda: measured() or command.exit_code is not None, 60.0)
+    assert command.exit_code is None, command.stderr
+
+
+@pytest.fixture(scope="module")
+def whole(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Command, Path, list[str]]]:
+    """A whole run: the command, its folder, and what it left behind on the machine."""
+    command, before = started(machine, tmp_path_factory.mktemp("run"), *SHORT, "--mtu", "1450", "--seed", "7")
+    with command:
+        command.wait()
+        (folder,) = machine.results()
+        yield command, folder, machine.changes(before)
+
+
+def test_run_ends_well_and_leaves_nothing(whole: tuple[Command, Path, list[str]]) -> None:
+    command, folder, left = whole
+    assert command.exit_code == 0, command.stderr
+    assert folder.name in command.stderr
+    assert "vxlan" in command.stdout
+    assert left == []
+
+
+def test_every_trial_is_proven(whole: tuple[Command, Path, list[str]]) -> None:
+    _, folder, _ = whole
+    rows = rows_of(folder / "trials.csv")
+    assert list(rows[0]) == TRIAL_COLUMNS
+    assert sorted((row["tool"], row["profile"], row["mtu"]) for row in rows) == [
+        (tool, profile, mtu)
+        for tool in ("iperf3", "ping")
+        for profile, mtu in (("underlay", "1450"), ("underlay", "1500"), ("vxlan", "1450"))
+    ]
+    for row in rows:
+        assert (row["status"], row["reason"], row["path_state"]) == ("ok", "", "whole"), row
+        assert row["proof"].count("vxlan_docker") == (row["profile"] == "vxlan") * (2 if row["tool"] == "ping" else 1)
+        assert int(row["outer_bytes"]) > int(row["inner_bytes"]) - (row["profile"] == "underlay")
+        if row["tool"] == "iperf3":
+            assert 1e8 < float(row["goodput_bps"]) < 1e9, "above zero, and not above the link's rate"
+            assert row["rtt_p50_s"] == ""
+        else:
+            assert 0 < float(row["rtt_min_s"]) <= float(row["rtt_p50_s"]) <= float(row["rtt_max_s"]) < 0.1
+            assert (row["goodput_bps"], row["ping_sent"], float(row["ping_lost_ratio"])) == ("", "50", 0)
+
+
+def test_raw_records_hold_argv_and_output(whole: tuple[Command, Path, list[str]]) -> None:
+    _, folder, _ = whole
+    rows = rows_of(folder / "trials.csv")
+    assert {row["raw"] for row in rows} == {f"raw/{path.name}" for path in (folder / "raw").iterdir()}
+    for row in rows:
+        record = json.loads((folder / row["raw"]).read_text(encoding="utf-8"))
+        assert row["tool"] in record["client"]["argv"]
+        assert record["client"]["exit_code"] == 0
+        assert record["client"]["stdout"]
+        assert [len(record["readings"][when]) for when in ("before", "after")] == [2, 2]
+        if row["tool"] == "iperf3":
+            assert "-s" in record["server"]["argv"]
+            assert json.loads(record["server"]["stdout"])["end"]
+
+
+def test_environment_and_run_are_described(whole: tuple[Command, Path, list[str]]) -> None:
+    _, folder, _ = whole
+    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
+    assert set(environment) == {"k8s-1", "k8s-2"}
+    for name, known in environment.items():
+        assert known["hostname"] == name
+        assert kernel in known["kernel"]
+        assert all(known[key] for key in ("iperf3", "ping", "cpu_model", "congestion_control", "offloads", "load"))
+        assert "tbf" in known["qdisc"]
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (run["plan"]["seed"], run["plan"]["blocks"], run["shared_kernel"]) == (7, 1, True)
+    assert isinstance(run["schema_version"], int)
+    assert {row["run_id"] for row in rows_of(folder / "trials.csv")} == {run["run_id"]} == {folder.name}
+
+
+def test_summary_compares_with_the_underlay(whole: tuple[Command, Path, list[str]]) -> None:
+    _, folder, _ = whole
+    rows = rows_of(folder / "summary.csv")
+    assert list(rows[0]) == SUMMARY_COLUMNS
+    (goodput,) = [row for row in rows if (row["profile"], row["metric"]) == ("vxlan", "goodput_bps")]
+    assert float(goodput["ceiling_ratio"]) == pytest.approx(0.96547, abs=1e-5)
+    assert 0.5 < float(goodput["ratio"]) < 1.5
+    assert "not enough blocks" in goodput["verdict"]
+
+
+# when Ctrl-C is pressed, how many trials must be kept by then
+MOMENTS = {"setting up": 0, "trial": 2, "tearing down": 4}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_keeps_what_was_measured_and_cleans_up(machine: Machine, tmp_path: Path, moment: str) -> None:
+    command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
+    with command:
+        if moment == "trial":
+            wait_for_rows(machine, command, MOMENTS[moment])
+        else:
+            command.reaches(moment)
+            eventually(lambda: "ansible-playbook" in " ".join(machine.state()["processes"]))
+        command.ctrl_c()
+        assert command.wait() == 130, command.stderr
+    assert machine.changes(before) == []
+    kept = [row for folder in machine.results() for row in rows_of(folder / "trials.csv")]
+    assert len(kept) >= MOMENTS[moment]
+    assert {row["status"] for row in kept} <= {"ok"}
+    assert "Traceback" not in command.stderr
+
+
+def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) -> None:
+    command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
+    with command:
+        wait_for_rows(machine, command, 1)
+        command.kill()
+    down = machine.run(tmp_path, "lab", "down")
+    assert (down.exit_code, f"run-{command.pid}" in down.stdout) == (0, True), down.stderr
+    assert machine.changes(before) == []
+    (folder,) = machine.results()
+    assert all(row["status"] == "ok" and row["raw"] for row in rows_of(folder / "trials.csv"))
+    compared = machine.run(tmp_path, "compare", f"/run/test/out/{folder.name}", "--format", "csv")
+    assert compared.exit_code == 0, compared.stderr
+    assert compared.stdout.splitlines()[0].split(",") == SUMMARY_COLUMNS
+    again = machine.run(tmp_path, "lab", "down")
+    assert (again.exit_code, "nothing" in again.stdout) == (0, True)
+
+
+def seed_with_underlay_first() -> int:
+    """Return a seed whose order leaves time to change the way of the overlay before its first trial."""
+    options = RunOptions(("vxlan",), "local", "1450", "1", "tcp", "forward", 1, 0, 1, None, "1gbit", "quick", ())
+    for seed in range(1000):
+        made = prepare(RunOptions(**{**vars(options), "seed": seed})).plan
+        if [slot.profile for slot in made.slots[:2]] == ["underlay", "underlay"]:
+            return seed
+    raise AssertionError("no such order")
+
+
+def lead_around_the_tunnel(labs: Path) -> None:
+    """Route each endpoint's peer by way of its own node and the underlay, past the tunnel."""
+    (state,) = labs.glob("run-*/state.json")
+    nodes = json.loads(state.read_text(encoding="utf-8"))["nodes"]
+    for node, peer, far in zip(nodes, reversed(nodes), ("172.17.0.3", "172.17.0.2"), strict=True):
+        # Both docker0 hold 172.17.0.1 and either might answer for it, so its own one is entered by hand.
+        script = f"""
+            sysctl -q net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
+            for device in ens33 docker0; do sysctl -q "net.ipv4.conf.$device.rp_filter=0"; done
+            ip route add {far}/32 via {peer["address"]}
+            gateway=$(cat /sys/class/net/docker0/address)
+            ip -n harness-vxlan-1450 neigh replace 172.17.0.1 lladdr "$gateway" dev eth0 nud permanent
+            ip -n harness-vxlan-1450 route add {far}/32 via 172.17.0.1
+        """
+        subprocess.run([*enter_argv(node["inside"]["pid"]), "sh", "-ec", script], check=True)
+
+
+def test_way_around_the_tunnel_is_found_out(machine: Machine, tmp_path: Path) -> None:
+    seed = str(seed_with_underlay_first())
+    command, before = started(machine, tmp_path, *SHORT, "--mtu", "1450", "--seed", seed)
+    with command:
+        wait_for_rows(machine, command, 1)
+        lead_around_the_tunnel(machine.labs)
+        assert command.wait() == 7, command.stderr
+    assert machine.changes(before) == []
+    (folder,) = machine.results()
+    rows = rows_of(folder / "trials.csv")
+    assert {(row["profile"], row["status"]) for row in rows} == {("underlay", "ok"), ("vxlan", "invalid")}
+    for row in rows:
+        if row["profile"] == "vxlan":
+            assert [row[column] for column in WITHOUT_FIGURE] == [""] * len(WITHOUT_FIGURE)
+            assert "around the tunnel" in row["reason"]
+    overlay = [row for row in rows_of(folder / "summary.csv") if row["profile"] == "vxlan"]
+    assert [row[column] for row in overlay for column in FIGURES if row[column]] == []

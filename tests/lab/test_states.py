@@ -1,0 +1,78 @@
+"""What Linux does with an MTU of 1500 over a tunnel of 1450 bytes, and over one of 1500."""
+
+import json
+
+import pytest
+
+from harness import readings
+from harness.model import Endpoint
+from harness.profiles import load
+from harness.readings import Reading
+from harness.remote import Remote
+from harness.topology import endpoint
+from harness.trial import in_namespace
+from tests.lab.bench import MTUS, Bench, done, ping
+
+pytestmark = pytest.mark.lab
+
+PORT = 5201
+
+
+def endpoints(bench: Bench, profile: str, mtu: int) -> tuple[Endpoint, Endpoint]:
+    client, server = (endpoint(load(profile), mtu, node, MTUS) for node in bench.lab.nodes)
+    return client, server
+
+
+def reading(node: Remote, near: Endpoint, far: Endpoint) -> Reading:
+    return readings.parse(done(node, *readings.argv(near.namespace, far.address, before=False)))
+
+
+def send_tcp(bench: Bench, near: Endpoint, far: Endpoint, *options: str) -> float:
+    """Send for a second and return the goodput in bit/s."""
+    server = in_namespace(far, ["timeout", "20", "iperf3", "-s", "-1", "-p", str(PORT)])
+    with bench.server.background(server):
+        done(bench.server, *readings.argv(far.namespace, near.address, before=True, port=PORT))
+        client = ["iperf3", "-c", far.address, "-p", str(PORT), "-t", "1", "-C", "cubic", "-J", *options]
+        report = json.loads(done(bench.client, *in_namespace(near, client)))
+    return float(report["end"]["sum_received"]["bits_per_second"])
+
+
+def test_tunnel_clamps_what_is_too_large_for_it(bench: Bench) -> None:
+    bench.play("apply", ["vxlan"])
+    near, far = endpoints(bench, "vxlan", 1500)
+    assert ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
+    lost = ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1472")
+    assert lost.exit_code == 1
+    assert "100% packet loss" in lost.stdout
+    assert "mtu" not in (lost.stdout + lost.stderr).lower(), "lost without a word"
+    assert reading(bench.client, near, far).route_mtu is None
+    assert ping(bench.client, near.namespace, far.address, "-M", "dont", "-s", "1472").exit_code == 0
+
+    assert 1e8 < send_tcp(bench, near, far) < 1e9
+    assert reading(bench.client, near, far).route_mtu == 1450
+    refused = ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1472")
+    assert refused.exit_code != 0
+    assert "mtu=1450" in refused.stdout + refused.stderr
+
+
+def test_endpoints_of_another_mtu_do_not_know_of_it(bench: Bench) -> None:
+    bench.play("apply", ["vxlan"])
+    send_tcp(bench, *endpoints(bench, "vxlan", 1500))
+    near, far = endpoints(bench, "vxlan", 1450)
+    assert reading(bench.client, near, far).route_mtu is None
+    assert ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
+
+
+def test_tunnel_of_1500_fragments_outside(bench: Bench) -> None:
+    bench.play("apply", ["vxlan-1500"])
+    near, far = endpoints(bench, "vxlan-1500", 1500)
+    before = reading(bench.client, near, far), reading(bench.server, far, near)
+    assert 1e8 < send_tcp(bench, near, far) < 1e9
+    after = reading(bench.client, near, far), reading(bench.server, far, near)
+    created = after[0].node["IpFragCreates"] - before[0].node["IpFragCreates"]
+    joined = after[1].node["IpReasmOKs"] - before[1].node["IpReasmOKs"]
+    assert created > 1000
+    assert joined > 1000
+    assert created >= 2 * joined * 0.95, "each packet is cut in two"
+    assert after[0].route_mtu is None, "nothing was clamped"
+    assert after[1].endpoint["IpReasmOKs"] == before[1].endpoint["IpReasmOKs"], "the inner packets were whole"

@@ -1,0 +1,72 @@
+"""What one packet weighs on the wire, against the headers that each profile declares; and who asks for whom."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.model import UNDERLAY
+from harness.profiles import load
+from harness.topology import endpoint
+from harness.wire import overhead
+from tests.lab.bench import MTUS, PROFILES, Bench, bench, done, missing_link_types, ping, possible_profiles
+from tests.lab.capture import capturing
+
+pytestmark = pytest.mark.lab
+
+MTU = 1450
+PATTERN = "5ca1ab1e0ddba115"
+"""Fills the payload of the pings that are looked for."""
+INNER_BYTES = 20 + 8 + 56
+
+
+@pytest.fixture(scope="module", name="up")
+def everything_up() -> Iterator[Bench]:
+    """A lab with every profile that this kernel can do."""
+    with bench() as made:
+        made.play("apply", possible_profiles())
+        yield made
+
+
+def ends(up: Bench, profile: str) -> tuple[str | None, str, str | None, str]:
+    """Return namespace and address of a profile's endpoint on the client and on the server."""
+    near, far = (endpoint(load(profile), MTU, node, MTUS) for node in up.lab.nodes)
+    return near.namespace, near.address, far.namespace, far.address
+
+
+@pytest.mark.parametrize("profile", [UNDERLAY, *PROFILES])
+def test_frame_is_as_long_as_its_headers(up: Bench, profile: str) -> None:
+    if missing_link_types(profile):
+        # What a kernel cannot make is refused, which test_profiles_lab.py shows; there is nothing to weigh.
+        assert profile not in possible_profiles()
+        return
+    namespace, _, _, destination = ends(up, profile)
+    assert any(ping(up.client, namespace, destination).exit_code == 0 for _ in range(5))  # ARP, ND, learning
+    with capturing(up, up.client) as seen:
+        assert ping(up.client, namespace, destination, "-s", "56", "-p", PATTERN).exit_code == 0
+    frames = seen.holding(bytes.fromhex(PATTERN) * 4)
+    own = done(up.client, "cat", "/sys/class/net/ens33/address").strip()
+    senders = [frame[6:12].hex(":") for frame in frames]
+    assert [sender == own for sender in senders] == [True, False], "one request out, one reply in"
+    assert [len(frame) for frame in frames] == [14 + INNER_BYTES + overhead(load(profile).headers)] * 2
+
+
+def forget_neighbours(up: Bench, *namespaces: str | None) -> None:
+    """Empty the neighbour tables of both nodes and these endpoints; permanent entries stay."""
+    for node, namespace in zip(up.nodes, namespaces, strict=True):
+        done(node, "ip", "neigh", "flush", "all")
+        done(node, "ip", "-n", namespace or "", "neigh", "flush", "all")
+
+
+# who is asked for through the tunnel, starting with cold caches
+@pytest.mark.parametrize(("profile", "port", "asks"), [("vxlan", 4789, True), ("flannel", 8472, False)])
+def test_arp_crosses_the_tunnel(up: Bench, profile: str, port: int, asks: bool) -> None:
+    near, _, far, destination = ends(up, profile)
+    with capturing(up, up.client, "arp", "or", "udp") as seen:
+        forget_neighbours(up, near, far)
+        argv = ["ip", "netns", "exec", near or "", "ping", "-n", "-c", "5", "-i", "0.2", "-W", "2", destination]
+        done(up.client, *argv)
+    assert len(seen.vxlan(port)) >= 10
+    assert [len(frame) for frame in seen.tunnelled_arp(port)] == ([92] * len(seen.tunnelled_arp(port)) if asks else [])
+    assert bool(seen.tunnelled_arp(port)) == asks
+    asked = {frame[38:42] for frame in seen.plain_arp()} | {frame[28:32] for frame in seen.plain_arp()}
+    assert asked <= {bytes((172, 12, 1, 11)), bytes((172, 12, 1, 12))}, "bare ARP is for the underlay alone"
