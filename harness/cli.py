@@ -97,7 +97,11 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
         raise LabError(" ".join(problems))
     folder = RunFolder.create(parent, prepared.plan.profiles[1:] or prepared.plan.profiles)
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
-    outcome = _carry_out(prepared, folder, how)
+    try:
+        outcome = _carry_out(prepared, folder, how)
+    except BaseException:
+        folder.discard_if_empty()
+        raise
     summary = _summarise(folder.path)
     summary.to_csv(folder.path / "summary.csv", index=False, lineterminator="\n")
     _show(summary, "json" if as_json else "table")

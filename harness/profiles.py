@@ -101,6 +101,14 @@ class Forwarder(Part):
     port: Annotated[int, Field(ge=1, le=65535)]
 
 
+class Wireguard(Part):
+    """What joins a WireGuard device to the peer's: its UDP port, and the networks that are behind the peer."""
+
+    device: PlainDevice
+    port: Annotated[int, Field(ge=1, le=65535)]
+    allowed: tuple[Word, ...]
+
+
 class Profile(Part):
     """One way for traffic to go from node to node.
 
@@ -125,6 +133,7 @@ class Profile(Part):
     files: tuple[EnvFile, ...] = ()
     roles: tuple[Attribute, ...] = ()
     forwarder: Forwarder | None = None
+    wireguard: Wireguard | None = None
     endpoints: Endpoints | None = None
 
     @model_validator(mode="after")

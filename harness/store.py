@@ -7,6 +7,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,12 @@ class RunFolder:
         again = "" if attempt == 1 else f"-attempt{attempt}"
         parts = [f"b{slot.block:02}-p{slot.position:03}", slot.profile, cell.tool, cell.protocol, cell.direction.value]
         return f"raw/{'-'.join(parts)}-{cell.mtu}-x{cell.flows}{again}.json"
+
+    def discard_if_empty(self) -> None:
+        """Remove the folder of a run that ended before its first trial did."""
+        lines = (self.path / "trials.csv").read_text(encoding="utf-8").splitlines()
+        if len(lines) == 1:
+            shutil.rmtree(self.path)
 
     def append(self, trial: Trial) -> None:
         """Add a row to trials.csv; it is on disk when this returns."""

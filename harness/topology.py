@@ -118,6 +118,9 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "forward": fill(plain["forward"], names, where),
         "files": fill(plain["files"], names, where),
         "processes": [],
+        "roles": list(profile.roles),
+        "programs": [*(["openvpn"] if profile.forwarder else []), *(["wg"] if profile.wireguard else [])],
+        "wireguard": _wireguard(profile, names, node, peer),
     }
     if profile.forwarder is not None:
         state["processes"].append(forwarder_argv(profile.forwarder, node, peer, profile.path_mtu(node.mtu)))
@@ -131,6 +134,14 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         for address in link.get("addresses", []):
             _interface(address, profile)
     return state
+
+
+def _wireguard(profile: Profile, names: dict[str, str], node: Node, peer: Node) -> dict[str, Any] | None:
+    """Return what the wireguard role needs, for a profile that has it."""
+    if profile.wireguard is None:
+        return None
+    settings = fill(profile.wireguard.model_dump(mode="json"), names, f"profile {profile.name}")
+    return {**settings, "profile": profile.name, "address": node.address, "peer": peer.name, "endpoint": peer.address}
 
 
 def forwarder_argv(forwarder: Forwarder, node: Node, peer: Node, mtu: int) -> list[str]:

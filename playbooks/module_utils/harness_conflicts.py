@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 import subprocess
 
 from ansible.module_utils.harness_claims import is_claimed, read_file
@@ -35,6 +36,11 @@ def conflicts(state, root):
             if key and name not in own and tunnel_key(details.get("info_kind"), details.get("info_data", {})) == key:
                 found.append(f"device {name} already uses {key[0]} id {key[1]} on port {key[2]}; change one of them")
     found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
+    found += [
+        f"profile {profile} needs the program {program}, which is not installed on this node"
+        for program in state["programs"]
+        if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
+    ]
     found += [
         f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"
         for entry in state["files"]

@@ -79,8 +79,8 @@ def bench(rate: str = DEFAULT_RATE) -> Iterator[Bench]:
         lab = source.up()
         try:
             with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
-                # The kernel gives a link its own IPv6 address up to a second after its peer came up.
-                assert all(eventually(lambda node=node: "fe80:" in addresses(node)) for node in (client, server))
+                for node in (client, server):
+                    await_own_address(node)
                 yield Bench(lab, client, server, PlaybookRunner(lab))
         finally:
             source.down()
@@ -109,9 +109,9 @@ def done(node: Remote, *argv: str) -> str:
     return completed.stdout
 
 
-def addresses(node: Remote) -> str:
-    """Return the addresses of a node's devices as text."""
-    return done(node, "ip", "-o", "addr", "show")
+def await_own_address(node: Remote) -> None:
+    """Wait for the IPv6 address that the kernel gives a NIC up to a second after its peer came up."""
+    assert eventually(lambda: "fe80:" in done(node, "ip", "-o", "addr", "show"))
 
 
 def ping(node: Remote, namespace: str | None, destination: str, *options: str) -> Completed:

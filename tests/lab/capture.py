@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from harness.remote import Remote
-from tests.lab.bench import Bench, eventually
+from tests.lab.bench import Bench
 
 _FILE_HEADER_BYTES = 24
 _RECORD = struct.Struct("=IIII")

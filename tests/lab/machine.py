@@ -1,8 +1,8 @@
-"""Where the command line is tested: this machine, but with a /run of its own and every file written elsewhere caught.
+"""Where the command line is tested: this machine, but with processes and a /run of its own, and every file seen.
 
-`harness lab down` takes down whatever is below /run/vxlan-harness, and a kept lab would be used by any run. A mount
-namespace with an empty /run keeps both away from labs of other people. /tmp and root's home are overlays there: what
-is below shows through, what is written stays on top, where it can be seen exactly.
+`harness lab down` takes down whatever is below /run/vxlan-harness, and a kept lab would be used by any run. Namespaces
+with an empty /run and nobody else's processes keep both away from labs of other people. The folder for temporary files
+and root's home are overlays there: what is below shows through, what is written stays on top, where it is seen exactly.
 """
 
 from __future__ import annotations
@@ -12,45 +12,49 @@ import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.labs.process import child_of
 from tests.lab.bench import eventually
 from tests.lab.snapshots import Snapshot, command_lines, differences, host_network
 
 HARNESS = Path(sys.executable).with_name("harness")
 OWN = "/run/test"
-MARK = "HARNESS_TEST_MARK"
-_HOLDER = f"""
+OUT = f"{OWN}/out"
+_HOLDER = """
 set -e
+own=$1 home=$2 tmp=$3
 mount -t tmpfs -o mode=755 tmpfs /run
-for place in home tmp; do mkdir -p {OWN}/$place/upper {OWN}/$place/work; done
-chmod 1777 {OWN}/tmp/upper
-chmod 700 {OWN}/home/upper
-mkdir {OWN}/out
-mount -t overlay overlay -o lowerdir="$1",upperdir={OWN}/home/upper,workdir={OWN}/home/work "$1"
-mount -t overlay overlay -o lowerdir=/tmp,upperdir={OWN}/tmp/upper,workdir={OWN}/tmp/work /tmp
+for place in home tmp; do mkdir -p "$own/$place/upper" "$own/$place/work"; done
+chmod --reference="$home" "$own/home/upper"
+chmod --reference="$tmp" "$own/tmp/upper"
+mkdir "$own/out"
+mount -t overlay overlay -o "lowerdir=$home,upperdir=$own/home/upper,workdir=$own/home/work" "$home"
+mount -t overlay overlay -o "lowerdir=$tmp,upperdir=$own/tmp/upper,workdir=$own/tmp/work" "$tmp"
 echo ready
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity
 """
+# Why the last line: the first process of a PID namespace gets the orphans, and has to let the kernel reap them.
 
 
 class Machine:
-    """A mount namespace in which commands run; it ends with the test process."""
+    """Namespaces in which commands run; they end with the test process, and everything in them."""
 
     def __init__(self) -> None:
-        self._mark = f"{MARK}={uuid.uuid4().hex}"
-        home = pwd.getpwuid(0).pw_dir
-        argv = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", _HOLDER, "sh", home]
+        overlaid = [pwd.getpwuid(0).pw_dir, tempfile.gettempdir()]
+        unshare = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child=KILL --mount-proc".split()
+        argv = [*unshare, "sh", "-c", _HOLDER, "sh", OWN, *overlaid]
         self._holder = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self._holder.stdout is not None
         first = self._holder.stdout.readline().strip()
-        assert first == "ready", f"no mount namespace with overlays can be made: {first}"
-        self.root = Path(f"/proc/{self._holder.pid}/root")
-        self.out = self.root / OWN[1:] / "out"
+        assert first == "ready", f"no namespaces with overlays can be made: {first}"
+        self._inside = child_of(self._holder.pid)
+        self.root = Path(f"/proc/{self._inside}/root")
         self.labs = self.root / "run/vxlan-harness"
 
     def __enter__(self) -> Self:
@@ -62,12 +66,13 @@ class Machine:
         self._holder.kill()
         self._holder.wait()
 
+    def enter(self) -> list[str]:
+        """Return the start of an argv that runs the rest on this machine."""
+        return ["nsenter", "--target", str(self._inside), "--mount", "--pid", "--"]
+
     def start(self, tmp_path: Path, *words: str) -> Command:
-        """Start `harness` with these words, in a process group of its own as a shell would; `with` ends it."""
-        argv = ["nsenter", "--target", str(self._holder.pid), "--mount", "--", str(HARNESS), *words]
-        name, _, value = self._mark.partition("=")
-        environment = {**os.environ, name: value, "PYTHONDONTWRITEBYTECODE": "1"}
-        return Command(argv, environment, tmp_path)
+        """Start `harness` with these words; leaving a `with` block ends it."""
+        return Command([*self.enter(), str(HARNESS), *words], tmp_path)
 
     def run(self, tmp_path: Path, *words: str) -> Command:
         """Run `harness` with these words to its end."""
@@ -76,12 +81,13 @@ class Machine:
         return command
 
     def results(self) -> list[Path]:
-        """Return the run folders, oldest first."""
-        return sorted(self.out.iterdir())
+        """Return the run folders below OUT, oldest first."""
+        return sorted((self.root / OUT[1:]).iterdir())
 
     def state(self) -> Snapshot:
         """Return everything that a run must leave as it was."""
-        return host_network() | {"files": self._files(), "processes": self._processes()}
+        processes = sorted(f"{pid} {text}" for pid, text in command_lines(self.root / "proc").items())
+        return host_network() | {"files": self._files(), "processes": processes}
 
     def changes(self, before: Snapshot) -> list[str]:
         """Return how the machine differs from before, once what is on its way out is gone."""
@@ -94,32 +100,17 @@ class Machine:
         written = [path for place in ("home", "tmp") for path in (own / place / "upper").rglob("*")]
         return sorted(str(path).removeprefix(str(self.root)) for path in run + written)
 
-    def _processes(self) -> list[str]:
-        """Return the processes that live in the mount namespace, or were started with its mark."""
-        here = (self.root.parent / "ns/mnt").readlink()
-        found = []
-        for pid, text in command_lines().items():
-            try:
-                place = Path(f"/proc/{pid}/ns/mnt").readlink()
-                environment = Path(f"/proc/{pid}/environ").read_bytes()
-                zombie = ") Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if pid != self._holder.pid and not zombie and (place == here or self._mark.encode() in environment):
-                found.append(f"{pid} {text}")
-        return found
-
 
 class Command:
     """A command that runs; what it prints is in files, so that nobody has to keep reading."""
 
-    def __init__(self, argv: Sequence[str], environment: dict[str, str], tmp_path: Path) -> None:
+    def __init__(self, argv: Sequence[str], tmp_path: Path) -> None:
         self._out, self._err = tmp_path / f"{uuid.uuid4().hex}.out", tmp_path / f"{uuid.uuid4().hex}.err"
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, process_group=0
+            self._entered = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
             )
-        self.pid = self._process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +119,8 @@ class Command:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.exit_code is None:
-            self.kill()
+            self.send(signal.SIGKILL)
+            self.wait()
 
     @property
     def stdout(self) -> str:
@@ -143,22 +135,19 @@ class Command:
     @property
     def exit_code(self) -> int | None:
         """How it ended, None while it runs."""
-        return self._process.poll()
+        return self._entered.poll()
 
     def reaches(self, text: str) -> None:
         """Wait until it has said something."""
         assert eventually(lambda: text in self.stderr or self.exit_code is not None, 60.0)
         assert text in self.stderr
 
-    def ctrl_c(self) -> None:
-        """Send what Ctrl-C at a terminal sends: SIGINT, to the whole process group."""
-        os.killpg(self.pid, signal.SIGINT)
-
-    def kill(self) -> None:
-        """End it as `kill -9` does, and nothing else."""
-        self._process.kill()
-        self._process.wait()
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the command itself: nsenter, in front of it, stays and passes its end on."""
+        pid = child_of(self._entered.pid)
+        assert pid is not None, self.stderr
+        os.kill(pid, number)
 
     def wait(self, timeout_s: float = 120.0) -> int:
-        """Wait for its end and return its exit code."""
-        return self._process.wait(timeout_s)
+        """Wait for its end and return its exit code, negative where a signal ended it."""
+        return self._entered.wait(timeout_s)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def snapshot(node: Remote) -> Snapshot:
             lines = printed.setdefault(line[1:], [])
         else:
             lines.append(line)
-    state = {name: _entries("".join(lines)) if name in _JSON else sorted(lines) for name, lines in printed.items()}
+    state: Snapshot = {
+        name: _entries("".join(lines)) if name in _JSON else sorted(lines) for name, lines in printed.items()
+    }
     state["links"] = {link["ifname"]: link for link in map(json.loads, state["links"])}
     state["processes"] = [name for name in state["processes"] if name not in OWN_PROCESSES]
     state["files"] = [line for line in state["files"] if not line.endswith(OWN_FILES)]
@@ -80,15 +83,13 @@ def processes_naming(root: Path) -> list[str]:
     return [f"{pid} {text}" for pid, text in command_lines().items() if str(root) in text and pid != os.getpid()]
 
 
-def command_lines() -> dict[int, str]:
-    """Return the command line of every process."""
+def command_lines(proc: Path = Path("/proc")) -> dict[int, str]:
+    """Return the command line of every process, without zombies and the kernel's own."""
     found = {}
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
+    for path in proc.glob("[0-9]*/cmdline"):
+        with suppress(OSError):
             found[int(path.parent.name)] = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    return {pid: text for pid, text in found.items() if text}
 
 
 def differences(before: Any, after: Any, where: str = "") -> list[str]:  # noqa: ANN401 - JSON

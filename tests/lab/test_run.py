@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from harness.labs.local import enter_argv
 from harness.options import RunOptions, prepare
 from tests.lab.bench import eventually
-from tests.lab.machine import Command, Machine
+from tests.lab.machine import OUT, Command, Machine
 from tests.lab.snapshots import Snapshot
 
 pytestmark = pytest.mark.lab
@@ -28,7 +29,7 @@ SUMMARY_COLUMNS = (
     "warnings"
 ).split(",")
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high", "same_mtu_ratio", "same_mtu_ratio_low")
-SHORT = "run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out /run/test/out".split()
+SHORT = "run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 ".split() + ["--out", OUT]
 WITHOUT_FIGURE = ("goodput_bps", "rtt_p50_s", "retransmits", "ping_sent")
 
 
@@ -150,7 +151,7 @@ def test_ctrl_c_keeps_what_was_measured_and_cleans_up(machine: Machine, tmp_path
         else:
             command.reaches(moment)
             eventually(lambda: "ansible-playbook" in " ".join(machine.state()["processes"]))
-        command.ctrl_c()
+        command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr
     assert machine.changes(before) == []
     kept = [row for folder in machine.results() for row in rows_of(folder / "trials.csv")]
@@ -163,13 +164,15 @@ def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) 
     command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
     with command:
         wait_for_rows(machine, command, 1)
-        command.kill()
+        command.send(signal.SIGKILL)
+        assert command.wait() == -signal.SIGKILL
+        (left,) = machine.labs.iterdir()
     down = machine.run(tmp_path, "lab", "down")
-    assert (down.exit_code, f"run-{command.pid}" in down.stdout) == (0, True), down.stderr
+    assert (down.exit_code, left.name in down.stdout) == (0, True), down.stderr
     assert machine.changes(before) == []
     (folder,) = machine.results()
     assert all(row["status"] == "ok" and row["raw"] for row in rows_of(folder / "trials.csv"))
-    compared = machine.run(tmp_path, "compare", f"/run/test/out/{folder.name}", "--format", "csv")
+    compared = machine.run(tmp_path, "compare", f"{OUT}/{folder.name}", "--format", "csv")
     assert compared.exit_code == 0, compared.stderr
     assert compared.stdout.splitlines()[0].split(",") == SUMMARY_COLUMNS
     again = machine.run(tmp_path, "lab", "down")
@@ -186,11 +189,11 @@ def seed_with_underlay_first() -> int:
     raise AssertionError("no such order")
 
 
-def lead_around_the_tunnel(labs: Path) -> None:
+def lead_around_the_tunnel(machine: Machine) -> None:
     """Route each endpoint's peer by way of its own node and the underlay, past the tunnel."""
-    (state,) = labs.glob("run-*/state.json")
+    (state,) = machine.labs.glob("run-*/state.json")
     nodes = json.loads(state.read_text(encoding="utf-8"))["nodes"]
-    for node, peer, far in zip(nodes, reversed(nodes), ("172.17.0.3", "172.17.0.2"), strict=True):
+    for node, peer, far in zip(nodes, nodes[::-1], ("172.17.0.3", "172.17.0.2"), strict=True):
         # Both docker0 hold 172.17.0.1 and either might answer for it, so its own one is entered by hand.
         script = f"""
             sysctl -q net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
@@ -200,7 +203,7 @@ def lead_around_the_tunnel(labs: Path) -> None:
             ip -n harness-vxlan-1450 neigh replace 172.17.0.1 lladdr "$gateway" dev eth0 nud permanent
             ip -n harness-vxlan-1450 route add {far}/32 via 172.17.0.1
         """
-        subprocess.run([*enter_argv(node["inside"]["pid"]), "sh", "-ec", script], check=True)
+        subprocess.run([*machine.enter(), *enter_argv(node["inside"]["pid"]), "sh", "-ec", script], check=True)
 
 
 def test_way_around_the_tunnel_is_found_out(machine: Machine, tmp_path: Path) -> None:
@@ -208,7 +211,7 @@ def test_way_around_the_tunnel_is_found_out(machine: Machine, tmp_path: Path) ->
     command, before = started(machine, tmp_path, *SHORT, "--mtu", "1450", "--seed", seed)
     with command:
         wait_for_rows(machine, command, 1)
-        lead_around_the_tunnel(machine.labs)
+        lead_around_the_tunnel(machine)
         assert command.wait() == 7, command.stderr
     assert machine.changes(before) == []
     (folder,) = machine.results()
