@@ -312,4 +312,9 @@ def main() -> None:
             raise
         err.print("harness: interrupted; what was measured is kept, what was set up has been taken down.")
         code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a defect of ours: still no traceback unless it is asked for
+        if debug:
+            raise
+        err.print(f"harness: internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")
+        code = 1
     sys.exit(code)

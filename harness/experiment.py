@@ -68,7 +68,7 @@ class Observer(Protocol):
         """A trial begins; numbers count from 1."""
         ...
 
-    def live(self, bps: float) -> None:
+    def live(self, figure: str) -> None:
         """The tool reported a figure in the middle of a trial."""
         ...
 

@@ -48,7 +48,7 @@ class RunProgress:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=16),
-                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[left]}"),
+                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}"),
                 console=console,
                 refresh_per_second=REFRESH_HZ,
                 transient=True,
@@ -57,7 +57,7 @@ class RunProgress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("", total=len(self._plan.slots), left="")
+            self._task = self._bar.add_task("", total=len(self._plan.slots), left="", live="")
         return self
 
     def __exit__(
@@ -91,10 +91,10 @@ class RunProgress:
                 left=self._left(number - 1),
             )
 
-    def live(self, bps: float) -> None:
+    def live(self, figure: str) -> None:
         """Show the figure of the trial under way."""
         if self._bar is not None:
-            self._bar.update(self._task, left=f"{bps / 1e6:.0f} Mbit/s")
+            self._bar.update(self._task, live=figure)
 
     def finished(self, trial: Trial) -> None:
         """Keep the last figure in view; say at once what went wrong."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from harness import proof, readings
 from harness.errors import ConnectionLostError, ToolError
@@ -43,14 +43,6 @@ class Record:
     readings: dict[str, Any] = field(default_factory=dict)
 
 
-class Live(Protocol):
-    """Who wants the live figure of a trial."""
-
-    def __call__(self, bps: float) -> None:
-        """Take a rate in bit/s."""
-        ...
-
-
 def in_namespace(endpoint: Endpoint, argv: list[str]) -> list[str]:
     """Return argv as it is run within an endpoint."""
     return ["ip", "netns", "exec", endpoint.namespace, *argv] if endpoint.namespace else argv
@@ -68,7 +60,7 @@ class TrialRunner:
         client: Remote,
         server: Remote,
         conditions: Callable[[str, int], Conditions],
-        on_live: Live,
+        on_live: Callable[[str], None],
     ) -> None:
         self._run_id = run_id
         self._client = client
@@ -148,9 +140,9 @@ class TrialRunner:
 
     def _wait(self, client: Background, tool: Tool, timeout_s: float) -> Completed:
         def on_line(line: str) -> None:
-            bps = tool.live_bps(line)
-            if bps is not None:
-                self._on_live(bps)
+            figure = tool.live_figure(line)
+            if figure is not None:
+                self._on_live(figure)
 
         try:
             return client.wait(timeout_s, on_line)

@@ -43,8 +43,8 @@ class Tool(Protocol):
         """Return how long the client measures, omitted seconds included."""
         ...
 
-    def live_bps(self, line: str) -> float | None:
-        """Return the figure in one line of the client's output, None where it has none."""
+    def live_figure(self, line: str) -> str | None:
+        """Return the figure in one line of the client's output, for showing; None where it has none."""
         ...
 
     def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:

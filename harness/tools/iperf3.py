@@ -51,13 +51,13 @@ class Iperf3:
         """Return how long the client sends, omitted seconds included."""
         return timing.duration_s + timing.omit_s
 
-    def live_bps(self, line: str) -> float | None:
+    def live_figure(self, line: str) -> str | None:
         """Return the rate in an interval event of --json-stream."""
         if '"interval"' not in line:
             return None
         try:
             event = json.loads(line)
-            return float(event["data"]["sum"]["bits_per_second"])
+            return f"{float(event['data']['sum']['bits_per_second']) / 1e6:.0f} Mbit/s"
         except (ValueError, KeyError, TypeError):
             return None
 

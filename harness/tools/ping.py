@@ -41,9 +41,10 @@ class Ping:
         """Return how long it pings; there is nothing to omit but the first reply."""
         return timing.duration_s
 
-    def live_bps(self, line: str) -> float | None:  # noqa: ARG002 - a round trip is not a rate
-        """Return None: a round trip is not a rate."""
-        return None
+    def live_figure(self, line: str) -> str | None:
+        """Return the round trip in a reply."""
+        reply = _REPLY.search(line)
+        return f"{float(reply[2]) * 1e3:.0f} µs" if reply else None
 
     def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:  # noqa: ARG002 - one output
         """Return loss and percentiles (nearest rank) of the round trips, without the first and without duplicates."""

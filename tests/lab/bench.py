@@ -58,6 +58,8 @@ class Bench:
 
     def snapshot(self) -> dict[str, Snapshot]:
         """Return the state of both nodes by name."""
+        for node in self.nodes:
+            await_own_address(node)
         return {node.name: snapshot(node) for node in self.nodes}
 
     def changes(self, before: dict[str, Snapshot]) -> list[str]:
@@ -79,8 +81,6 @@ def bench(rate: str = DEFAULT_RATE) -> Iterator[Bench]:
         lab = source.up()
         try:
             with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
-                for node in (client, server):
-                    await_own_address(node)
                 yield Bench(lab, client, server, PlaybookRunner(lab))
         finally:
             source.down()

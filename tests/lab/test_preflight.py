@@ -7,50 +7,70 @@ from tests.lab.bench import Bench, done
 
 pytestmark = pytest.mark.lab
 
-PEER = "172.12.1.12"
-# profile, what is made by hand on the client node, what the refusal has to name
+CLIENT, SERVER = "172.12.1.11", "172.12.1.12"
+# what is made by hand on a node, the profile that it is in the way of, what the refusal has to name
 OBSTACLES = {
-    "somebody else's docker0": ("vxlan", "ip link add name docker0 type bridge", ["docker0"]),
+    "somebody else's docker0": ("ip link add name docker0 type bridge", "vxlan", ["docker0"]),
     "VNI and port in use": (
+        f"ip link add name vxlan9 type vxlan id 20 remote {CLIENT} dstport 4789 dev ens33",
         "vxlan",
-        f"ip link add name vxlan9 type vxlan id 20 remote {PEER} dstport 4789 dev ens33",
         ["vxlan9", "20", "4789"],
     ),
-    "route overlaps": ("vxlan", f"ip route add 172.17.5.0/24 via {PEER}", ["172.17.5.0/24", "172.17.0.0/16"]),
+    "route overlaps": (
+        f"ip route add 172.17.5.0/24 via {CLIENT}",
+        "vxlan",
+        ["172.17.5.0/24", "172.17.0.0/16"],
+    ),
     "route in another table overlaps": (
+        f"ip route add 10.245.0.0/16 via {CLIENT} table 100",
         "host-gw",
-        f"ip route add 10.245.0.0/16 via {PEER} table 100",
         ["10.245.0.0/16"],
     ),
     "address of another device": (
-        "vxlan-1500",
         "ip link add name br9 up type bridge; ip addr add 172.18.9.1/24 dev br9",
-        ["172.18.9", "br9"],
+        "vxlan-1500",
+        ["172.18.9.", "br9"],
     ),
     "flannel's own subnet.env": (
-        "flannel",
         "mkdir /run/flannel; echo FLANNEL_MTU=1450 >/run/flannel/subnet.env",
+        "flannel",
         ["/run/flannel/subnet.env"],
     ),
 }
+SOLE = "somebody else's docker0"
 
 
-@pytest.mark.parametrize("obstacle", OBSTACLES)
-def test_is_refused_before_any_change(bench: Bench, obstacle: str) -> None:
-    profile, script, named = OBSTACLES[obstacle]
-    done(bench.client, "sh", "-ec", script)
+def refused(bench: Bench, profiles: list[str]) -> str:
+    """Return why these profiles are refused; neither node may have changed."""
     before = bench.snapshot()
     with pytest.raises(PlaybookError) as refusal:
-        bench.play("apply", [profile])
-    assert [word for word in [bench.client.name, *named] if word not in str(refusal.value)] == []
-    assert bench.server.name not in str(refusal.value)
+        bench.play("apply", profiles)
     assert bench.changes(before) == []
+    return str(refusal.value)
+
+
+def test_one_thing_on_the_client_is_refused_before_any_change(bench: Bench) -> None:
+    script, profile, named = OBSTACLES[SOLE]
+    done(bench.client, "sh", "-ec", script)
+    text = refused(bench, [profile])
+    assert [word for word in [bench.client.name, *named] if word not in text] == []
+    assert bench.server.name not in text
+
+
+def test_everything_on_the_server_is_named(bench: Bench) -> None:
+    obstacles = [obstacle for name, obstacle in OBSTACLES.items() if name != SOLE]
+    for script, _, _ in obstacles:
+        done(bench.server, "sh", "-ec", script)
+    text = refused(bench, sorted({profile for _, profile, _ in obstacles}))
+    assert [word for _, _, named in obstacles for word in named if word not in text] == []
+    assert bench.server.name in text
+    assert bench.client.name not in text
 
 
 def test_teardown_leaves_what_is_in_the_way(bench: Bench) -> None:
-    for obstacle in ("somebody else's docker0", "VNI and port in use", "flannel's own subnet.env"):
-        done(bench.client, "sh", "-ec", OBSTACLES[obstacle][1])
+    for script, _, _ in OBSTACLES.values():
+        done(bench.server, "sh", "-ec", script)
     before = bench.snapshot()
-    result = bench.play("teardown", ["vxlan", "flannel"])
+    result = bench.play("teardown", sorted({profile for _, profile, _ in OBSTACLES.values()}))
     assert set(result.changed.values()) == {0}
     assert bench.changes(before) == []

@@ -29,7 +29,7 @@ SUMMARY_COLUMNS = (
     "warnings"
 ).split(",")
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high", "same_mtu_ratio", "same_mtu_ratio_low")
-SHORT = "run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 ".split() + ["--out", OUT]
+SHORT = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 WITHOUT_FIGURE = ("goodput_bps", "rtt_p50_s", "retransmits", "ping_sent")
 
 
@@ -138,24 +138,23 @@ def test_summary_compares_with_the_underlay(whole: tuple[Command, Path, list[str
     assert "not enough blocks" in goodput["verdict"]
 
 
-# when Ctrl-C is pressed, how many trials must be kept by then
-MOMENTS = {"setting up": 0, "trial": 2, "tearing down": 4}
+# what the run says by then, the process that shows it is at it, how many trials must be kept
+MOMENTS = {"setting up": ("[mux]", 0), "verifying": ("sleep infinity", 2), "tearing down": ("ansible-playbook", 4)}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_keeps_what_was_measured_and_cleans_up(machine: Machine, tmp_path: Path, moment: str) -> None:
+    process, least = MOMENTS[moment]
     command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
     with command:
-        if moment == "trial":
-            wait_for_rows(machine, command, MOMENTS[moment])
-        else:
-            command.reaches(moment)
-            eventually(lambda: "ansible-playbook" in " ".join(machine.state()["processes"]))
+        command.reaches(moment)
+        wait_for_rows(machine, command, least)
+        assert eventually(lambda: process in " ".join(machine.state()["processes"]))
         command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr
     assert machine.changes(before) == []
     kept = [row for folder in machine.results() for row in rows_of(folder / "trials.csv")]
-    assert len(kept) >= MOMENTS[moment]
+    assert len(kept) >= least
     assert {row["status"] for row in kept} <= {"ok"}
     assert "Traceback" not in command.stderr
 
@@ -164,6 +163,7 @@ def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) 
     command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
     with command:
         wait_for_rows(machine, command, 1)
+        assert len(machine.state()["processes"]) > len(before["processes"]) + 4
         command.send(signal.SIGKILL)
         assert command.wait() == -signal.SIGKILL
         (left,) = machine.labs.iterdir()

@@ -166,6 +166,9 @@ class FakeSource:
         self._world = world
         self._lab = lab
 
+    def nodes(self) -> tuple[Node, Node]:
+        return self._lab.nodes
+
     def probe(self) -> list[str]:
         return []
 
@@ -220,7 +223,7 @@ class FakeObserver:
         assert slot == self._plan.slots[number - 1]
         self._world.happens(f"trial {number}")
 
-    def live(self, bps: float) -> None:
+    def live(self, figure: str) -> None:
         self.lives.append(bps)
 
     def finished(self, trial: Trial) -> None:

@@ -222,14 +222,14 @@ def test_lines_of_json_that_are_no_events(text: str) -> None:
 
 
 def test_live_rate_is_that_of_each_interval() -> None:
-    rates = [IPERF3.live_bps(line) for line in events(CLIENT).splitlines()]
+    rates = [IPERF3.live_figure(line) for line in events(CLIENT).splitlines()]
     intervals = json.loads(CLIENT)["intervals"]
-    assert rates == [None, *(entry["sum"]["bits_per_second"] for entry in intervals), None]
+    assert rates == [None, *(f"{entry['sum']['bits_per_second'] / 1e6:.0f} Mbit/s" for entry in intervals), None]
 
 
 @pytest.mark.parametrize("line", ["", "{", '"interval"', '{"event": "interval"}', '{"event": "interval", "data": {}}'])
 def test_no_live_rate(line: str) -> None:
-    assert IPERF3.live_bps(line) is None
+    assert IPERF3.live_figure(line) is None
 
 
 CONDITIONS = Conditions(Timing(10, 3), "172.17.0.3", 5207, "cubic", 1.05e9)

@@ -149,4 +149,6 @@ def test_there_is_no_server_and_nothing_to_omit() -> None:
     conditions = Conditions(Timing(2, 1), "172.17.0.3", 5201, "cubic", None)
     assert Ping().server_argv(conditions) is None
     assert Ping().seconds(conditions.timing) == 2
-    assert Ping().live_bps(REPLIES.splitlines()[1]) is None
+    heading, first = REPLIES.splitlines()[:2]
+    assert Ping().live_figure(heading) is None
+    assert Ping().live_figure(first) == f"{float(first.split('time=')[1].split()[0]) * 1e3:.0f} µs"
