@@ -312,7 +312,7 @@ def main() -> None:
             raise
         err.print("harness: interrupted; what was measured is kept, what was set up has been taken down.")
         code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a defect of ours: still no traceback unless it is asked for
+    except Exception as error:
         if debug:
             raise
         err.print(f"harness: internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")

@@ -224,7 +224,7 @@ class FakeObserver:
         self._world.happens(f"trial {number}")
 
     def live(self, figure: str) -> None:
-        self.lives.append(bps)
+        self.lives.append(figure)
 
     def finished(self, trial: Trial) -> None:
         self.finished_trials.append(trial)
