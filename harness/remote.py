@@ -6,8 +6,6 @@ A command is always an argv list: each word is quoted for the node's login shell
 from __future__ import annotations
 
 import shlex
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import paramiko
 
 from harness.errors import ConnectionLostError
 from harness.model import Node
+from harness.target import Target
 
 CONNECT_TIMEOUT_S = 20.0
 KEEPALIVE_S = 15
@@ -135,7 +134,8 @@ class Remote:
     def __init__(self, node: Node, ssh_config: Path | None) -> None:
         self.name = node.name
         self._node = node
-        self._config = _read_config(ssh_config)
+        self._ssh_config = ssh_config
+        self._target: Target | None = None
         self._client: paramiko.SSHClient | None = None
 
     def __enter__(self) -> Self:
@@ -157,19 +157,22 @@ class Remote:
         if self.is_connected():
             return
         self.close()
-        target = Target.of(self._node, self._config)
+        target = Target.of(self._node, self._ssh_config)
         client = paramiko.SSHClient()
         for path in target.known_hosts:
             if Path(path).exists():
                 client.load_host_keys(path)
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        client.set_missing_host_key_policy(_Refuse())
         try:
             client.connect(
-                target.hostname,
+                target.host_key_name,
                 port=target.port,
                 username=target.user,
+                password=target.password,
                 key_filename=list(target.keys) or None,  # type: ignore[arg-type] # the stubs know one file, it takes a list
-                sock=target.open_proxy(),
+                allow_agent=target.use_agent,
+                look_for_keys=False,  # `ssh -G` has named them
+                sock=target.open_socket(CONNECT_TIMEOUT_S),
                 timeout=CONNECT_TIMEOUT_S,
                 banner_timeout=CONNECT_TIMEOUT_S,
                 auth_timeout=CONNECT_TIMEOUT_S,
@@ -177,9 +180,10 @@ class Remote:
         except (paramiko.SSHException, OSError, EOFError) as error:
             client.close()
             raise ConnectionLostError(
-                f"cannot connect to {self.name} ({target.hostname}): {error or 'it hung up'}. "
+                f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target)}. "
                 f"Try `ssh {self.name}` by hand first."
             ) from error
+        self._target = target
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(KEEPALIVE_S)
@@ -199,10 +203,18 @@ class Remote:
             raise ConnectionLostError(f"lost the connection to {self.name}.")
         try:
             channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
-            channel.exec_command(shlex.join(argv))
+            channel.exec_command(shlex.join([*self._become(), *argv]))
+            if self._target and self._target.become and self._target.become_password:
+                channel.sendall(f"{self._target.become_password}\n".encode())
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
         return channel
+
+    def _become(self) -> list[str]:
+        """Return what makes a command root's: sudo, its password by standard input, or nothing."""
+        if self._target is None or not self._target.become:
+            return []
+        return ["sudo", "-S", "-p", "", "--"] if self._target.become_password else ["sudo", "-n", "--"]
 
     def background(self, argv: Sequence[str]) -> Background:
         """Start argv and return at once."""
@@ -217,54 +229,23 @@ class Remote:
                 raise ConnectionLostError(f"{error} ({timeout_s:g} s).") from error
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where a connection goes: the user's ssh_config, and Ansible's variables on top, as Ansible itself has it."""
+class _Refuse(paramiko.MissingHostKeyPolicy):
+    """Host-key checking is always strict: an unknown key is shown, never taken."""
 
-    hostname: str
-    port: int
-    user: str | None
-    keys: tuple[str, ...]
-    known_hosts: tuple[str, ...]
-    proxy_argv: tuple[str, ...]
-
-    @classmethod
-    def of(cls, node: Node, config: paramiko.SSHConfig) -> Target:
-        """Return the target of a node."""
-        name = str(node.variables.get("ansible_host", node.name))
-        entry = config.lookup(name)
-        key = node.variables.get("ansible_ssh_private_key_file") or node.variables.get("ansible_private_key_file")
-        proxy = entry.get("proxycommand")
-        return cls(
-            hostname=entry["hostname"],
-            port=int(str(node.variables.get("ansible_port", entry.get("port", 22)))),
-            user=str(node.variables.get("ansible_user", entry.get("user", ""))) or None,
-            keys=tuple([str(Path(str(key)).expanduser())] if key else entry.get("identityfile", [])),
-            known_hosts=tuple(
-                str(Path(path).expanduser())
-                for path in entry.get("userknownhostsfile", "~/.ssh/known_hosts /etc/ssh/ssh_known_hosts").split()
-            ),
-            proxy_argv=tuple(shlex.split(proxy)) if proxy and proxy != "none" else (),
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
+        raise paramiko.SSHException(
+            f"its {key.get_name()} host key {key.fingerprint} is not in known_hosts; if it is the right one, "
+            f"accept it by connecting once with ssh"
         )
 
-    def open_proxy(self) -> socket.socket | None:
-        """Start the proxy command on one end of a socket pair and return the other; None where there is none."""
-        if not self.proxy_argv:
-            return None
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                list(self.proxy_argv),
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        process.returncode = 0  # ends by itself when its socket closes
-        return ours
 
-
-def _read_config(path: Path | None) -> paramiko.SSHConfig:
-    """Read an ssh_config; None means the user's own, which need not exist."""
-    chosen = path or Path("~/.ssh/config").expanduser()
-    return paramiko.SSHConfig.from_path(str(chosen)) if chosen.exists() else paramiko.SSHConfig()
+def _reason(error: Exception, target: Target) -> str:
+    """Return why a connection failed, in words that say what to do."""
+    if isinstance(error, paramiko.BadHostKeyException):
+        return (
+            f"its host key {error.key.fingerprint} is not the one in known_hosts ({error.expected_key.fingerprint}); "
+            "if the host was installed anew, remove the old one with ssh-keygen -R"
+        )
+    if isinstance(error, paramiko.AuthenticationException):
+        return f"it does not accept user {target.user} with the keys {', '.join(target.keys) or '(none)'}"
+    return str(error) or "it hung up"

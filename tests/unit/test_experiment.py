@@ -208,7 +208,7 @@ class FakeObserver:
         self._world = world
         self._folder = folder
         self.finished_trials: list[Trial] = []
-        self.lives: list[float] = []
+        self.lives: list[str] = []
 
     def stage(self, text: str) -> None:
         assert text

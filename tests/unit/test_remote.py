@@ -1,9 +1,8 @@
 """Commands on a node: where a connection goes, that no word is ever interpreted on the way, and how a command ends."""
 
-import io
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import paramiko
@@ -11,101 +10,7 @@ import pytest
 
 from harness.errors import ConnectionLostError
 from harness.model import Node
-from harness.remote import Background, Remote, Target
-
-CONFIG = """\
-Host k8s-1
-  User root
-  IdentityFile /run/lab/id_ed25519
-  UserKnownHostsFile /run/lab/known_hosts
-  ProxyCommand nsenter --target 7 --net -- /usr/sbin/sshd -i -f '/run/my lab/sshd_config'
-
-Host jump
-  HostName 192.0.2.99
-  Port 2222
-  ProxyCommand none
-
-Host *
-  User everybody
-"""
-
-
-def target(name: str, text: str = CONFIG, variables: Mapping[str, object] | None = None) -> Target:
-    config = paramiko.SSHConfig.from_file(io.StringIO(text))
-    return Target.of(Node(name, 1, "192.0.2.11", "eth0", variables=variables or {}), config)
-
-
-def test_everything_from_ssh_config() -> None:
-    assert target("k8s-1") == Target(
-        hostname="k8s-1",
-        port=22,
-        user="root",
-        keys=("/run/lab/id_ed25519",),
-        known_hosts=("/run/lab/known_hosts",),
-        proxy_argv=(
-            "nsenter",
-            "--target",
-            "7",
-            "--net",
-            "--",
-            "/usr/sbin/sshd",
-            "-i",
-            "-f",
-            "/run/my lab/sshd_config",
-        ),
-    )
-
-
-def test_nothing_said_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    assert target("host-a", "") == Target(
-        hostname="host-a",
-        port=22,
-        user=None,
-        keys=(),
-        known_hosts=("/home/me/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"),
-        proxy_argv=(),
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "variables", "hostname", "port", "user", "keys"),
-    [
-        ("host-a", {"ansible_host": "192.0.2.11"}, "192.0.2.11", 22, "everybody", ()),
-        ("host-a", {"ansible_host": "jump"}, "192.0.2.99", 2222, "everybody", ()),
-        ("jump", {}, "192.0.2.99", 2222, "everybody", ()),
-        ("jump", {"ansible_port": 22}, "192.0.2.99", 22, "everybody", ()),
-        ("jump", {"ansible_port": "2022"}, "192.0.2.99", 2022, "everybody", ()),
-        ("k8s-1", {"ansible_user": "admin"}, "k8s-1", 22, "admin", ("/run/lab/id_ed25519",)),
-        ("k8s-1", {"ansible_ssh_private_key_file": "/k"}, "k8s-1", 22, "root", ("/k",)),
-        ("k8s-1", {"ansible_private_key_file": "~/k"}, "k8s-1", 22, "root", ("/home/me/k",)),
-    ],
-)
-def test_ansibles_variables_come_before_ssh_config(
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    variables: dict[str, object],
-    hostname: str,
-    port: int,
-    user: str,
-    keys: tuple[str, ...],
-) -> None:
-    monkeypatch.setenv("HOME", "/home/me")
-    found = target(name, variables=variables)
-    assert (found.hostname, found.port, found.user, found.keys) == (hostname, port, user, keys)
-
-
-def test_proxy_command_none_is_none() -> None:
-    assert target("jump").proxy_argv == ()
-    assert target("jump").open_proxy() is None
-
-
-def test_proxy_talks_over_a_socket() -> None:
-    proxy = target("x", "Host x\n  ProxyCommand sed -u s/ping/pong/\n").open_proxy()
-    assert proxy is not None
-    with proxy:
-        proxy.sendall(b"ping\n")
-        assert proxy.recv(100) == b"pong\n"
+from harness.remote import Background, Remote
 
 
 class Channel:
@@ -317,7 +222,9 @@ def test_node_that_does_not_answer_says_what_to_try(
         raise error
 
     monkeypatch.setattr(paramiko.SSHClient, "connect", connect)
-    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), tmp_path / "no_config")
+    config = tmp_path / "ssh_config"
+    config.write_text("Host k8s-1\n  ProxyCommand sleep 0\n", encoding="utf-8")
+    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
     with pytest.raises(
         ConnectionLostError, match=r"cannot connect to k8s-1 \(k8s-1\): .*Try `ssh k8s-1` by hand first"
     ):
