@@ -56,11 +56,11 @@ class PlaybookRunner:
         runner = ansible_runner.run(
             private_data_dir=str(private),
             playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
-            inventory=str(self._lab.inventory),
+            inventory=str(self._lab.inventory.resolve()),  # a relative path would be taken for the inventory's text
             extravars={
                 "overlay_profiles": list(profiles),
                 "overlay_mtus": list(mtus),
-                "overlay_profiles_dirs": [str(folder) for folder in folders],
+                "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
             },
             envvars=_environment(private),
             cmdline="--check --diff" if check else None,
@@ -74,8 +74,12 @@ class PlaybookRunner:
         _raise_for_failures(name, events)
         if runner.status != "successful":
             raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
+        stats = runner.stats or {}
+        untouched = [host for host in _hosts(self._lab) if host not in stats["processed"]]
+        if untouched:
+            raise PlaybookError(f"playbook {name} did nothing on {', '.join(untouched)}; is it in the group `nodes`?")
         return PlaybookResult(
-            changed={host: (runner.stats or {})["changed"].get(host, 0) for host in _hosts(self._lab)},
+            changed={host: stats["changed"].get(host, 0) for host in _hosts(self._lab)},
             seconds=time.monotonic() - started,
             results={
                 (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
@@ -93,6 +97,7 @@ def _environment(private: Path) -> dict[str, str]:
     """Return Ansible's settings: quick, strict about host keys, its files where they go with the lab."""
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
+        "LC_ALL": "C.UTF-8",  # Ansible refuses any locale that is not UTF-8
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ class StaticLab:
     """Two hosts that are there already; up and down change nothing on them."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve()
         self._scratch: Path | None = None
         self.client, self.server = inventory.parse(listing(path), str(path))
 
@@ -59,7 +60,12 @@ def listing(path: Path) -> dict[str, Any]:
         raise InputError(f"--lab {path}: there is no such inventory; give local, or the path of an Ansible inventory.")
     program = Path(sys.executable).with_name("ansible-inventory")
     done = subprocess.run(
-        [str(program), "-i", str(path), "--list"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [str(program), "-i", str(path), "--list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},  # Ansible refuses any locale that is not UTF-8
     )
     if done.returncode != 0:
         words = " ".join(done.stderr.split())[-300:]

@@ -50,6 +50,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 HEADERS = {4: 28, 6: 48}
 """Bytes of IP and ICMP header in front of a ping's payload."""
+SILENCE_S = 0.3
+"""How long no reply has to come where none should: longer than any round trip between two hosts of one network."""
 ATTEMPTS = 5
 """How often the small ping is tried: a bridge's new port may still be coming up."""
 
@@ -87,7 +89,7 @@ def check_pairs(pairs, wait_s):
             started.append((pair, full, True, start_ping(pair, wait_s, full, "dont")))
             continue
         for size, expected in ((full, True), (full + 1, False)):
-            started.append((pair, size, expected, start_ping(pair, wait_s, size, "do")))
+            started.append((pair, size, expected, start_ping(pair, wait_s if expected else SILENCE_S, size, "do")))
     for pair, size, expected, process in started:
         passed = passes(process)
         seen.append({"profile": pair["profile"], "mtu": pair["mtu"], "size": size, "passed": passed})
