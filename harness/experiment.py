@@ -22,6 +22,7 @@ from harness.profiles import Profile
 from harness.proof import Way
 from harness.remote import Remote
 from harness.store import SCHEMA_VERSION, RunFolder
+from harness.tools import TOOLS
 from harness.tools.base import Conditions
 from harness.tools.iperf3 import STREAMING_SINCE
 from harness.topology import endpoint
@@ -126,6 +127,7 @@ def run(
         lab = equipment.source.up()
         client = stack.enter_context(equipment.connect(lab.client, lab))
         server = stack.enter_context(equipment.connect(lab.server, lab))
+        seen = environments(lab, (client, server))
         plan, profiles = supported(plan, profiles, (client, server), observer, skip=options.skip_unsupported)
         observer.planned(plan)
         playbooks = equipment.playbooks(lab)
@@ -140,7 +142,7 @@ def run(
         playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
         observer.stage("verifying")
         playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
-        return _measure(plan, profiles, lab, (client, server), folder, observer, options)
+        return _measure(Scene(plan, profiles, lab, (client, server), seen), folder, observer, options)
     raise AssertionError("unreachable: the block returns or raises")
 
 
@@ -186,22 +188,37 @@ def supported(
     return replace(plan, profiles=tuple(kept)), kept
 
 
-def _measure(
-    plan: Plan,
-    profiles: Mapping[str, Profile],
-    lab: Lab,
-    remotes: tuple[Remote, Remote],
-    folder: RunFolder,
-    observer: Observer,
-    options: Options,
-) -> Outcome:
+def environments(lab: Lab, remotes: tuple[Remote, Remote]) -> dict[str, dict[str, Any]]:
+    """Return each node's environment by its name; LabError where a node lacks a measuring tool."""
+    seen = {}
+    for remote, node in zip(remotes, lab.nodes, strict=True):
+        known = environment.parse(remote.run(environment.argv(node.device)).stdout)
+        missing = [tool for tool in TOOLS if known[tool] is None]
+        if missing:
+            raise LabError(
+                f"{node.name} has no {' and no '.join(missing)}; "
+                f"`ansible-playbook -i {lab.inventory} playbooks/install.yml` installs what is missing there."
+            )
+        seen[node.name] = known
+    return seen
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is set up when the trials begin; `seen` is each node's environment by name."""
+
+    plan: Plan
+    profiles: Mapping[str, Profile]
+    lab: Lab
+    remotes: tuple[Remote, Remote]
+    seen: Mapping[str, dict[str, Any]]
+
+
+def _measure(scene: Scene, folder: RunFolder, observer: Observer, options: Options) -> Outcome:
     """Record the environment, then run every trial."""
-    seen = {
-        node.name: environment.parse(remote.run(environment.argv(node.device)).stdout)
-        for remote, node in zip(remotes, lab.nodes, strict=True)
-    }
+    plan, profiles, lab, seen = scene.plan, scene.profiles, scene.lab, scene.seen
     described = describe(folder, plan, profiles, lab, seen, observer)
-    runner = TrialRunner(folder.run_id, *remotes, _conditions(plan, lab, seen, options), observer.live)
+    runner = TrialRunner(folder.run_id, *scene.remotes, _conditions(plan, lab, seen, options), observer.live)
     try:
         outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
     finally:

@@ -302,7 +302,6 @@ def test_everything_in_its_order(bench: Bench) -> None:
         ("apply", PlaybookError("k8s-2: no such device")),
         ("apply", KeyboardInterrupt()),
         ("verify", VerificationError("no ping")),
-        ("environment", ConnectionLostError("no")),
         ("trial 2", KeyboardInterrupt()),
         ("trial 1", RuntimeError("a bug of ours")),
         ("close k8s-1", OSError("broken pipe")),
@@ -557,7 +556,26 @@ def test_node_that_tells_nothing_of_itself_is_an_error_and_no_traceback(bench: B
     bench.world.environment = "This account is currently not available.\n"
     with pytest.raises(HarnessError):
         bench.run()
-    assert cleaned_up(bench.world) == CLEAN_UP
+    assert "apply" not in bench.world.events
+    assert bench.world.events[-1] == "down"
+
+
+@pytest.mark.parametrize("tool", ["iperf3", "ping"])
+def test_node_without_a_tool_is_named_with_the_remedy_and_nothing_is_changed(bench: Bench, tool: str) -> None:
+    section = ENVIRONMENT.index(f"@{tool}\n") + len(f"@{tool}\n")
+    bench.world.environment = ENVIRONMENT[:section] + ENVIRONMENT[ENVIRONMENT.index("@", section) :]
+    with pytest.raises(LabError, match=rf"k8s-1 has no {tool}; `ansible-playbook .* playbooks/install.yml`"):
+        bench.run()
+    assert "apply" not in bench.world.events
+    assert bench.world.events[-1] == "down"
+
+
+@pytest.mark.parametrize("event", ["environment"])
+def test_connection_lost_before_anything_is_changed(bench: Bench, event: str) -> None:
+    bench.world.failures[event] = ConnectionLostError("no")
+    with pytest.raises(ConnectionLostError):
+        bench.run()
+    assert bench.world.events[-1] == "down"
 
 
 @pytest.mark.parametrize(("version", "flag"), [("3.12", "-J"), ("3.16.1", "-J"), ("3.17", "--json-stream")])
