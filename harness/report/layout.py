@@ -207,4 +207,7 @@ def _between(low: float, high: float) -> str:
 
 
 def _sentence(advice: str, facts: list[str]) -> str:
+    spreads = [float(fact.removeprefix("cv ").removesuffix(" %")) for fact in facts if fact.startswith("cv ")]
+    if len(spreads) > 1 and len(spreads) == len(facts):
+        facts = [f"cv {min(spreads):.0f} to {max(spreads):.0f} %"]
     return f"{', '.join(facts)}: {advice}" if facts else advice

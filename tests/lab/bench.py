@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.doctor import can_make
+from harness.doctor import impossible_profiles
 from harness.labs.base import Lab
 from harness.labs.local import DEFAULT_RATE, LocalLab, enter_argv
 from harness.model import UNDERLAY
 from harness.playbook import PlaybookResult, PlaybookRunner
-from harness.profiles import known_profiles, load
+from harness.profiles import known_profiles
 from harness.remote import Completed, Remote
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
@@ -28,14 +28,14 @@ PROFILES = sorted(set(known_profiles()) - {UNDERLAY})
 
 
 @cache
-def missing_link_types(profile: str) -> tuple[str, ...]:
-    """Return the link types of a profile that this kernel does not have."""
-    return tuple(sorted(kind for kind in {link.kind for link in load(profile).links} if not can_make(kind)))
+def missing_link_types() -> dict[str, Sequence[str]]:
+    """Return the profiles that this kernel cannot make, each with the link types it misses."""
+    return impossible_profiles()
 
 
 def possible_profiles() -> list[str]:
     """Return the profiles, the underlay left out, that this kernel can do."""
-    return [name for name in PROFILES if not missing_link_types(name)]
+    return [name for name in PROFILES if name not in missing_link_types()]
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,11 @@ class Bench:
         """Client and server."""
         return (self.client, self.server)
 
-    def play(self, name: str, profiles: Sequence[str], *, check: bool = False) -> PlaybookResult:
+    def play(
+        self, name: str, profiles: Sequence[str], folders: Sequence[Path] = (), *, check: bool = False
+    ) -> PlaybookResult:
         """Run a playbook for these profiles at the default MTUs."""
-        return self.playbooks.run(name, profiles, MTUS, check=check)
+        return self.playbooks.run(name, profiles, MTUS, folders, check=check)
 
     def snapshot(self) -> dict[str, Snapshot]:
         """Return the state of both nodes by name."""

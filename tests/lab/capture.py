@@ -38,9 +38,9 @@ class Capture:
     def tunnelled_arp(self, port: int) -> list[bytes]:
         """Return the frames that carry an inner ARP frame in VXLAN over IPv4 on a UDP port."""
         inner = ETHERNET_BYTES + IPV4_UDP_BYTES + VXLAN_BYTES
-        return [frame for frame in self.vxlan(port) if frame[inner + 12 : inner + 14] == ARP]
+        return [frame for frame in self.udp(port) if frame[inner + 12 : inner + 14] == ARP]
 
-    def vxlan(self, port: int) -> list[bytes]:
+    def udp(self, port: int) -> list[bytes]:
         """Return the frames of IPv4 and UDP to a port."""
         return [
             frame

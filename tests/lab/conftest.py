@@ -1,18 +1,28 @@
-"""Fixtures of the lab tests. A lab is up in a sixth of a second, so every test has one to itself."""
+"""Fixtures of the lab tests. A lab is up in a sixth of a second, so every test that changes one has it to itself.
+
+Nodes end with the thread that brought them up: pytest's own, in which fixtures run.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.bench import Bench, bench
+from tests.lab.bench import Bench, bench, possible_profiles
 from tests.lab.machine import Machine
 
 
 @pytest.fixture(name="bench")
 def own_bench() -> Iterator[Bench]:
-    """A lab, its connections and its playbooks, for one test. Nodes end with the thread that brought them up: pytest's
-    own, in which fixtures run."""
+    """A lab, its connections and its playbooks, for one test."""
     with bench() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def up() -> Iterator[Bench]:
+    """A lab with every profile that this kernel can do, for tests that only send traffic."""
+    with bench() as made:
+        made.play("apply", possible_profiles())
         yield made
 
 

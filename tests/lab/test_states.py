@@ -18,8 +18,8 @@ pytestmark = pytest.mark.lab
 PORT = 5201
 
 
-def endpoints(bench: Bench, profile: str, mtu: int) -> tuple[Endpoint, Endpoint]:
-    client, server = (endpoint(load(profile), mtu, node, MTUS) for node in bench.lab.nodes)
+def endpoints(up: Bench, profile: str, mtu: int) -> tuple[Endpoint, Endpoint]:
+    client, server = (endpoint(load(profile), mtu, node, MTUS) for node in up.lab.nodes)
     return client, server
 
 
@@ -27,44 +27,42 @@ def reading(node: Remote, near: Endpoint, far: Endpoint) -> Reading:
     return readings.parse(done(node, *readings.argv(near.namespace, far.address, before=False)))
 
 
-def send_tcp(bench: Bench, near: Endpoint, far: Endpoint, *options: str) -> float:
+def send_tcp(up: Bench, near: Endpoint, far: Endpoint, *options: str) -> float:
     """Send for a second and return the goodput in bit/s."""
     server = in_namespace(far, ["timeout", "20", "iperf3", "-s", "-1", "-p", str(PORT)])
-    with bench.server.background(server):
-        done(bench.server, *readings.argv(far.namespace, near.address, before=True, port=PORT))
+    with up.server.background(server):
+        done(up.server, *readings.argv(far.namespace, near.address, before=True, port=PORT))
         client = ["iperf3", "-c", far.address, "-p", str(PORT), "-t", "1", "-C", "cubic", "-J", *options]
-        report = json.loads(done(bench.client, *in_namespace(near, client)))
+        report = json.loads(done(up.client, *in_namespace(near, client)))
     return float(report["end"]["sum_received"]["bits_per_second"])
 
 
-def test_tunnel_clamps_what_is_too_large_for_it(bench: Bench) -> None:
-    bench.play("apply", ["vxlan"])
-    near, far = endpoints(bench, "vxlan", 1500)
-    assert ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
-    lost = ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1472")
+def test_tunnel_clamps_what_is_too_large_for_it(up: Bench) -> None:
+    near, far = endpoints(up, "vxlan", 1500)
+    assert ping(up.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
+    lost = ping(up.client, near.namespace, far.address, "-M", "do", "-s", "1472")
     assert lost.exit_code == 1
     assert "100% packet loss" in lost.stdout
     assert "mtu" not in (lost.stdout + lost.stderr).lower(), "lost without a word"
-    assert reading(bench.client, near, far).route_mtu is None
-    assert ping(bench.client, near.namespace, far.address, "-M", "dont", "-s", "1472").exit_code == 0
+    assert reading(up.client, near, far).route_mtu is None
+    assert ping(up.client, near.namespace, far.address, "-M", "dont", "-s", "1472").exit_code == 0
 
-    assert 1e8 < send_tcp(bench, near, far) < 1e9
-    assert reading(bench.client, near, far).route_mtu == 1450
-    refused = ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1472")
+    assert 1e8 < send_tcp(up, near, far) < 1e9
+    assert reading(up.client, near, far).route_mtu == 1450
+    refused = ping(up.client, near.namespace, far.address, "-M", "do", "-s", "1472")
     assert refused.exit_code != 0
     assert "mtu=1450" in refused.stdout + refused.stderr
 
-    near, far = endpoints(bench, "vxlan", 1450)
-    assert reading(bench.client, near, far).route_mtu is None, "other endpoints do not know of it"
-    assert ping(bench.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
+    near, far = endpoints(up, "vxlan", 1450)
+    assert reading(up.client, near, far).route_mtu is None, "other endpoints do not know of it"
+    assert ping(up.client, near.namespace, far.address, "-M", "do", "-s", "1422").exit_code == 0
 
 
-def test_tunnel_of_1500_fragments_outside(bench: Bench) -> None:
-    bench.play("apply", ["vxlan-1500"])
-    near, far = endpoints(bench, "vxlan-1500", 1500)
-    before = reading(bench.client, near, far), reading(bench.server, far, near)
-    assert 1e8 < send_tcp(bench, near, far) < 1e9
-    after = reading(bench.client, near, far), reading(bench.server, far, near)
+def test_tunnel_of_1500_fragments_outside(up: Bench) -> None:
+    near, far = endpoints(up, "vxlan-1500", 1500)
+    before = reading(up.client, near, far), reading(up.server, far, near)
+    assert 1e8 < send_tcp(up, near, far) < 1e9
+    after = reading(up.client, near, far), reading(up.server, far, near)
     created = after[0].node["IpFragCreates"] - before[0].node["IpFragCreates"]
     joined = after[1].node["IpReasmOKs"] - before[1].node["IpReasmOKs"]
     assert created > 1000
