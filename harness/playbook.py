@@ -128,10 +128,9 @@ def _raise_for_failures(name: str, events: Sequence[dict[str, Any]]) -> None:
 
 def _message(entry: dict[str, Any]) -> str:
     result = entry.get("res", {})
-    text = str(result.get("msg", result)).strip()
     if result.get("commands"):
-        text += " Not as declared: " + "; ".join(result.get("differences") or result["commands"])
-    return text
+        return "not as declared; to mend it: " + "; ".join(result.get("differences") or result["commands"])
+    return str(result.get("msg", result)).strip()
 
 
 def _last_words(runner: ansible_runner.Runner) -> str:

@@ -120,6 +120,7 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "processes": [],
         "roles": list(profile.roles),
         "programs": [*(["openvpn"] if profile.forwarder else []), *(["wg"] if profile.wireguard else [])],
+        "ports": _ports(profile),
         "wireguard": _wireguard(profile, names, node, peer),
     }
     if profile.forwarder is not None:
@@ -134,6 +135,17 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         for address in link.get("addresses", []):
             _interface(address, profile)
     return state
+
+
+def _ports(profile: Profile) -> list[dict[str, Any]]:
+    """Return the ports that a profile listens on, on each node."""
+    numbers = [link.attributes.get("dstport") for link in profile.links if link.kind in ("vxlan", "geneve")]
+    found: list[dict[str, Any]] = [{"protocol": "udp", "port": number} for number in numbers if number is not None]
+    if profile.forwarder is not None:
+        found.append({"protocol": profile.forwarder.protocol, "port": profile.forwarder.port})
+    if profile.wireguard is not None:
+        found.append({"protocol": "udp", "port": profile.wireguard.port})
+    return found
 
 
 def _wireguard(profile: Profile, names: dict[str, str], node: Node, peer: Node) -> dict[str, Any] | None:

@@ -53,9 +53,8 @@ chmod 600 /run/shadow
 mount --bind /run/shadow /etc/shadow
 hostname "$1"
 ip link set lo up
-trap '' CHLD
 echo ready
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity
 """
 # Why: /run, /tmp and root's home are the node's own, so nothing that runs in it leaves a file on the host, and its
 # login shell starts without the host's profile. A locked root account (Ubuntu's) would be refused by sshd without PAM.

@@ -69,9 +69,9 @@ JSON_KEYS = {"dstport": "port", "dev": "link"}
 
 
 def link_words(link):
-    """Return the words of `ip link add` for one link; a TUN device has a command of its own, with no mark at birth."""
+    """Return the words of `ip link add` for one link; a TUN device has a command and a group of its own."""
     if link["kind"] == "tun":
-        return ["tuntap", "add", "dev", link["name"], "mode", "tun"]
+        return ["tuntap", "add", "dev", link["name"], "mode", "tun", "group", GROUP]
     words = ["link", "add", "name", link["name"], "group", GROUP]
     if link.get("mtu"):
         words += ["mtu", str(link["mtu"])]
@@ -162,9 +162,10 @@ class Planner:
             processes.start(profile, argv)
 
 
-def plan_link(plan, state, link, space):
+def plan_link(plan, state, link, spaces):
     """Queue what makes one link as wanted, its addresses and its marks included."""
     netns = link.get("netns", "")
+    space = spaces.get(netns)
     there = space.links.get(link["name"]) if space else None
     name = link["name"]
     if there is not None and not link.get("adopt"):
@@ -173,6 +174,10 @@ def plan_link(plan, state, link, space):
         if unlike and not netns:  # attributes of a tunnel cannot all be changed in place
             plan.add("", "link", "del", "dev", name)
             there = None
+            space.forget(name)
+            peer = link.get("peer")
+            if peer and peer["netns"] in spaces:  # one end takes the other along
+                spaces[peer["netns"]].forget(peer["name"])
     if there is None and not link.get("inner"):
         plan.add(netns, *link_words(link))
     plan_settings(plan, state, link, there or {}, made=there is None)
@@ -268,7 +273,7 @@ def make_present(module, wanted):
     for state in wanted:
         plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
-            plan_link(plan, state, link, spaces.get(link.get("netns", "")))
+            plan_link(plan, state, link, spaces)
         plan_routes(plan, state, spaces)
         plan_claims(plan, state, names)
     if not module.check_mode:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from ansible.module_utils.harness_claims import is_claimed, read_file
-from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps
+from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps, run
 
 
 def tunnel_key(kind, attributes):
@@ -35,6 +35,11 @@ def conflicts(state, root):
             details = other.get("linkinfo", {})
             if key and name not in own and tunnel_key(details.get("info_kind"), details.get("info_data", {})) == key:
                 found.append(f"device {name} already uses {key[0]} id {key[1]} on port {key[2]}; change one of them")
+    found += [
+        f"{port['protocol']} port {port['port']}, which profile {profile} needs, is already in use; see `ss -nlp`"
+        for port in state["ports"]
+        if not own and not shares_port(root, port) and is_taken(port)
+    ]
     found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
@@ -57,6 +62,18 @@ def conflicts(state, root):
             if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
         ]
     return found
+
+
+def shares_port(root, port):
+    """Tell whether another tunnel of the kernel's has the port: those of one kind share its socket."""
+    shown = [link.get("linkinfo", {}).get("info_data", {}) for link in root.links.values()]
+    return any(details.get("port") == port["port"] for details in shown)
+
+
+def is_taken(port):
+    """Tell whether something listens on a port."""
+    option = {"udp": "-u", "tcp": "-t"}[port["protocol"]]
+    return bool(run(["ss", "-Hln", option, f"sport = :{port['port']}"]).strip())
 
 
 def lacking(state, root):

@@ -21,8 +21,10 @@ def run(argv, stdin=None):
     """Run argv and return its standard output; raises NodeError with the program's own words."""
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        message = done.stderr.strip() or done.stdout.strip()
-        raise NodeError(f"`{' '.join(argv)}` failed: {message}" + (f"; input was:\n{stdin}" if stdin else ""))
+        message = " ".join((done.stderr.strip() or done.stdout.strip()).split())
+        failed = re.search(r"Command failed -:(\d+)", message)
+        at = f" at `{stdin.splitlines()[int(failed[1]) - 1]}`" if stdin and failed else ""
+        raise NodeError(f"`{' '.join(argv)}` failed{at}: {message}")
     return done.stdout
 
 
@@ -44,6 +46,16 @@ class Space:
         self.neighbours = read_json(["ip", *scope, "-j", "neigh", "show", "nud", "permanent"])
         self.fdb = read_json(["bridge", *scope, "-j", "fdb", "show"])
 
+    def forget(self, name):
+        """Take a link that is about to be made anew, and all that goes with it, for gone."""
+        self.links.pop(name, None)
+        for link in self.links.values():
+            if link.get("master") == name:
+                del link["master"]
+        self.routes = [route for route in self.routes if route.get("dev") != name]
+        self.neighbours = [entry for entry in self.neighbours if entry.get("dev") != name]
+        self.fdb = [entry for entry in self.fdb if entry.get("ifname") != name]
+
 
 def alias_of(profile):
     """Return the alias that marks a link as made for this profile."""
@@ -53,7 +65,8 @@ def alias_of(profile):
 def is_ours(link, profile):
     """Tell whether a link was made for this profile; one that was cut off before its alias was set counts."""
     alias = link.get("ifalias", "")
-    return alias == alias_of(profile) or (not alias and link.get("group") == GROUP)
+    groups = (link.get("group"), link.get("linkinfo", {}).get("info_data", {}).get("group"))  # a TUN device has its own
+    return alias == alias_of(profile) or (not alias and GROUP in map(str, groups))
 
 
 def namespace_pattern(profile):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import IO
 
-from harness.remote import Remote
-from tests.lab.bench import Bench
+from harness.labs.local import DEVICE
+from tests.lab.bench import Bench, eventually, ping
 
 _FILE_HEADER_BYTES = 24
 _RECORD = struct.Struct("=IIII")
+_LAST = "1a57c0de1a57f00d"
 ETHERNET_BYTES = 14
 IPV4_UDP_BYTES = 20 + 8
 VXLAN_BYTES = 8
@@ -50,34 +54,35 @@ class Capture:
 
 
 @contextmanager
-def capturing(bench: Bench, node: Remote, *words: str) -> Iterator[Capture]:
-    """Capture what crosses a node's NIC while the block runs; `words` are a filter of tcpdump's."""
-    argv = [
-        *bench.enter(node),
-        "tcpdump",
-        "-i",
-        "ens33",
-        "-n",
-        "-U",
-        "-Z",
-        "root",
-        "--immediate-mode",
-        "-w",
-        "-",
-        *words,
-    ]
+def capturing(bench: Bench, *words: str) -> Iterator[Capture]:
+    """Capture what crosses the client node's NIC while the block runs; `words` are a filter of tcpdump's.
+
+    What tcpdump has not read when it is ended is lost, so the block is followed by a ping over the underlay: when its
+    reply has been written, everything before it has.
+    """
+    narrow = [*words, "or", "icmp"] if words else []
+    argv = [*bench.enter(bench.client), *f"tcpdump -i {DEVICE} -n -U -Z root --immediate-mode -w -".split(), *narrow]
     capture = Capture()
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryFile() as written,
+        subprocess.Popen(argv, stdout=written, stderr=subprocess.PIPE) as process,
+    ):
         try:
-            assert process.stdout is not None
             assert process.stderr is not None
             said = process.stderr.readline()
-            assert b"listening on ens33" in said, said
+            assert f"listening on {DEVICE}".encode() in said, said
             yield capture
+            last = ping(bench.client, None, bench.lab.server.address, "-p", _LAST)
+            assert last.exit_code == 0
+            assert eventually(lambda: _written(written).count(bytes.fromhex(_LAST) * 4) == 2)
         finally:
             process.terminate()
-        written, _ = process.communicate()
-    capture.frames += _frames(written)
+        capture.frames += _frames(_written(written))
+
+
+def _written(file: IO[bytes]) -> bytes:
+    """Return all of a file that somebody else writes, whose position is shared with them, without moving that."""
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
 
 
 def _frames(written: bytes) -> Iterator[bytes]:

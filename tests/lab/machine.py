@@ -86,7 +86,8 @@ class Machine:
 
     def state(self) -> Snapshot:
         """Return everything that a run must leave as it was."""
-        processes = sorted(f"{pid} {text}" for pid, text in command_lines(self.root / "proc").items())
+        found = command_lines(self.root / "proc")
+        processes = sorted(f"{pid} {text}" for pid, text in found.items() if pid != 1)
         return host_network() | {"files": self._files(), "processes": processes}
 
     def changes(self, before: Snapshot) -> list[str]:

@@ -40,7 +40,7 @@ def test_frame_is_as_long_as_its_headers(up: Bench, profile: str) -> None:
     size = WIREGUARD_PAYLOAD_BYTES if "wireguard" in headers else PAYLOAD_BYTES
     namespace, _, _, destination = ends(up, profile)
     assert any(ping(up.client, namespace, destination).exit_code == 0 for _ in range(5))  # ARP, ND, learning
-    with capturing(up, up.client) as seen:
+    with capturing(up) as seen:
         assert ping(up.client, namespace, destination, "-s", str(size), "-p", PATTERN).exit_code == 0
     frames = pings_in(seen, headers)
     own = done(up.client, "cat", "/sys/class/net/ens33/address").strip()
@@ -60,7 +60,7 @@ def forget_neighbours(up: Bench, *namespaces: str | None) -> None:
 @pytest.mark.parametrize(("profile", "port", "asks"), [("vxlan", 4789, True), ("flannel", 8472, False)])
 def test_arp_crosses_the_tunnel(up: Bench, profile: str, port: int, asks: bool) -> None:
     near, _, far, destination = ends(up, profile)
-    with capturing(up, up.client, "arp", "or", "udp") as seen:
+    with capturing(up, "arp", "or", "udp") as seen:
         forget_neighbours(up, near, far)
         argv = ["ip", "netns", "exec", near or "", "ping", "-n", "-c", "5", "-i", "0.2", "-W", "2", destination]
         done(up.client, *argv)
