@@ -65,6 +65,12 @@ class Span:
         return self.after.endpoint.get(name, 0) - self.before.endpoint.get(name, 0)
 
     @property
+    def stolen_ratio(self) -> float:
+        """Share of the node's CPU time that a hypervisor gave to others."""
+        total = self.after.total_cpu_s - self.before.total_cpu_s
+        return (self.after.stolen_cpu_s - self.before.stolen_cpu_s) / total if total > 0 else 0.0
+
+    @property
     def busy_cpu_s(self) -> float:
         """Seconds of CPU that the node was busy."""
         return self.after.busy_cpu_s - self.before.busy_cpu_s

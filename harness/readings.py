@@ -75,6 +75,7 @@ class Reading:
 
     busy_cpu_s: float
     stolen_cpu_s: float
+    total_cpu_s: float
     devices: Mapping[str, Counters]
     node: Mapping[str, int]
     endpoint: Mapping[str, int]
@@ -102,6 +103,7 @@ def parse(text: str) -> Reading:
         return Reading(
             busy_cpu_s=_cpu_s(sections["stat"][0], _BUSY_FIELDS),
             stolen_cpu_s=_cpu_s(sections["stat"][0], ("steal",)),
+            total_cpu_s=_cpu_s(sections["stat"][0], _CPU_FIELDS),
             devices=dict(_device(line) for line in sections["dev"] if ":" in line),
             node=_snmp(sections["snmp"]),
             endpoint=_snmp(sections["endpoint"]),

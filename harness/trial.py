@@ -36,11 +36,15 @@ class Route:
 
 @dataclass
 class Record:
-    """Everything that a trial leaves in raw/: argv, output and readings, as far as it came."""
+    """Everything that a trial leaves in raw/: argv, output and readings, as far as it came.
+
+    `stolen_ratio` is the share of CPU time that a hypervisor gave to others, of the node that suffered more.
+    """
 
     client: dict[str, Any] = field(default_factory=dict)
     server: dict[str, Any] = field(default_factory=dict)
     readings: dict[str, Any] = field(default_factory=dict)
+    stolen_ratio: float = 0.0
 
 
 def in_namespace(endpoint: Endpoint, argv: list[str]) -> list[str]:
@@ -49,10 +53,7 @@ def in_namespace(endpoint: Endpoint, argv: list[str]) -> list[str]:
 
 
 class TrialRunner:
-    """Runs trials on two connected nodes; numbers its servers' ports.
-
-    `stolen_cpu_s` adds up what a hypervisor gave to others while trials ran, both nodes together.
-    """
+    """Runs trials on two connected nodes; numbers its servers' ports."""
 
     def __init__(
         self,
@@ -68,7 +69,6 @@ class TrialRunner:
         self._conditions = conditions
         self._on_live = on_live
         self._servers = 0
-        self.stolen_cpu_s = 0.0
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="node")
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class TrialRunner:
             spans, measured = self._measure(slot, route, tool, conditions, record)
         except (ToolError, ConnectionLostError) as error:
             return trial(Status.FAILED, reason=_one_line(error), path_state=_lost_state(slot, route, error)), record
-        self.stolen_cpu_s += sum(span.after.stolen_cpu_s - span.before.stolen_cpu_s for span in spans)
+        record.stolen_ratio = max(span.stolen_ratio for span in spans)
         verdict = proof.judge(slot.cell, route.way, *spans, measured)
         known: dict[str, Any] = {
             "proof": verdict.evidence,

@@ -79,6 +79,7 @@ class Moved:
         return Reading(
             busy_cpu_s=1.0,
             stolen_cpu_s=0.0,
+            total_cpu_s=2.0,
             devices=devices,
             node=node,
             endpoint=endpoint,
