@@ -5,41 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-import harness
-from harness import environment, support, wire
+from harness import support
 from harness.errors import HarnessError, LabError
 from harness.interrupt import Interruption
 from harness.labs.base import Lab, LabSource
-from harness.model import Kind, Node, Slot, Status, Trial
+from harness.model import Node, Slot, Status, Trial
 from harness.plan import Plan
 from harness.playbook import PlaybookResult
 from harness.profiles import Profile
-from harness.proof import Way
 from harness.remote import Remote
+from harness.scene import Scene, environments
 from harness.store import SCHEMA_VERSION, RunFolder
-from harness.tools import TOOLS
-from harness.tools.base import Conditions
-from harness.tools.iperf3 import STREAMING_SINCE
-from harness.topology import endpoint
 from harness.trial import Record, Route, TrialRunner
 
 ATTEMPTS = 2
 """A trial that fails is tried once more in its block."""
-BUSY_LOAD = 0.5
-"""1-minute load average for each CPU above which a node counts as busy with something else."""
 STOLEN_RATIO = 0.02
 """Share of CPU time given to others by a hypervisor above which the reader is told."""
 DISTURBED_RATIO = 0.1
 """The same share within one trial above which it is measured once more, and the less disturbed one counts."""
 REPEATED_RATIO = 0.05
 """Share of a run's trials that may be repeated for that reason."""
-UDP_HEADROOM = 1.05
-"""UDP is offered at this many times the link's rate, so that the link and not the offer is the limit."""
 
 
 class Playbooks(Protocol):
@@ -193,39 +183,18 @@ def supported(
     return replace(plan, profiles=tuple(kept)), kept
 
 
-def environments(lab: Lab, remotes: tuple[Remote, Remote]) -> dict[str, dict[str, Any]]:
-    """Return each node's environment by its name; LabError where a node lacks a measuring tool."""
-    seen = {}
-    for remote, node in zip(remotes, lab.nodes, strict=True):
-        known = environment.parse(remote.run(environment.argv(node.device)).stdout)
-        missing = [tool for tool in TOOLS if known[tool] is None]
-        if missing:
-            raise LabError(
-                f"{node.name} has no {' and no '.join(missing)}; "
-                f"`ansible-playbook -i {lab.inventory} playbooks/install.yml` installs what is missing there."
-            )
-        seen[node.name] = known
-    return seen
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that is set up when the trials begin; `seen` is each node's environment by name."""
-
-    plan: Plan
-    profiles: Mapping[str, Profile]
-    lab: Lab
-    remotes: tuple[Remote, Remote]
-    seen: Mapping[str, dict[str, Any]]
-
-
 def _measure(scene: Scene, folder: RunFolder, observer: Observer, options: Options) -> Outcome:
     """Record the environment, then run every trial."""
-    plan, profiles, lab, seen = scene.plan, scene.profiles, scene.lab, scene.seen
-    described = describe(folder, plan, profiles, lab, seen, observer)
-    runner = TrialRunner(folder.run_id, *scene.remotes, _conditions(plan, lab, seen, options), observer.live)
+    warnings = scene.warnings()
+    for text in warnings:
+        observer.warn(text)
+    folder.write_json("environment.json", dict(scene.seen))
+    described = scene.description(folder.run_id, SCHEMA_VERSION) | {"warnings": warnings}
+    folder.write_json("run.json", described)
+    conditions = scene.conditions(options.congestion_control)
+    runner = TrialRunner(folder.run_id, *scene.remotes, conditions, observer.live)
     try:
-        outcome = _trials(plan, routes(plan, profiles, lab), folder, runner, observer)
+        outcome = _trials(scene.plan, scene.routes(), folder, runner, observer)
     finally:
         runner.close()
     if outcome.stolen_ratio > STOLEN_RATIO:
@@ -233,7 +202,7 @@ def _measure(scene: Scene, folder: RunFolder, observer: Observer, options: Optio
             f"a hypervisor gave {outcome.stolen_ratio:.0%} of the CPU time to others while trials ran; figures scatter"
         )
         observer.warn(text)
-        folder.write_json("run.json", described | {"warnings": [*described["warnings"], text]})
+        folder.write_json("run.json", described | {"warnings": [*warnings, text]})
     return outcome
 
 
@@ -285,91 +254,3 @@ def _chosen(tried: Sequence[tuple[Trial, Record]]) -> tuple[Trial, Record]:
         why = f"{worst:.0%} of the CPU time was stolen" if len(measured) > 1 else tried[0][0].reason
         return replace(trial, reason=f"tried {len(tried)} times: {why}"), record
     return replace(trial, reason=f"{trial.reason} (tried {len(tried)} times)"), record
-
-
-def routes(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> dict[tuple[str, int], Route]:
-    """Return where the traffic of each profile and MTU goes."""
-    tunnels = {name: profile.tunnel for name, profile in profiles.items() if profile.tunnel}
-    found = {}
-    for name, profile in profiles.items():
-        # A routed profile may name a tunnel as well: one that must stay idle.
-        idle = [tunnel for owner, tunnel in tunnels.items() if owner != name or profile.kind is not Kind.TUNNEL]
-        way = Way(
-            kind=profile.kind,
-            tunnel=profile.tunnel if profile.kind is Kind.TUNNEL else None,
-            other_tunnels=tuple(idle),
-            overhead=wire.overhead(profile.headers),
-            least_overhead=wire.least_overhead(profile.headers),
-            path_mtu=profile.path_mtu(plan.nic_mtu),
-            nic_mtu=plan.nic_mtu,
-        )
-        for mtu in {*plan.mtus, plan.nic_mtu} if profile.kind is Kind.UNDERLAY else plan.mtus:
-            client, server = (endpoint(profile, mtu, node, plan.mtus) for node in lab.nodes)
-            found[name, mtu] = Route(client, server, lab.client.device, lab.server.device, way)
-    return found
-
-
-def _conditions(
-    plan: Plan, lab: Lab, seen: Mapping[str, dict[str, Any]], options: Options
-) -> Callable[[str, int], Conditions]:
-    """Return what a tool's argv depends on, for a destination and a port."""
-    version = seen[lab.client.name]["iperf3"] or "0"
-    streaming = tuple(int(part) for part in version.split(".")[:2]) >= STREAMING_SINCE
-    offered = lab.rate_bps * UDP_HEADROOM if lab.rate_bps else None
-
-    def conditions(destination: str, port: int) -> Conditions:
-        return Conditions(plan.timing, destination, port, options.congestion_control, offered, streaming)
-
-    return conditions
-
-
-def describe(
-    folder: RunFolder,
-    plan: Plan,
-    profiles: Mapping[str, Profile],
-    lab: Lab,
-    seen: Mapping[str, dict[str, Any]],
-    observer: Observer,
-) -> dict[str, Any]:
-    """Write run.json and environment.json, tell what the reader of the figures should know, return run.json."""
-    warnings = [
-        f"{name} is busy with something else (load {known['load_1min']} on {known['cpus']} CPUs); "
-        "figures will scatter, let it finish first"
-        for name, known in seen.items()
-        if known["load_1min"] is not None and known["load_1min"] > BUSY_LOAD * int(known["cpus"] or 1)
-    ]
-    if lab.shared_kernel:
-        warnings.append("both nodes share one kernel and its CPUs: CPU seconds are the whole machine's")
-    if lab.name == "local" and lab.rate_bps is None:
-        warnings.append("the link is not shaped: the figures are limited by the CPU, not by the headers")
-    for text in warnings:
-        observer.warn(text)
-    folder.write_json("environment.json", dict(seen))
-    described: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": folder.run_id,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "harness_version": harness.__version__,
-        "lab": lab.name,
-        "rate_bps": lab.rate_bps,
-        "shared_kernel": lab.shared_kernel,
-        "nic_mtu": plan.nic_mtu,
-        "plan": {
-            "name": plan.name,
-            "blocks": plan.blocks,
-            "duration_s": plan.timing.duration_s,
-            "omit_s": plan.timing.omit_s,
-            "seed": plan.seed,
-            "mtus": plan.mtus,
-            "flows": plan.flows,
-            "protocols": plan.protocols,
-            "directions": plan.directions,
-        },
-        "profiles": {name: {"kind": profile.kind, "headers": profile.headers} for name, profile in profiles.items()},
-        "versions": {
-            tool: {name: known[tool] for name, known in seen.items()} for tool in ("iperf3", "ping", "kernel")
-        },
-        "warnings": warnings,
-    }
-    folder.write_json("run.json", described)
-    return described

@@ -67,6 +67,14 @@ def test_everything_on_the_server_is_named(bench: Bench) -> None:
     assert bench.client.name not in text
 
 
+def test_port_of_somebody_elses_program(bench: Bench) -> None:
+    script = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 4789)); time.sleep(60)"
+    with bench.server.background(["python3", "-c", script]):
+        done(bench.server, "sh", "-c", "until ss -Hlnu 'sport = :4789' | grep -q .; do sleep 0.05; done")
+        text = refused(bench, ["vxlan"])
+    assert "udp port 4789, which profile vxlan needs, is already in use" in text
+
+
 def test_teardown_leaves_what_is_in_the_way(bench: Bench) -> None:
     for script, _, _ in OBSTACLES.values():
         done(bench.server, "sh", "-ec", script)

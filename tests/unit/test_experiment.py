@@ -5,7 +5,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from harness.labs.base import Lab
 from harness.model import Direction, Kind, Node, Slot, Timing, Trial
 from harness.plan import Plan
 from harness.playbook import PlaybookResult
-from harness.profiles import load
+from harness.profiles import Profile, load
 from harness.remote import Background, Completed, Remote
+from harness.scene import Scene
 from harness.store import RunFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -586,10 +587,16 @@ def test_client_streams_where_its_version_can(bench: Bench, version: str, flag: 
     assert all(flag in argv for argv in bench.world.clients if "iperf3" in argv)
 
 
+def scene_of(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> Scene:
+    """Return a scene as far as routes need one."""
+    nobody: Any = None
+    return Scene(plan, profiles, lab, (nobody, nobody), {})
+
+
 def way(names: Sequence[str], name: str, mtu: int = 1500) -> Any:  # noqa: ANN401 - harness.proof.Way
     lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
     plan = replace(PLAN, profiles=tuple(names))
-    return experiment.routes(plan, {profile: load(profile) for profile in names}, lab)[name, mtu].way
+    return scene_of(plan, {profile: load(profile) for profile in names}, lab).routes()[name, mtu].way
 
 
 def test_what_each_profile_claims() -> None:
@@ -604,7 +611,7 @@ def test_what_each_profile_claims() -> None:
 
 def test_underlay_has_a_route_at_its_own_mtu_too() -> None:
     lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
-    found = experiment.routes(replace(PLAN, mtus=(1450,)), PROFILES, lab)
+    found = scene_of(replace(PLAN, mtus=(1450,)), PROFILES, lab).routes()
     assert set(found) == {("underlay", 1450), ("underlay", 1500), ("vxlan", 1450)}
 
 
