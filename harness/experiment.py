@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol
 
 from harness import support
-from harness.errors import HarnessError, LabError
+from harness.errors import HarnessError, LabError, PlaybookError, VerificationError
 from harness.interrupt import Interruption
 from harness.labs.base import Lab, LabSource
 from harness.model import Node, Slot, Status, Trial
@@ -136,7 +136,10 @@ def run(
         observer.stage(f"setting up {', '.join(plan.profiles)}")
         playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
         observer.stage("verifying")
-        playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
+        try:
+            playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
+        except PlaybookError as error:
+            raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
         return _measure(Scene(plan, profiles, lab, (client, server), seen), folder, observer, options)
     raise AssertionError("unreachable: the block returns or raises")
 

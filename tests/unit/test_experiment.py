@@ -316,6 +316,13 @@ def test_cleans_up_whatever_happens(bench: Bench, event: str, error: BaseExcepti
     assert cleaned_up(bench.world) == CLEAN_UP
 
 
+def test_set_up_that_fails_its_verification_is_told_from_one_that_fails(bench: Bench) -> None:
+    bench.world.failures["verify"] = PlaybookError("k8s-2: no reply")
+    with pytest.raises(VerificationError, match="does not do what its profile says: k8s-2: no reply"):
+        bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+
+
 def test_nodes_that_cannot_be_reached_need_no_teardown(bench: Bench) -> None:
     bench.world.failures["connect k8s-2"] = ConnectionLostError("no")
     with pytest.raises(ConnectionLostError):
