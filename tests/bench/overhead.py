@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import statistics
@@ -37,22 +36,20 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def ping_s(raw: Path) -> float:
-    """Return how long a trial's ping took by its own summary, 0 where it printed none."""
-    printed = json.loads(raw.read_text(encoding="utf-8"))["client"].get("stdout", "")
-    summary = _PING_TIME.search(printed)
-    return int(summary[1]) / 1e3 if summary else 0.0
+def attempt_s(raw: Path, planned_s: float) -> float:
+    """Return how long one attempt measured: iperf3's by plan, ping's by its own summary, 0 for one that failed."""
+    client = json.loads(raw.read_text(encoding="utf-8"))["client"]
+    if client.get("exit_code") != 0:
+        return 0.0
+    summary = _PING_TIME.search(client["stdout"])
+    return int(summary[1]) / 1e3 if summary else planned_s
 
 
 def measured_s(folder: Path) -> float:
-    """Return the seconds of a run in which its tools measured: iperf3's by plan, omitted ones included, ping's own."""
-    omit_s = float(json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]["omit_s"])
-    with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
-        trials = list(csv.DictReader(file))
-    return sum(
-        ping_s(folder / trial["raw"]) if trial["tool"] == "ping" else float(trial["duration_s"]) + omit_s
-        for trial in trials
-    )
+    """Return the seconds of a run in which its tools measured, omitted ones and repeated trials included."""
+    plan = json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]
+    planned_s = float(plan["duration_s"]) + float(plan["omit_s"])
+    return sum(attempt_s(raw, planned_s) for raw in (folder / "raw").glob("*.json"))
 
 
 def time_run(options: Sequence[str]) -> None:
