@@ -19,7 +19,7 @@ from harness.playbook import PlaybookResult
 from harness.profiles import Profile
 from harness.remote import Remote
 from harness.scene import Scene, environments
-from harness.store import SCHEMA_VERSION, RunFolder
+from harness.store import RunFolder
 from harness.trial import Record, Route, TrialRunner
 
 ATTEMPTS = 2
@@ -192,7 +192,7 @@ def _measure(scene: Scene, folder: RunFolder, observer: Observer, options: Optio
     for text in warnings:
         observer.warn(text)
     folder.write_json("environment.json", dict(scene.seen))
-    described = scene.description(folder.run_id, SCHEMA_VERSION) | {"warnings": warnings}
+    described = scene.description(folder.run_id) | {"warnings": warnings}
     folder.write_json("run.json", described)
     conditions = scene.conditions(options.congestion_control)
     runner = TrialRunner(folder.run_id, *scene.remotes, conditions, observer.live)

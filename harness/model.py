@@ -12,6 +12,9 @@ from enum import StrEnum
 UNDERLAY = "underlay"
 """Name of the profile that every other one is compared with."""
 
+SCHEMA_VERSION = 1
+"""Of run.json and the CSV files. 1: the first."""
+
 TRIAL_COLUMNS = (
     "run_id,block,position,profile,kind,tool,protocol,direction,mtu,flows,duration_s,started_at,status,reason,"
     "proof,path_state,goodput_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,"

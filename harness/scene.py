@@ -11,7 +11,7 @@ import harness
 from harness import environment, wire
 from harness.errors import LabError
 from harness.labs.base import Lab
-from harness.model import Kind
+from harness.model import SCHEMA_VERSION, Kind
 from harness.plan import Plan
 from harness.profiles import Profile
 from harness.proof import Way
@@ -103,11 +103,11 @@ class Scene:
             found.append("the link is not shaped: the figures are limited by the CPU, not by the headers")
         return found
 
-    def description(self, run_id: str, schema_version: int) -> dict[str, Any]:
+    def description(self, run_id: str) -> dict[str, Any]:
         """Return what run.json holds, but for the warnings."""
         plan, tools = self.plan, (*TOOLS, "kernel")
         return {
-            "schema_version": schema_version,
+            "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "harness_version": harness.__version__,

@@ -15,9 +15,6 @@ from pathlib import Path
 from harness.errors import InputError
 from harness.model import TRIAL_COLUMNS, Slot, Trial
 
-SCHEMA_VERSION = 1
-"""Of run.json and the CSV files. 1: the first."""
-
 
 class RunFolder:
     """One run's folder, open for writing."""

@@ -15,11 +15,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import InputError
-from harness.model import TRIAL_COLUMNS, Direction, Kind, Status
+from harness.model import SCHEMA_VERSION, TRIAL_COLUMNS, Direction, Kind, Status
 from harness.wire import clamped_mtu, overhead
-
-SCHEMA_VERSION = 1
-"""The run.json and trials.csv that this module reads."""
 
 CELL_COLUMNS = ["tool", "protocol", "direction", "mtu", "flows"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
+from harness import stats
 from harness.errors import ToolError
 from harness.model import Cell, Direction, Measurement, Timing
 from harness.tools.base import Conditions
@@ -86,9 +86,14 @@ def _samples(text: str) -> dict[int, float]:
 
 
 def _percentiles(ordered: list[float]) -> dict[str, Any]:
-    """Return min, p50, p90, p99 and max by nearest rank: the smallest sample that q of all do not exceed."""
+    """Return min, p50, p90, p99 and max by nearest rank, in seconds."""
     if not ordered:
         return {}
-    ranks = {"rtt_p50_s": 0.5, "rtt_p90_s": 0.9, "rtt_p99_s": 0.99}
-    values = {name: ordered[math.ceil(q * len(ordered)) - 1] for name, q in ranks.items()}
-    return {"rtt_min_s": ordered[0], **values, "rtt_max_s": ordered[-1]}
+    p50, p90, p99 = stats.percentiles(ordered, (50, 90, 99))
+    return {
+        "rtt_min_s": ordered[0],
+        "rtt_p50_s": p50,
+        "rtt_p90_s": p90,
+        "rtt_p99_s": p99,
+        "rtt_max_s": ordered[-1],
+    }
