@@ -134,7 +134,8 @@ def run(
         if not options.keep:
             stack.push(_clean_up(equipment, teardown))
         observer.stage(f"setting up {', '.join(plan.profiles)}")
-        playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
+        for text in playbooks.run("apply", plan.profiles, plan.mtus, options.folders).notes:
+            observer.warn(text)
         observer.stage("verifying")
         try:
             playbooks.run("verify", plan.profiles, plan.mtus, options.folders)

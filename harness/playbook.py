@@ -27,6 +27,15 @@ class PlaybookResult:
     seconds: float
     results: dict[tuple[str, str], dict[str, Any]]
 
+    @property
+    def notes(self) -> list[str]:
+        """Return what this project's modules have to say of a node to its owner."""
+        return list(
+            dict.fromkeys(
+                f"{host}: {text}" for (host, _), found in self.results.items() for text in found.get("notes", [])
+            )
+        )
+
 
 class PlaybookRunner:
     """Runs this project's playbooks on a lab's nodes."""

@@ -65,8 +65,13 @@ def alias_of(profile):
 def is_ours(link, profile):
     """Tell whether a link was made for this profile; one that was cut off before its alias was set counts."""
     alias = link.get("ifalias", "")
+    return alias == alias_of(profile) or (not alias and is_made_by_us(link))
+
+
+def is_made_by_us(link):
+    """Tell whether a link was made for any profile."""
     groups = (link.get("group"), link.get("linkinfo", {}).get("info_data", {}).get("group"))  # a TUN device has its own
-    return alias == alias_of(profile) or (not alias and GROUP in map(str, groups))
+    return GROUP in map(str, groups)
 
 
 def namespace_pattern(profile):
