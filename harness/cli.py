@@ -37,6 +37,8 @@ _rate = click.option(
 _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
 )
+_ask_pass = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
+_ask_become_pass = click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _PLAN_OPTIONS = (
     click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable."),
@@ -85,8 +87,18 @@ def app(debug: bool) -> None:
 )
 @click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
+@_ask_pass
+@_ask_become_pass
 @_json
-def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+def run(
+    parent: Path,
+    skip_unsupported: bool,
+    keep: bool,
+    ask_pass: bool,
+    ask_become_pass: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - RunOptions by name
+) -> None:
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
     from harness.store import RunFolder
@@ -95,10 +107,11 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
+    passwords = _asked("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
     folder = RunFolder.create(parent, prepared.plan.profiles[1:] or prepared.plan.profiles)
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
     try:
-        outcome = _carry_out(prepared, folder, how)
+        outcome = _carry_out(prepared, folder, how, passwords)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -109,14 +122,21 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
     _judge(outcome, folder.path)
 
 
-def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Outcome:
+def _asked(*names: str) -> list[str | None]:
+    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name."""
+    return [click.prompt(f"{name} password", hide_input=True, err=True) if name else None for name in names]
+
+
+def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked: list[str | None]) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
     from harness.interrupt import Interruption
     from harness.playbook import PlaybookRunner
     from harness.progress import RunProgress
     from harness.remote import Remote
+    from harness.target import Passwords
 
+    passwords = Passwords(*asked)
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
     with interruption.installed(), RunProgress(prepared.plan, err) as progress:
         return experiment.run(
@@ -125,8 +145,8 @@ def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Ou
             folder,
             experiment.Equipment(
                 prepared.source,
-                lambda node, lab: Remote(node, lab.ssh_config),
-                lambda lab: PlaybookRunner(lab, lambda: interruption.requested),
+                lambda node, lab: Remote(node, lab.ssh_config, passwords),
+                lambda lab: PlaybookRunner(lab, lambda: interruption.requested, passwords),
                 interruption,
                 progress,
             ),

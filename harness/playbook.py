@@ -12,11 +12,10 @@ from typing import Any
 
 import ansible_runner
 
+from harness.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
 from harness.errors import ConnectionLostError, PlaybookError
 from harness.labs.base import Lab
-
-PLAYBOOKS_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks"
-_CONTROL_PERSIST_S = 60
+from harness.target import NOT_ASKED, Passwords
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,12 @@ class PlaybookResult:
 class PlaybookRunner:
     """Runs this project's playbooks on a lab's nodes."""
 
-    def __init__(self, lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, lab: Lab, cancelled: Callable[[], bool] = lambda: False, passwords: Passwords = NOT_ASKED
+    ) -> None:
+        forget_others()
         self._lab = lab
+        self._answers = _answers(passwords)
         self._cancelled = cancelled
 
     def run(
@@ -72,7 +75,8 @@ class PlaybookRunner:
                 "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
             },
             envvars=_environment(private),
-            cmdline="--check --diff" if check else None,
+            cmdline=" ".join([*(["--check --diff"] if check else []), *(word for word, _, _ in self._answers)]) or None,
+            passwords={prompt: password for _, prompt, password in self._answers},
             quiet=True,
             suppress_env_files=True,
             cancel_callback=self._cancelled if cancellable else None,
@@ -102,20 +106,22 @@ def _hosts(lab: Lab) -> list[str]:
     return [node.name for node in lab.nodes]
 
 
+def _answers(passwords: Passwords) -> list[tuple[str, str, str]]:
+    """Return options of ansible-playbook, the prompt of each and its answer: a password is never an argument."""
+    known = (
+        ("--ask-pass", r"SSH password:\s*$", passwords.login),
+        ("--ask-become-pass", r"BECOME password.*:\s*$", passwords.become),
+    )
+    return [(option, prompt, password) for option, prompt, password in known if password is not None]
+
+
 def _environment(private: Path) -> dict[str, str]:
-    """Return Ansible's settings: quick, strict about host keys, its files where they go with the lab."""
-    return {
+    """Return Ansible's settings, its files where they go with the lab."""
+    return settings() | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
-        "LC_ALL": "C.UTF-8",  # Ansible refuses any locale that is not UTF-8
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
-        "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist={_CONTROL_PERSIST_S}s",
-        "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_HOST_KEY_CHECKING": "True",
-        "ANSIBLE_NOCOLOR": "True",
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
     }
 
 

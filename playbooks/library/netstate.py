@@ -153,7 +153,7 @@ class Planner:
         """
         for profile, rule in self.rules:
             family = next(name for name, program in firewall.PROGRAMS.items() if program == rule[0])
-            claims.claim(profile, "table", family, "there" if firewall.has_table(family) else "")
+            claims.claim(profile, "chain", f"{family}/{rule[1]}", firewall.state_of(family, rule[1]))
             firewall.insert(rule)
         for name in self.create:
             run(["ip", "netns", "add", name])

@@ -1,4 +1,4 @@
-"""What profiles change on a node that cannot carry a mark of its own: sysctls, small files, a firewall's table.
+"""What profiles change on a node that cannot carry a mark of its own: sysctls, small files, a firewall's chain.
 
 A claim is a file on the node that says what was there before and which profiles want it changed; when the last of
 them leaves, what was there before comes back.
@@ -10,7 +10,7 @@ import json
 import os
 from contextlib import suppress
 
-from ansible.module_utils.harness_firewall import remove_table
+from ansible.module_utils.harness_firewall import remove_chain
 from ansible.module_utils.harness_node import run
 
 DIRECTORY = "/run/vxlan-harness-node"
@@ -105,9 +105,8 @@ def _restore(kept):
     if kept["kind"] == "sysctl":
         write_sysctl({"netns": "", "key": kept["target"]}, kept["before"])
         return
-    if kept["kind"] == "table":
-        if not kept["before"]:
-            remove_table(kept["target"])
+    if kept["kind"] == "chain":
+        remove_chain(*kept["target"].split("/"), kept["before"])
         return
     with suppress(FileNotFoundError):
         os.remove(kept["target"])

@@ -116,17 +116,23 @@ def own_rules(profile):
     return found
 
 
-def has_table(family):
-    """Tell whether a family has a filter table; the first rule makes one. Where there is no nft, nobody can tell."""
-    with suppress(OSError):
-        shown = subprocess.run(["nft", "list", "table", family, "filter"], capture_output=True, check=False)
-        return shown.returncode == 0
-    return True
+def state_of(family, chain):
+    """Return what is there of a chain: `chain`, only its `table`, or nothing; `chain` where nft is missing."""
+    for state, words in (("chain", ["chain", family, "filter", chain]), ("table", ["table", family, "filter"])):
+        try:
+            if subprocess.run(["nft", "list", *words], capture_output=True, check=False).returncode == 0:
+                return state
+        except OSError:
+            return "chain"
+    return ""
 
 
-def remove_table(family):
-    """Remove a filter table that came with our first rule, unless it has got anybody else's rules since."""
-    empty = [f"-P {chain} ACCEPT" for chain in ("INPUT", "FORWARD", "OUTPUT")]
+def remove_chain(family, chain, before):
+    """Remove a chain that came with our first rule, and its table likewise, unless anybody has put something there."""
+    program = PROGRAMS[family]
     with suppress(OSError, NodeError):
-        if not set(run([PROGRAMS[family], "-w", "-S"]).splitlines()) - set(empty):
+        if before != "chain" and listing(program, chain) == [f"-P {chain} ACCEPT"]:
+            run(["nft", "delete", "chain", family, "filter", chain])
+        untouched = {f"-P {name} ACCEPT" for name in ("INPUT", "FORWARD", "OUTPUT")}
+        if not before and not set(run([program, "-w", "-S"]).splitlines()) - untouched:
             run(["nft", "delete", "table", family, "filter"])

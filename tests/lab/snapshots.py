@@ -33,7 +33,7 @@ echo @neighbours; ip -j neigh show nud permanent
 echo @fdb; bridge -j fdb show
 echo @qdiscs; tc -j qdisc show
 echo @namespaces; ip netns list
-echo @nft; nft list ruleset
+echo @nft; nft -s list ruleset
 echo @iptables; for family in iptables ip6tables; do for table in filter nat mangle raw; do
   "$family" -w -t "$table" -S; done; done
 echo @sysctls; sysctl -a -r '^net\.(ipv4|ipv6|bridge|netfilter)\.'

@@ -10,7 +10,7 @@ HARNESS = Path(__file__).parents[2] / "harness"
 LAYERS = [
     "__init__ model errors".split(),
     "profiles inventory plan wire stats proof readings environment topology support tools report".split(),
-    "target remote playbook store labs interrupt doctor".split(),
+    "target remote ansible_environment playbook store labs interrupt doctor".split(),
     "trial scene experiment options progress".split(),
     ["cli"],
 ]
