@@ -33,7 +33,8 @@ _CHUNK_BYTES = 65536
 _POLL_S = 0.25
 """How long a read may block before Ctrl-C and time limits are looked at."""
 # A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
-_ANNOUNCE = 'echo "$$"; exec "$@"'
+# An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
+_ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
 # `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
 _END = 'kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"'
 _END_MARKED = """

@@ -80,7 +80,7 @@ class Target:
         host = node.name if given is None else given
         if not _HOST.fullmatch(host):
             raise InputError(f"{node.name}: ansible_host {host!r} is not the name or address of a host.")
-        options = [*(["-F", str(ssh_config)] if ssh_config else []), *_options(own)]
+        options = [*(["-F", str(ssh_config)] if ssh_config else []), *_options(node.name, own)]
         seen = _resolved(node.name, [*options, "--", host])
         hostname, port = _first(seen, "hostname", host), int(_first(seen, "port", "22"))
         for name, known in _ONLY.items():
@@ -131,14 +131,17 @@ class Target:
         return ours
 
 
-def _options(own: Mapping[str, object]) -> list[str]:
+def _options(node: str, own: Mapping[str, object]) -> list[str]:
     """Return what Ansible's variables add to ssh's command line, in Ansible's order: ssh takes the first of a kind."""
     words: list[str] = []
     for names, option in _SSH_OPTION_OF.items():
         value = _value(own, *names)
         words += [option, value] if value else []
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
-        words += shlex.split(str(own.get(name, "")))
+        try:
+            words += shlex.split(str(own.get(name, "")))
+        except ValueError as error:
+            raise InputError(f"{node}: {name} {own[name]!r} are no words of a command line: {error}.") from error
     return words
 
 

@@ -71,6 +71,8 @@ def listing(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         raise InputError(f"--lab {path}: there is no such inventory; give local, or the path of an Ansible inventory.")
+    if "," in str(path.resolve()):
+        raise InputError(f"--lab {path}: Ansible takes a path with a comma for a list of hosts; rename it.")
     found: dict[str, Any] = json.loads(_ansible(path, "ansible-inventory", "--list"))
     hostvars = found.get("_meta", {}).get("hostvars", {})
     wanting = [name for name in VARIABLES if any(_is_unfilled(own.get(name)) for own in hostvars.values())]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import subprocess
+
+# An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 GROUP = "18504"
 """Device group of every link we make: the kernel sets it at creation, an alias only afterwards."""
