@@ -210,8 +210,7 @@ class Remote:
                 complaints.seek(0)
                 said = " ".join(complaints.read().decode("utf-8", "replace").split())[-200:]
                 raise ConnectionLostError(
-                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}. "
-                    f"Try `{shlex.join(target.by_hand)}` first."
+                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}."
                 ) from error
         transport = client.get_transport()
         if transport is not None:
@@ -227,7 +226,7 @@ class Remote:
         if done.stdout.strip() == "0":
             return
         self._disconnect()
-        said = done.stderr.strip().replace("\n", "; ")
+        said = "; ".join(line for line in done.stderr.splitlines() if line.strip())
         if not target.become:
             what = f"user {target.user} is not root, which network namespaces need; set ansible_become: true"
         elif target.become_password is None:
@@ -328,7 +327,8 @@ def _reason(error: Exception, target: Target, said: str) -> str:
     if isinstance(error, paramiko.PasswordRequiredException):
         return f"a key of {', '.join(target.keys)} has a passphrase; `ssh-add` it"
     if isinstance(error, paramiko.AuthenticationException):
-        return f"it does not accept user {target.user} with the keys {', '.join(target.keys) or '(none)'}" + (
-            " or the password" if target.password else ""
-        )
-    return said or str(error) or "it hung up"
+        password = " or the password" if target.password else ""
+        keys = ", ".join(target.keys) or "(none)"
+        return f"it does not accept user {target.user} with the keys {keys}{password}; try `{by_hand}` first"
+    what = said or (error.strerror if isinstance(error, OSError) else None) or str(error) or "it hung up"
+    return f"{what.rstrip('.')}; try `{by_hand}` first"
