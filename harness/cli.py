@@ -38,6 +38,9 @@ _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_containers = click.option(
+    "--containers", default="none", show_default=True, help="What the endpoints are: none (namespaces), docker, podman."
+)
 _PLAN_OPTIONS = (
     click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable."),
     _lab,
@@ -57,6 +60,8 @@ _PLAN_OPTIONS = (
         help="quick: 6 blocks, 2 s + 1 s omitted; standard: 10 blocks, 10 s + 3 s; rfc: 10 blocks, 60 s + 3 s.",
     ),
     _profiles_dir,
+    _containers,
+    click.option("--image", help="Image of those containers; without it a tiny one is made on each node."),
 )
 
 
@@ -126,7 +131,7 @@ def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Ou
             experiment.Equipment(
                 prepared.source,
                 lambda node, lab: Remote(node, lab.ssh_config),
-                lambda lab: PlaybookRunner(lab, lambda: interruption.requested),
+                lambda lab: PlaybookRunner(lab, lambda: interruption.requested, prepared.plan.containers),
                 interruption,
                 progress,
             ),
@@ -233,13 +238,17 @@ def lab() -> None:
 
 @lab.command("up")
 @_rate
-def lab_up(rate: str) -> None:
+@_containers
+def lab_up(rate: str, containers: str) -> None:
     """Bring the local lab up and leave it standing."""
+    from harness.containers import Containers
     from harness.labs.local import LocalLab, find_kept
+
+    engine = Containers.parse(containers).engine
 
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, keep=True).up()
+    made = LocalLab(rate, keep=True, containers=engine).up()
     out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import ansible_runner
 
+from harness.containers import Containers
 from harness.errors import ConnectionLostError, PlaybookError
 from harness.labs.base import Lab
 
@@ -31,8 +32,11 @@ class PlaybookResult:
 class PlaybookRunner:
     """Runs this project's playbooks on a lab's nodes."""
 
-    def __init__(self, lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, lab: Lab, cancelled: Callable[[], bool] = lambda: False, containers: Containers | None = None
+    ) -> None:
         self._lab = lab
+        self._containers = containers or Containers()
         self._cancelled = cancelled
 
     def run(
@@ -61,6 +65,8 @@ class PlaybookRunner:
                 "overlay_profiles": list(profiles),
                 "overlay_mtus": list(mtus),
                 "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
+                "overlay_containers": self._containers.engine.value,
+                "overlay_image": self._containers.image,
             },
             envvars=_environment(private),
             cmdline="--check --diff" if check else None,

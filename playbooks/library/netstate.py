@@ -12,6 +12,7 @@ description:
   - Every link it makes belongs to a device group from its very creation and carries an alias that names its profile;
     namespaces carry the profile in their name, routes a routing protocol number. Only what is marked so is ever
     changed or removed.
+  - Endpoints may be containers; then they are started first, and their namespaces get the names.
   - Refuses, before any change, what would harm the host, such as a device name, VNI and port, or subnet in use.
 options:
   state:
@@ -24,6 +25,10 @@ options:
     type: list
     elements: dict
     required: true
+  own_image:
+    description: Image of ours that goes with the last container.
+    type: str
+    default: ""
 author: The harness's authors
 """
 
@@ -46,6 +51,7 @@ import os
 from collections import defaultdict
 
 from ansible.module_utils import harness_claims as claims
+from ansible.module_utils import harness_containers as containers
 from ansible.module_utils import harness_processes as processes
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.harness_conflicts import conflicts
@@ -112,6 +118,7 @@ class Planner:
     """Collects the commands that lead from what is there to what is wanted."""
 
     def __init__(self):
+        self.containers = []
         self.create = []
         self.batches = defaultdict(list)
         self.fdb = defaultdict(list)
@@ -127,7 +134,8 @@ class Planner:
 
     def commands(self):
         """Return every queued command as text, in the order in which it would be run."""
-        lines = [f"ip netns add {name}" for name in self.create]
+        lines = [command for state in self.containers for command in containers.start_commands(state)]
+        lines += [f"ip netns add {name}" for name in self.create]
         for program, queue in (("ip", self.batches), ("bridge", self.fdb)):
             for netns, commands in queue.items():
                 scope = f" -n {netns}" if netns else ""
@@ -141,6 +149,8 @@ class Planner:
 
     def apply(self):
         """Run everything queued; the node's own links come first, for they put ends into the namespaces."""
+        for state in self.containers:
+            containers.start(state)
         for name in self.create:
             run(["ip", "netns", "add", name])
         for netns in sorted(self.batches):
@@ -198,7 +208,7 @@ def plan_settings(plan, state, link, now, *, made):
     if link.get("master") and now.get("master") != link["master"]:
         plan.add(netns, "link", "set", "dev", name, "master", link["master"])
     held = {f"{entry['local']}/{entry['prefixlen']}" for entry in now.get("addr_info", [])}
-    for address in link.get("addresses", []):
+    for address in [] if link.get("adopt") else link.get("addresses", []):
         if address not in held:
             plan.add(netns, "addr", "add", address, "dev", name, *address_flags(address))
     if "UP" not in now.get("flags", []):
@@ -263,22 +273,27 @@ def plan_claims(plan, state, names):
 
 def make_present(module, wanted):
     """Bring up what is missing; return the commands and the differences found."""
-    names = existing_namespaces()
-    spaces = {"": Space("")}
-    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
-    problems = [text for state in wanted for text in conflicts(state, spaces[""])]
+    root = Space("")
+    problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:
         raise NodeError("; ".join(problems))
+    torn, _none = make_absent(module, [state for state in wanted if containers.is_half_up(state)])
+    names = existing_namespaces()
+    spaces = {"": Space("") if torn else root}
+    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
     plan = Planner()
     for state in wanted:
-        plan.create += [name for name in state["namespaces"] if name not in names]
+        if state["containers"]:
+            plan.containers += [] if containers.is_up(state) else [state]
+        else:
+            plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
             plan_link(plan, state, link, spaces)
         plan_routes(plan, state, spaces)
         plan_claims(plan, state, names)
     if not module.check_mode:
         plan.apply()
-    return plan.commands(), plan.differences
+    return torn + plan.commands(), plan.differences
 
 
 def make_absent(module, wanted):
@@ -306,6 +321,7 @@ def make_absent(module, wanted):
             gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
             if not module.check_mode and not gone:
                 run(command)
+        stopped += containers.remove(state, module.params["own_image"], module.check_mode)
         done += stopped + [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
     return done, []
 
@@ -316,6 +332,7 @@ def main():
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wanted": {"type": "list", "elements": "dict", "required": True},
+            "own_image": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

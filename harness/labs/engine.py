@@ -1,0 +1,97 @@
+"""A real Docker daemon inside each node of the local lab, with nothing of it on the host.
+
+Its files lie in the node's own memory, its processes, firewall and docker0 in the node's own namespaces. Only the
+control groups of containers are the host's: they lie below one folder for each lab, removed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from harness.errors import LabError
+
+CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_PARENT = "vxlan-harness"
+LOG = "run/dockerd.log"
+STARTING_S = 60.0
+_ENDING_S = 3.0
+NOT_INSTALLED = "dockerd is not installed; `make setup WITH=docker` or your distribution's package brings it."
+
+# Runs in a node, as root, before anything else of it. The node sees the host's files through overlays, so that what
+# an engine leaves in /etc, /opt and /var/lib ends with the node. A fresh sysfs hides the host's control groups.
+SCRIPT = """
+prepare_engine() {
+    for place in /etc /opt /var/lib; do
+        mkdir -p "/run/engine$place/upper" "/run/engine$place/work"
+        mount -t overlay overlay \
+            -o "lowerdir=$place,upperdir=/run/engine$place/upper,workdir=/run/engine$place/work" "$place"
+    done
+    mkdir -p /etc/docker /var/lib/docker /var/lib/containers
+    mount -t tmpfs tmpfs /var/lib/docker
+    mount -t tmpfs tmpfs /var/lib/containers
+    printf '%s' "$1" >/etc/docker/daemon.json
+}
+"""
+START = "dockerd >/run/dockerd.log 2>&1 &"
+
+
+def find_dockerd(path: str) -> str:
+    """Return dockerd's place on this PATH; LabError where it is not installed."""
+    found = shutil.which("dockerd", path=path)
+    if found is None:
+        raise LabError(NOT_INSTALLED)
+    return found
+
+
+def daemon_settings(lab: str, node: str) -> str:
+    """Return the text of daemon.json for one node of a lab."""
+    settings = {
+        # On a host run by systemd Docker would ask it for control groups; a node has no systemd of its own.
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "cgroup-parent": f"/{CGROUP_PARENT}/{lab}/{node}",
+        "log-driver": "none",
+    }
+    return json.dumps(settings)
+
+
+def await_docker(argv: list[str], root: Path, node: str) -> None:
+    """Wait until argv, which asks a node's daemon, succeeds; LabError with the end of its log where it never does.
+
+    `root` is the node's / as seen from here.
+    """
+    deadline = time.monotonic() + STARTING_S
+    while subprocess.run(argv, capture_output=True, check=False).returncode != 0:
+        if time.monotonic() > deadline:
+            log = root / LOG
+            words = log.read_text(encoding="utf-8", errors="replace")[-600:] if log.exists() else "no log"
+            raise LabError(f"dockerd on {node} does not answer: {' '.join(words.split())}")
+        time.sleep(0.1)
+
+
+def remove_cgroups(lab: str, cgroups: Path = CGROUPS) -> None:
+    """Remove the control groups that a lab's containers left: empty folders, in every hierarchy there is."""
+    roots = [cgroups, *cgroups.glob("*")]
+    deadline = time.monotonic() + _ENDING_S
+    for root in roots:
+        own = root / CGROUP_PARENT / lab
+        if not own.is_dir():
+            continue
+        for folder in sorted([own, *(path for path in own.rglob("*") if path.is_dir())], reverse=True):
+            while not _is_removed(folder) and time.monotonic() < deadline:
+                time.sleep(0.05)  # its last process is on its way out
+        _is_removed(own.parent)
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove an empty control group; tell whether it is gone."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
