@@ -229,6 +229,7 @@ def _add_containers(
     state["containers"]["gateway"] = f"{network[FIRST_HOST - 1]}/{network.prefixlen}"
     for host, member in enumerate(members, FIRST_HOST):
         member["address"] = str(network[host])
+    state["forward"] = []  # Docker's own rules say what passes on its own bridge
     for link in state["links"]:
         link["adopt"] = link.get("adopt", False) or link["name"] == bridge
 

@@ -1,4 +1,4 @@
-"""A real Docker daemon inside each node of the local lab, with nothing of it on the host.
+"""A container engine inside each node of the local lab, a real Docker daemon or Podman, with nothing of it on the host.
 
 Its files lie in the node's own memory, its processes, firewall and docker0 in the node's own namespaces. Only the
 control groups of containers are the host's: they lie below one folder for each lab, removed with it.
@@ -12,14 +12,15 @@ import subprocess
 import time
 from pathlib import Path
 
+from harness.containers import Engine
 from harness.errors import LabError
 
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_PARENT = "vxlan-harness"
+PODMAN_CGROUP = "libpod_parent"
 LOG = "run/dockerd.log"
 STARTING_S = 60.0
 _ENDING_S = 3.0
-NOT_INSTALLED = "dockerd is not installed; `make setup WITH=docker` or your distribution's package brings it."
 
 # Runs in a node, as root, before anything else of it. The node sees the host's files through overlays, so that what
 # an engine leaves in /etc, /opt and /var/lib ends with the node. A fresh sysfs hides the host's control groups.
@@ -33,29 +34,39 @@ prepare_engine() {
     mkdir -p /etc/docker /var/lib/docker /var/lib/containers
     mount -t tmpfs tmpfs /var/lib/docker
     mount -t tmpfs tmpfs /var/lib/containers
-    printf '%s' "$1" >/etc/docker/daemon.json
+    case $1 in
+    docker) printf '%s' "$2" >/etc/docker/daemon.json ;;
+    podman) mkdir -p /etc/containers && printf '%s' "$2" >/etc/containers/containers.conf ;;
+    esac
+}
+start_engine() {
+    if [ "$1" = docker ]; then dockerd >/run/dockerd.log 2>&1 & fi
 }
 """
-START = "dockerd >/run/dockerd.log 2>&1 &"
 
 
-def find_dockerd(path: str) -> str:
-    """Return dockerd's place on this PATH; LabError where it is not installed."""
-    found = shutil.which("dockerd", path=path)
-    if found is None:
-        raise LabError(NOT_INSTALLED)
-    return found
+def require(engine: Engine, path: str) -> None:
+    """Raise LabError unless an engine is installed somewhere on this PATH."""
+    program = {Engine.DOCKER: "dockerd", Engine.PODMAN: "podman"}.get(engine)
+    if program and shutil.which(program, path=path) is None:
+        raise LabError(
+            f"{program} is not installed; `make setup WITH={engine}` or your distribution's package brings it."
+        )
 
 
-def daemon_settings(lab: str, node: str) -> str:
-    """Return the text of daemon.json for one node of a lab."""
-    settings = {
+def settings(engine: Engine, lab: str, node: str) -> str:
+    """Return the text of an engine's settings for one node of a lab; empty where it has none."""
+    if engine is Engine.PODMAN:
+        return '[engine]\ncgroup_manager = "cgroupfs"\n'
+    if engine is Engine.NONE:
+        return ""
+    values = {
         # On a host run by systemd Docker would ask it for control groups; a node has no systemd of its own.
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "cgroup-parent": f"/{CGROUP_PARENT}/{lab}/{node}",
         "log-driver": "none",
     }
-    return json.dumps(settings)
+    return json.dumps(values)
 
 
 def await_docker(argv: list[str], root: Path, node: str) -> None:
@@ -72,18 +83,19 @@ def await_docker(argv: list[str], root: Path, node: str) -> None:
         time.sleep(0.1)
 
 
-def remove_cgroups(lab: str, cgroups: Path = CGROUPS) -> None:
-    """Remove the control groups that a lab's containers left: empty folders, in every hierarchy there is."""
-    roots = [cgroups, *cgroups.glob("*")]
+def remove_cgroups(engine: Engine, lab: str, cgroups: Path = CGROUPS) -> None:
+    """Remove the control groups that a lab's containers left: empty folders, in every hierarchy there is.
+
+    Podman's folder has no name of ours; only what is empty in it, and so nobody's, can be removed at all.
+    """
+    own = {Engine.DOCKER: Path(CGROUP_PARENT) / lab, Engine.PODMAN: Path(PODMAN_CGROUP)}.get(engine)
     deadline = time.monotonic() + _ENDING_S
-    for root in roots:
-        own = root / CGROUP_PARENT / lab
-        if not own.is_dir():
-            continue
-        for folder in sorted([own, *(path for path in own.rglob("*") if path.is_dir())], reverse=True):
+    for top in [root / own for root in (cgroups, *cgroups.glob("*"))] if own else []:
+        for folder in sorted([top, *(path for path in top.rglob("*") if path.is_dir())], reverse=True):
             while not _is_removed(folder) and time.monotonic() < deadline:
                 time.sleep(0.05)  # its last process is on its way out
-        _is_removed(own.parent)
+        if top.parent.name == CGROUP_PARENT:
+            _is_removed(top.parent)
 
 
 def _is_removed(folder: Path) -> bool:

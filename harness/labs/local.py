@@ -51,8 +51,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/cgroup
 mount --rbind /sys/fs/cgroup /run/cgroup
 mount -t sysfs sysfs /sys
-[ -z "$3" ] || mount --rbind /run/cgroup /sys/fs/cgroup
-[ -z "$3" ] || prepare_engine "$3"
+[ "$3" = none ] || mount --rbind /run/cgroup /sys/fs/cgroup
+[ "$3" = none ] || prepare_engine "$3" "$4"
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=700 tmpfs "$2"
 mkdir -p /run/sshd /run/netns
@@ -61,7 +61,7 @@ chmod 600 /run/shadow
 mount --bind /run/shadow /etc/shadow
 hostname "$1"
 ip link set lo up
-[ -z "$3" ] || {engine.START}
+start_engine "$3"
 echo ready
 exec env --ignore-signal=CHLD sleep infinity
 """
@@ -173,8 +173,7 @@ class LocalLab:
     def _build(self) -> Lab:
         owner = vars(ProcessId.of(os.getpid()))
         state: dict[str, Any] = {"rate": self.rate, "containers": self.containers.value, "nodes": [], "owner": owner}
-        if self.containers is Engine.DOCKER:
-            engine.find_dockerd(SEARCH_PATH)
+        engine.require(self.containers, SEARCH_PATH)
         key = self.directory / "id_ed25519"
         _make_key(key)
         for index, (name, address, address6) in enumerate(NODES, 1):
@@ -196,10 +195,9 @@ class LocalLab:
         if not self.keep:
             argv = ["setpriv", "--pdeathsig", "KILL", *argv]
         home = pwd.getpwuid(0).pw_dir
-        docker = self.containers is Engine.DOCKER
-        settings = engine.daemon_settings(self.directory.name, name) if docker else ""
+        settings = engine.settings(self.containers, self.directory.name, name)
         process = subprocess.Popen(
-            [*argv, "sh", "-c", _HOLDER, "sh", name, home, settings],
+            [*argv, "sh", "-c", _HOLDER, "sh", name, home, self.containers, settings],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -297,7 +295,7 @@ def _remove(directory: Path) -> None:
         for role in ("holder", "inside"):
             if not ProcessId(**node[role]).kill():
                 raise LabError(f"node {node['name']} (pid {node[role]['pid']}) does not end; end it and try again.")
-    engine.remove_cgroups(directory.name)
+    engine.remove_cgroups(Engine(state.get("containers", Engine.NONE)), directory.name)
     shutil.rmtree(directory, ignore_errors=True)
     if directory.parent == STATE_ROOT and not any(directory.parent.iterdir()):
         directory.parent.rmdir()

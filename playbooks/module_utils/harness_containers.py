@@ -218,7 +218,9 @@ def remove(state, own_image, check_mode):
     engine = kept or wanted["engine"]
     try:
         names = sorted(_ours(engine, profile))
-        done = [[engine, "rm", "--force", *names]] if names else []
+        # Podman would wait ten seconds for a `sleep` that, as the first process, hears no SIGTERM.
+        words = ["rm", "--force", *(["--time", "0"] if engine == "podman" else [])]
+        done = [[engine, *words, *names]] if names else []
         last = not _ours(engine) - set(names)
     except (NodeError, FileNotFoundError):
         if kept is None:  # nothing was started, and nothing can be: the engine is not there or does not run
