@@ -48,10 +48,9 @@ start_engine() {
 def require(engine: Engine, path: str) -> None:
     """Raise LabError unless an engine is installed somewhere on this PATH."""
     program = {Engine.DOCKER: "dockerd", Engine.PODMAN: "podman"}.get(engine)
+    hint = "; for Debian, `make setup WITH=--docker`" if engine is Engine.DOCKER else ""
     if program and shutil.which(program, path=path) is None:
-        raise LabError(
-            f"{program} is not installed; `make setup WITH={engine}` or your distribution's package brings it."
-        )
+        raise LabError(f"{program} is not installed; your distribution's package brings it{hint}.")
 
 
 def settings(engine: Engine, lab: str, node: str) -> str:

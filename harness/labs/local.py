@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -123,6 +124,7 @@ class LocalLab:
         self.rate_bps = parse_rate(rate)
         self.keep = keep
         self.directory = state_root / (KEPT if keep else f"run-{os.getpid()}")
+        self.groups = f"{self.directory.name}-{secrets.token_hex(4)}"  # pids of two PID namespaces may be the same
         self._brought_up = False
 
     def nodes(self) -> tuple[Node, Node]:
@@ -172,7 +174,13 @@ class LocalLab:
 
     def _build(self) -> Lab:
         owner = vars(ProcessId.of(os.getpid()))
-        state: dict[str, Any] = {"rate": self.rate, "containers": self.containers.value, "nodes": [], "owner": owner}
+        state: dict[str, Any] = {
+            "rate": self.rate,
+            "containers": self.containers.value,
+            "groups": self.groups,
+            "nodes": [],
+            "owner": owner,
+        }
         engine.require(self.containers, SEARCH_PATH)
         key = self.directory / "id_ed25519"
         _make_key(key)
@@ -195,7 +203,7 @@ class LocalLab:
         if not self.keep:
             argv = ["setpriv", "--pdeathsig", "KILL", *argv]
         home = pwd.getpwuid(0).pw_dir
-        settings = engine.settings(self.containers, self.directory.name, name)
+        settings = engine.settings(self.containers, self.groups, name)
         process = subprocess.Popen(
             [*argv, "sh", "-c", _HOLDER, "sh", name, home, self.containers, settings],
             stdin=subprocess.DEVNULL,
@@ -295,7 +303,7 @@ def _remove(directory: Path) -> None:
         for role in ("holder", "inside"):
             if not ProcessId(**node[role]).kill():
                 raise LabError(f"node {node['name']} (pid {node[role]['pid']}) does not end; end it and try again.")
-    engine.remove_cgroups(Engine(state.get("containers", Engine.NONE)), directory.name)
+    engine.remove_cgroups(Engine(state.get("containers", Engine.NONE)), state.get("groups", ""))
     shutil.rmtree(directory, ignore_errors=True)
     if directory.parent == STATE_ROOT and not any(directory.parent.iterdir()):
         directory.parent.rmdir()
