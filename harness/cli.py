@@ -40,6 +40,9 @@ _profiles_dir = click.option(
 _ask_pass = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
 _ask_become_pass = click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_containers = click.option(
+    "--containers", default="none", show_default=True, help="What the endpoints are: none (namespaces), docker, podman."
+)
 _PLAN_OPTIONS = (
     click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable."),
     _lab,
@@ -59,6 +62,8 @@ _PLAN_OPTIONS = (
         help="quick: 6 blocks, 2 s + 1 s omitted; standard: 10 blocks, 10 s + 3 s; rfc: 10 blocks, 60 s + 3 s.",
     ),
     _profiles_dir,
+    _containers,
+    click.option("--image", help="Image of those containers; without it a tiny one is made on each node."),
 )
 
 
@@ -146,7 +151,7 @@ def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked
             experiment.Equipment(
                 prepared.source,
                 lambda node, lab: Remote(node, lab.ssh_config, passwords),
-                lambda lab: PlaybookRunner(lab, lambda: interruption.requested, passwords),
+                lambda lab: PlaybookRunner(lab, lambda: interruption.requested, prepared.plan.containers, passwords),
                 interruption,
                 progress,
             ),
@@ -253,13 +258,17 @@ def lab() -> None:
 
 @lab.command("up")
 @_rate
-def lab_up(rate: str) -> None:
+@_containers
+def lab_up(rate: str, containers: str) -> None:
     """Bring the local lab up and leave it standing."""
+    from harness.containers import Containers
     from harness.labs.local import LocalLab, find_kept
+
+    engine = Containers.parse(containers).engine
 
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, keep=True).up()
+    made = LocalLab(rate, keep=True, containers=engine).up()
     out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 

@@ -122,7 +122,7 @@ def run(
         lab = equipment.source.up()
         client = stack.enter_context(equipment.connect(lab.client, lab))
         server = stack.enter_context(equipment.connect(lab.server, lab))
-        seen = environments(lab, (client, server))
+        seen = environments(lab, (client, server), plan.containers.engine)
         plan, profiles = supported(plan, profiles, (client, server), observer, skip=options.skip_unsupported)
         observer.planned(plan)
         playbooks = equipment.playbooks(lab)

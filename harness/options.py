@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness import plan, profiles, topology
+from harness.containers import Containers, Engine
 from harness.errors import InputError
 from harness.labs.base import LabSource
 from harness.labs.local import NIC_MTU, LocalLab, parse_rate
@@ -45,6 +46,8 @@ class RunOptions:
     rate: str
     plan: str
     profiles_dir: tuple[Path, ...]
+    containers: str = Engine.NONE.value
+    image: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,12 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
     protocols = choices(options.protocol, "--protocol", PROTOCOLS)
     directions = [Direction(word) for word in choices(options.direction, "--direction", [*Direction])]
     parse_rate(options.rate)
-    source, nic_mtu = lab_source(options.lab, options.rate, keep=keep)
+    containers = Containers.parse(options.containers, options.image)
+    source, nic_mtu = lab_source(options.lab, options.rate, keep=keep, engine=containers.engine)
     client, server = source.nodes()
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
-        topology.wanted_state(profile, client, server, mtus)
-        topology.wanted_state(profile, server, client, mtus)
+        topology.wanted_state(profile, client, server, mtus, containers)
+        topology.wanted_state(profile, server, client, mtus, containers)
     return Prepared(
         plan.Plan(
             name=options.plan,
@@ -91,16 +95,17 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
             ),
             seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
             nic_mtu=nic_mtu,
+            containers=containers,
         ),
         loaded,
         source,
     )
 
 
-def lab_source(lab: str, rate: str, *, keep: bool = False) -> tuple[LabSource, int]:
+def lab_source(lab: str, rate: str, *, keep: bool = False, engine: Engine = Engine.NONE) -> tuple[LabSource, int]:
     """Return where the nodes come from, and their NIC's MTU in bytes."""
     if lab == LOCAL:
-        return LocalLab(rate, keep=keep), NIC_MTU
+        return LocalLab(rate, keep=keep, containers=engine), NIC_MTU
     static = StaticLab(Path(lab))
     if static.client.mtu != static.server.mtu:
         raise InputError(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
+from harness.containers import Containers
 from harness.errors import InputError
 from harness.model import UNDERLAY, Cell, Direction, Slot, Timing
 from harness.tools import TOOLS
@@ -47,6 +48,7 @@ class Plan:
     timing: Timing
     seed: int
     nic_mtu: int
+    containers: Containers = field(default_factory=Containers)
 
     def __post_init__(self) -> None:
         too_large = [mtu for mtu in self.mtus if mtu > self.nic_mtu]

@@ -13,6 +13,7 @@ from typing import Any
 import ansible_runner
 
 from harness.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
+from harness.containers import Containers
 from harness.errors import ConnectionLostError, PlaybookError
 from harness.labs.base import Lab
 from harness.target import NOT_ASKED, Passwords
@@ -40,10 +41,15 @@ class PlaybookRunner:
     """Runs this project's playbooks on a lab's nodes."""
 
     def __init__(
-        self, lab: Lab, cancelled: Callable[[], bool] = lambda: False, passwords: Passwords = NOT_ASKED
+        self,
+        lab: Lab,
+        cancelled: Callable[[], bool] = lambda: False,
+        containers: Containers | None = None,
+        passwords: Passwords = NOT_ASKED,
     ) -> None:
         forget_others()
         self._lab = lab
+        self._containers = containers or Containers()
         self._answers = _answers(passwords)
         self._cancelled = cancelled
 
@@ -73,6 +79,8 @@ class PlaybookRunner:
                 "overlay_profiles": list(profiles),
                 "overlay_mtus": list(mtus),
                 "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
+                "overlay_containers": self._containers.engine.value,
+                "overlay_image": self._containers.image,
             },
             envvars=_environment(private),
             cmdline=" ".join([*(["--check --diff"] if check else []), *(word for word, _, _ in self._answers)]) or None,

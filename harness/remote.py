@@ -330,5 +330,11 @@ def _reason(error: Exception, target: Target, said: str) -> str:
         password = " or the password" if target.password else ""
         keys = ", ".join(target.keys) or "(none)"
         return f"it does not accept user {target.user} with the keys {keys}{password}; try `{by_hand}` first"
-    what = said or (error.strerror if isinstance(error, OSError) else None) or str(error) or "it hung up"
-    return f"{what.rstrip('.')}; try `{by_hand}` first"
+    return f"{(said or _words(error)).rstrip('.')}; try `{by_hand}` first"
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or "it hung up"

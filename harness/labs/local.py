@@ -11,12 +11,15 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from harness.containers import Engine
 from harness.errors import InputError, LabError
+from harness.labs import engine
 from harness.labs.base import Lab
 from harness.labs.process import ProcessId, child_of
 from harness.model import Node
@@ -31,6 +34,7 @@ DEVICE = "ens33"
 NIC_MTU = 1500
 DEFAULT_RATE = "1gbit"
 NEEDS_ROOT = "the local lab is made of namespaces, which takes root; run this with sudo."
+SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(kbit|mbit|gbit)")
 _RATE_UNITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 # tbf lets this much time's worth of the rate pass at once after a pause, and holds at most so much. The burst has to
@@ -41,10 +45,15 @@ QUEUE_S = 0.024
 MIN_BURST_BYTES = 65536
 """The largest GSO burst; tbf would have to cut a larger packet than it lets pass."""
 
-_HOLDER = """
+_HOLDER = f"""
 set -e
-mount -t sysfs sysfs /sys
+{engine.SCRIPT}
 mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs sysfs /sys
+[ "$3" = none ] || mount --rbind /run/cgroup /sys/fs/cgroup
+[ "$3" = none ] || prepare_engine "$3" "$4"
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=700 tmpfs "$2"
 mkdir -p /run/sshd /run/netns
@@ -53,6 +62,7 @@ chmod 600 /run/shadow
 mount --bind /run/shadow /etc/shadow
 hostname "$1"
 ip link set lo up
+start_engine "$3"
 echo ready
 exec env --ignore-signal=CHLD sleep infinity
 """
@@ -101,11 +111,20 @@ def command(argv: list[str], stdin: str | None = None) -> str:
 class LocalLab:
     """Two nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
 
-    def __init__(self, rate: str = DEFAULT_RATE, *, keep: bool = False, state_root: Path = STATE_ROOT) -> None:
+    def __init__(
+        self,
+        rate: str = DEFAULT_RATE,
+        *,
+        keep: bool = False,
+        state_root: Path = STATE_ROOT,
+        containers: Engine = Engine.NONE,
+    ) -> None:
         self.rate = rate
+        self.containers = containers
         self.rate_bps = parse_rate(rate)
         self.keep = keep
         self.directory = state_root / (KEPT if keep else f"run-{os.getpid()}")
+        self.groups = f"{self.directory.name}-{secrets.token_hex(4)}"  # pids of two PID namespaces may be the same
         self._brought_up = False
 
     def nodes(self) -> tuple[Node, Node]:
@@ -132,6 +151,10 @@ class LocalLab:
                     f"the lab that is up has rate {kept['rate']}, not {self.rate}; "
                     f"`harness lab down` it, or give --rate {kept['rate']}."
                 )
+            if self.containers is not Engine.NONE and kept["containers"] != self.containers:
+                raise LabError(
+                    f"the lab that is up was made without --containers {self.containers}; `harness lab down` it first."
+                )
             return _lab(self.directory.parent / KEPT, kept)
         if self.directory.exists():
             _remove(self.directory)
@@ -150,7 +173,15 @@ class LocalLab:
             self._brought_up = False
 
     def _build(self) -> Lab:
-        state: dict[str, Any] = {"rate": self.rate, "nodes": [], "owner": vars(ProcessId.of(os.getpid()))}
+        owner = vars(ProcessId.of(os.getpid()))
+        state: dict[str, Any] = {
+            "rate": self.rate,
+            "containers": self.containers.value,
+            "groups": self.groups,
+            "nodes": [],
+            "owner": owner,
+        }
+        engine.require(self.containers, SEARCH_PATH)
         key = self.directory / "id_ed25519"
         _make_key(key)
         for index, (name, address, address6) in enumerate(NODES, 1):
@@ -162,6 +193,7 @@ class LocalLab:
             _write_json(self.directory / "state.json", state)
             _prepare_sshd(self.directory, name, inside.pid)
         self._join(state)
+        self._await_engine(state)
         _write_access(self.directory, state)
         return _lab(self.directory, state)
 
@@ -171,8 +203,9 @@ class LocalLab:
         if not self.keep:
             argv = ["setpriv", "--pdeathsig", "KILL", *argv]
         home = pwd.getpwuid(0).pw_dir
+        settings = engine.settings(self.containers, self.groups, name)
         process = subprocess.Popen(
-            [*argv, "sh", "-c", _HOLDER, "sh", name, home],
+            [*argv, "sh", "-c", _HOLDER, "sh", name, home, self.containers, settings],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -207,6 +240,14 @@ class LocalLab:
                 burst, limit = (max(int(self.rate_bps / 8 * time_s), MIN_BURST_BYTES) for time_s in (BURST_S, QUEUE_S))
                 shape = f"tc qdisc replace dev {DEVICE} root tbf rate {self.rate} burst {burst} limit {limit}"
                 command([*enter, *shape.split()])
+
+    def _await_engine(self, state: dict[str, Any]) -> None:
+        """Wait for the daemons, which have been starting while the rest was made."""
+        if self.containers is not Engine.DOCKER:
+            return
+        for node in state["nodes"]:
+            pid = node["inside"]["pid"]
+            engine.await_docker([*enter_argv(pid), "docker", "version"], Path(f"/proc/{pid}/root"), node["name"])
 
 
 def enter_argv(pid: int) -> list[str]:
@@ -262,6 +303,7 @@ def _remove(directory: Path) -> None:
         for role in ("holder", "inside"):
             if not ProcessId(**node[role]).kill():
                 raise LabError(f"node {node['name']} (pid {node[role]['pid']}) does not end; end it and try again.")
+    engine.remove_cgroups(Engine(state.get("containers", Engine.NONE)), state.get("groups", ""))
     shutil.rmtree(directory, ignore_errors=True)
     if directory.parent == STATE_ROOT and not any(directory.parent.iterdir()):
         directory.parent.rmdir()
@@ -285,7 +327,7 @@ def _prepare_sshd(directory: Path, name: str, pid: int) -> None:
 
 def _write_access(directory: Path, state: dict[str, Any]) -> None:
     """Write the SSH configuration and the Ansible inventory by which the nodes are reached."""
-    sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    sshd = shutil.which("sshd", path=SEARCH_PATH)
     if sshd is None:
         raise LabError("sshd is not installed; run `make setup`.")
     blocks = []

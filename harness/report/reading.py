@@ -36,12 +36,14 @@ class _Part(BaseModel):
 
 
 class PlanMeta(_Part):
-    """What compares and scales figures of a plan: blocks, and seconds of each trial."""
+    """What compares and scales figures of a plan: blocks, seconds of each trial, and what the endpoints were."""
 
     name: str
     blocks: int
     duration_s: float
     omit_s: float
+    containers: str = "none"
+    image: str = ""
 
 
 class ProfileMeta(_Part):

@@ -12,6 +12,7 @@ description:
   - Every link it makes belongs to a device group from its very creation and carries an alias that names its profile;
     namespaces carry the profile in their name, routes a routing protocol number. Only what is marked so is ever
     changed or removed.
+  - Endpoints may be containers; then they are started first, and their namespaces get the names.
   - Refuses, before any change, what would harm the host, such as a device name, VNI and port, or subnet in use.
 options:
   state:
@@ -24,6 +25,10 @@ options:
     type: list
     elements: dict
     required: true
+  own_image:
+    description: Image of ours that goes with the last container.
+    type: str
+    default: ""
 author: The harness's authors
 """
 
@@ -51,6 +56,7 @@ import os
 from collections import defaultdict
 
 from ansible.module_utils import harness_claims as claims
+from ansible.module_utils import harness_containers as containers
 from ansible.module_utils import harness_firewall as firewall
 from ansible.module_utils import harness_processes as processes
 from ansible.module_utils.basic import AnsibleModule
@@ -118,6 +124,7 @@ class Planner:
     """Collects the commands that lead from what is there to what is wanted."""
 
     def __init__(self):
+        self.containers = []
         self.create = []
         self.batches = defaultdict(list)
         self.fdb = defaultdict(list)
@@ -135,6 +142,7 @@ class Planner:
     def commands(self):
         """Return every queued command as text, in the order in which it would be run."""
         lines = [f"{rule[0]} -I {' '.join(rule[1:])}" for _profile, rule in self.rules]
+        lines += [command for state in self.containers for command in containers.start_commands(state)]
         lines += [f"ip netns add {name}" for name in self.create]
         for program, queue in (("ip", self.batches), ("bridge", self.fdb)):
             for netns, commands in queue.items():
@@ -147,7 +155,7 @@ class Planner:
         return lines + [" ".join(argv) for _profile, argv in self.processes]
 
     def apply(self):
-        """Run everything queued: rules before there is a port to guard, then links.
+        """Run everything queued: rules before there is a port to guard, then containers, then links.
 
         The node's own links come first, for they put ends into the namespaces.
         """
@@ -155,6 +163,8 @@ class Planner:
             family = next(name for name, program in firewall.PROGRAMS.items() if program == rule[0])
             claims.claim(profile, "chain", f"{family}/{rule[1]}", firewall.state_of(family, rule[1]))
             firewall.insert(rule)
+        for state in self.containers:
+            containers.start(state)
         for name in self.create:
             run(["ip", "netns", "add", name])
         for netns in sorted(self.batches):
@@ -210,7 +220,7 @@ def plan_settings(plan, state, link, now, *, made):
     if link.get("master") and now.get("master") != link["master"]:
         plan.add(netns, "link", "set", "dev", name, "master", link["master"])
     held = {f"{entry['local']}/{entry['prefixlen']}" for entry in now.get("addr_info", [])}
-    for address in link.get("addresses", []):
+    for address in [] if link.get("adopt") else link.get("addresses", []):
         if address not in held:
             plan.add(netns, "addr", "add", address, "dev", name, *address_flags(address))
     if "UP" not in now.get("flags", []):
@@ -282,23 +292,28 @@ def plan_claims(plan, state, names):
 
 def make_present(module, wanted):
     """Bring up what is missing; return the commands, the differences found, and what the owner should know."""
-    names = existing_namespaces()
-    spaces = {"": Space("")}
-    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
-    problems = [text for state in wanted for text in conflicts(state, spaces[""])]
+    root = Space("")
+    problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:
         raise NodeError("; ".join(problems))
+    torn, *_none = make_absent(module, [state for state in wanted if containers.is_half_up(state)])
+    names = existing_namespaces()
+    spaces = {"": Space("") if torn else root}
+    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
     plan = Planner()
     for state in wanted:
         plan_rules(plan, state, spaces[""])
-        plan.create += [name for name in state["namespaces"] if name not in names]
+        if state["containers"]:
+            plan.containers += [] if containers.is_up(state) else [state]
+        else:
+            plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
             plan_link(plan, state, link, spaces)
         plan_routes(plan, state, spaces)
         plan_claims(plan, state, names)
     if not module.check_mode:
         plan.apply()
-    return plan.commands(), plan.differences, plan.notes
+    return torn + plan.commands(), plan.differences, plan.notes
 
 
 def make_absent(module, wanted):
@@ -326,6 +341,7 @@ def make_absent(module, wanted):
             gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
             if not module.check_mode and not gone:
                 run(command)
+        stopped += containers.remove(state, module.params["own_image"], module.check_mode)
         done += stopped + [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
     return done, [], []
 
@@ -336,6 +352,7 @@ def main():
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wanted": {"type": "list", "elements": "dict", "required": True},
+            "own_image": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

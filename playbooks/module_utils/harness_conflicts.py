@@ -8,8 +8,11 @@ import shutil
 import subprocess
 from contextlib import suppress
 
+from ansible.module_utils import harness_containers as containers
 from ansible.module_utils.harness_claims import is_claimed, read_file
 from ansible.module_utils.harness_node import ROUTE_PROTOCOL, NodeError, is_ours, overlaps, read_json, run
+
+DOCKER_BRIDGE = "docker0"
 
 
 def tunnel_key(kind, attributes):
@@ -19,17 +22,25 @@ def tunnel_key(kind, attributes):
     return None
 
 
+def remedy(name):
+    """Return what to do about a device that has a wanted name."""
+    if name == DOCKER_BRIDGE:
+        return "give --containers docker (-e containers=docker) to use it, or change the name in the profile"
+    return f"remove it (ip link del {name}) or change the name in the profile"
+
+
 def conflicts(state, root):
     """Return a sentence for each thing on the node that this profile would collide with."""
     profile = state["profile"]
     found = []
     own = {name for name, link in root.links.items() if is_ours(link, profile)}
+    found += containers.conflicts(state, root)
     for link in state["links"]:
         there = root.links.get(link["name"])
         if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
             found.append(
                 f"a device named {link['name']} is already there and not made by profile {profile}; "
-                f"remove it (ip link del {link['name']}) or change the name in the profile"
+                f"{remedy(link['name'])}"
             )
         key = tunnel_key(link["kind"], link["attributes"])
         for name, other in root.links.items():
@@ -54,14 +65,14 @@ def conflicts(state, root):
         if read_file(entry["path"]) is not None and not is_claimed("file", entry["path"], profile)[1]
     ]
     foreign = [route for route in root.routes if route.get("dev") not in own and is_foreign(route)]
-    adopted = {link["name"] for link in state["links"] if link.get("adopt")}
+    named = {link["name"] for link in state["links"] if not link.get("netns")}  # said above where it is not ours
     for network in state["networks"]:
         wanted = ipaddress.ip_network(network)
         found += [
             f"route {route['dst']} dev {route.get('dev', '?')} overlaps {network} of profile {profile}; "
             "change the profile's networks"
             for route in foreign
-            if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
+            if route.get("dev") not in named and overlaps(route["dst"], wanted)
         ]
     return found
 

@@ -142,10 +142,10 @@ class Machine:
             (self.bin / name).unlink()
         return self
 
-    def start(self, **env: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, **env: str) -> subprocess.Popen[str]:
         self.log.unlink(missing_ok=True)
         return subprocess.Popen(
-            ["/bin/sh", self.checkout / "scripts/setup.sh"],
+            ["/bin/sh", self.checkout / "scripts/setup.sh", *options],
             env={**self.env, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -159,8 +159,8 @@ class Machine:
         calls = self.log.read_text().splitlines() if self.log.exists() else []
         return Outcome(process.returncode, out, err, calls)
 
-    def setup(self, **env: str) -> Outcome:
-        return self.finish(self.start(**env))
+    def setup(self, *options: str, **env: str) -> Outcome:
+        return self.finish(self.start(*options, **env))
 
     def leftovers(self) -> list[str]:
         """Names left in sbin and in the temporary folder."""
@@ -274,6 +274,28 @@ def test_a_machine_with_sshd_keeps_its_service(machine: Machine) -> None:
     outcome = machine.without("iperf3").setup()
     assert not outcome.ran("systemctl")
     assert "ssh" not in outcome.out
+
+
+def test_docker_is_brought_only_when_asked_for_and_stays_off(machine: Machine) -> None:
+    assert not machine.setup().ran("apt-get")
+    outcome = machine.setup("--docker")
+    assert installed(outcome) == ["docker.io"]
+    mask = outcome.position("systemctl --quiet mask docker.service docker.socket containerd.service")
+    assert mask < outcome.position(" install ")
+    assert "systemctl unmask docker.service docker.socket containerd.service" in outcome.out
+
+
+def test_a_docker_that_is_there_is_left_alone(machine: Machine) -> None:
+    machine.program("dockerd", "#!/bin/sh\n")
+    machine.program("docker", "#!/bin/sh\n")
+    outcome = machine.setup("--docker")
+    assert (outcome.code, outcome.ran("systemctl"), outcome.ran("apt-get")) == (0, False, False)
+
+
+def test_an_unknown_option_is_refused(machine: Machine) -> None:
+    outcome = machine.setup("--dokcer")
+    assert (outcome.code, outcome.calls) == (2, [])
+    assert "unknown option --dokcer" in outcome.err
 
 
 def test_apt_asks_nothing(machine: Machine) -> None:
