@@ -128,8 +128,8 @@ def _users(made: Hosts) -> None:
     key = made.ssh / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     public = key.with_suffix(".pub").read_text(encoding="utf-8").strip()
-    openssl = ["openssl", "passwd", "-6", "-stdin"]
-    hashed = subprocess.run(openssl, input=PASSWORD, capture_output=True, text=True, check=True).stdout.strip()
+    crypt = ["perl", "-e", "print crypt(<STDIN>, q($6$abcdefgh))"]
+    hashed = subprocess.run(crypt, input=PASSWORD, capture_output=True, text=True, check=True).stdout
     known = []
     for node, (name, address, _) in zip(made.bench.nodes, NODES, strict=True):
         done(node, "sh", "-ec", _NODE, "sh", name, address, hashed, public)
