@@ -34,6 +34,9 @@ _lab = click.option("--lab", default="local", show_default=True, help="local, or
 _rate = click.option(
     "--rate", default="1gbit", show_default=True, help="What the local lab's link is shaped to, e.g. 1gbit; or none."
 )
+_nodes = click.option(
+    "--nodes", type=int, help="Nodes of the local lab, from 2 to 8; 2 where not given. More than two take --pairs."
+)
 _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
 )
@@ -233,14 +236,18 @@ def lab() -> None:
 
 @lab.command("up")
 @_rate
-def lab_up(rate: str) -> None:
+@_nodes
+def lab_up(rate: str, nodes: int | None) -> None:
     """Bring the local lab up and leave it standing."""
-    from harness.labs.local import LocalLab, find_kept
+    from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
+    from harness.options import bounded
 
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, keep=True).up()
-    out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
+    count = MIN_NODES if nodes is None else bounded(nodes, "--nodes", MIN_NODES, MAX_NODES)
+    made = LocalLab(rate, count=count, keep=True).up()
+    *names, last = [node.name for node in made.nodes]
+    out.print(f"{', '.join(names)} and {last} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 
 
@@ -282,7 +289,8 @@ def lab_exec(node: str, argv: tuple[str, ...]) -> None:
 
 def _become(node: str, argv: Iterable[str]) -> None:
     """Replace this process by argv inside a node."""
-    from harness.labs.local import enter_argv, kept_state
+    from harness.labs.holder import enter_argv
+    from harness.labs.local import kept_state
 
     nodes = {entry["name"]: entry for entry in kept_state()["nodes"]}
     if node not in nodes:

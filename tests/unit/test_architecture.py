@@ -9,7 +9,7 @@ import pytest
 HARNESS = Path(__file__).parents[2] / "harness"
 LAYERS = [
     "__init__ model errors".split(),
-    "profiles inventory plan wire stats proof readings environment topology support tools report".split(),
+    "profiles inventory pairs plan wire stats proof readings environment topology support tools report".split(),
     "target remote playbook store labs interrupt doctor".split(),
     "trial scene experiment options progress".split(),
     ["cli"],

@@ -167,7 +167,7 @@ class FakeSource:
         self._world = world
         self._lab = lab
 
-    def nodes(self) -> tuple[Node, Node]:
+    def nodes(self) -> tuple[Node, ...]:
         return self._lab.nodes
 
     def probe(self) -> list[str]:
