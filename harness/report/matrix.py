@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import pandas as pd
@@ -40,10 +40,14 @@ _NAME_WIDTH = 24
 
 @dataclass(frozen=True)
 class Hosts:
-    """What a matrix has to know beside the rows: the hosts in their order, and why pairs are not among the rows."""
+    """What a matrix has to know beside the rows.
+
+    The hosts in their order, the pairs that are not among the rows, and what went wrong around a pair's trials.
+    """
 
     names: tuple[str, ...]
-    unmeasured: Mapping[Pair, str]
+    unmeasured: tuple[Pair, ...] = ()
+    errors: Mapping[Pair, str] = field(default_factory=dict)
 
 
 def page(frame: pd.DataFrame) -> Page:
@@ -51,10 +55,7 @@ def page(frame: pd.DataFrame) -> Page:
     hosts: Hosts = frame.attrs["hosts"]
     shown = frame[frame["metric"].isin(_SHOWN) & (frame["baseline"] == UNDERLAY)]
     sections = [*_underlay(shown, hosts), *_ratios(shown, hosts)]
-    unmeasured = [
-        f"{_short(pair.client)}:{_short(pair.server)} was not measured: {why}" for pair, why in hosts.unmeasured.items()
-    ]
-    return Page(str(frame.attrs["title"]), tuple(sections), (*unmeasured, *_notes(shown)), LEGEND)
+    return Page(str(frame.attrs["title"]), tuple(sections), (*_errors(hosts), *_notes(shown)), LEGEND)
 
 
 def _underlay(frame: pd.DataFrame, hosts: Hosts) -> Iterator[Section]:
@@ -143,6 +144,12 @@ def _width(text: str) -> int:
 
 def _short(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}~"
+
+
+def _errors(hosts: Hosts) -> Iterator[str]:
+    for pair, why in hosts.errors.items():
+        end = "was not measured" if pair in hosts.unmeasured else "did not end well"
+        yield f"{_short(pair.client)}:{_short(pair.server)} {end}: {why}"
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:

@@ -43,13 +43,17 @@ def summarise_pairs(path: Path) -> pd.DataFrame:
     meta = _meta(path / PAIRS_FILE)
     frames: list[pd.DataFrame] = []
     described: Meta | None = None
-    unmeasured: dict[Pair, str] = {}
+    unmeasured: list[Pair] = []
+    errors: dict[Pair, str] = {}
     for text in chain.from_iterable(meta.waves):
         client, _, server = text.partition(":")
         pair = Pair(client, server)
         folder = path / pair.folder
+        if text in meta.errors:
+            errors[pair] = meta.errors[text]
         if not _has_trials(folder):
-            unmeasured[pair] = meta.errors.get(text, "the run ended before its turn")
+            unmeasured.append(pair)
+            errors.setdefault(pair, "the run ended before its turn")
             continue
         run = read_run(folder)
         described = described or run.meta
@@ -58,7 +62,7 @@ def summarise_pairs(path: Path) -> pd.DataFrame:
     # Without rows a frame has no types of its own, and would take those of the others away.
     filled = [frame for frame in frames if len(frame)] or [pd.DataFrame(columns=list(PAIR_COLUMNS))]
     found = pd.concat(filled, ignore_index=True)
-    found.attrs = {"title": _title(meta, described), "hosts": Hosts(meta.hosts, unmeasured)}
+    found.attrs = {"title": _title(meta, described), "hosts": Hosts(meta.hosts, tuple(unmeasured), errors)}
     return found
 
 

@@ -11,7 +11,7 @@ LAYERS = [
     "__init__ model errors".split(),
     "profiles inventory pairs plan wire stats proof readings environment topology support tools report".split(),
     "target remote playbook store labs interrupt doctor".split(),
-    "trial scene experiment options progress".split(),
+    "trial scene experiment campaign options progress".split(),
     ["cli"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
