@@ -1,4 +1,4 @@
-"""Your own two hosts, from an ordinary Ansible inventory."""
+"""Your own hosts, from an ordinary Ansible inventory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from harness.model import Node
 
 
 class StaticLab:
-    """Two hosts that are there already; up and down change nothing on them."""
+    """Hosts that are there already, two unless `several`; up and down change nothing on them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, several: bool = False) -> None:
         self.path = path.resolve()
         self._scratch: Path | None = None
-        self.client, self.server = inventory.parse(listing(path), str(path))
+        self.client, self.server, *self._others = inventory.parse(listing(path), str(path), several=several)
 
-    def nodes(self) -> tuple[Node, Node]:
-        """Return the inventory's two hosts."""
-        return (self.client, self.server)
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the inventory's hosts."""
+        return (self.client, self.server, *self._others)
 
     def probe(self) -> list[str]:
         """Return nothing: whether the hosts answer is seen when they are connected to."""
@@ -45,6 +45,7 @@ class StaticLab:
             rate_bps=None,
             shared_kernel=False,
             scratch=self._scratch,
+            others=tuple(self._others),
         )
 
     def down(self) -> None:
