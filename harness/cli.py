@@ -42,6 +42,8 @@ _nodes = click.option(
 _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
 )
+_ask_pass = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
+_ask_become_pass = click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _containers = click.option(
     "--containers", default="none", show_default=True, help="What the endpoints are: none (namespaces), docker, podman."
@@ -104,8 +106,18 @@ def app(debug: bool) -> None:
 )
 @click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
+@_ask_pass
+@_ask_become_pass
 @_json
-def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+def run(
+    parent: Path,
+    skip_unsupported: bool,
+    keep: bool,
+    ask_pass: bool,
+    ask_become_pass: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - RunOptions by name
+) -> None:
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
     from harness.store import PairsFolder, RunFolder
@@ -114,15 +126,16 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
+    passwords = _asked("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
     names = prepared.plan.profiles[1:] or prepared.plan.profiles
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
     if prepared.waves:
         pairs = [pair for wave in prepared.waves for pair in wave]
-        _run_pairs(prepared, PairsFolder.create(parent, names, pairs), how, "json" if as_json else "table")
+        _run_pairs(prepared, PairsFolder.create(parent, names, pairs), how, passwords, "json" if as_json else "table")
         return
     folder = RunFolder.create(parent, names)
     try:
-        outcome = _carry_out(prepared, folder, how)
+        outcome = _carry_out(prepared, folder, how, passwords)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -133,36 +146,47 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
     _judge(outcome, folder.path)
 
 
-def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Outcome:
+def _asked(*names: str) -> list[str | None]:
+    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name."""
+    return [click.prompt(f"{name} password", hide_input=True, err=True) if name else None for name in names]
+
+
+def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked: list[str | None]) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
 
-    with _equipped(prepared) as (equipment, _):
+    with _equipped(prepared, asked) as (equipment, _):
         return experiment.run(prepared.plan, prepared.profiles, folder, equipment, experiment.Options(**how))
 
 
 @contextmanager
-def _equipped(prepared: Prepared) -> Iterator[tuple[Equipment, RunProgress]]:
+def _equipped(prepared: Prepared, asked: list[str | None]) -> Iterator[tuple[Equipment, RunProgress]]:
     """Give the real equipment, Ctrl-C handled and progress shown."""
     from harness.experiment import Equipment
     from harness.interrupt import Interruption
     from harness.playbook import PlaybookRunner
     from harness.progress import RunProgress
     from harness.remote import Remote
+    from harness.target import Passwords
 
+    passwords = Passwords(*asked)
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
         equipment = Equipment(
             prepared.source,
-            lambda node, lab: Remote(node, lab.ssh_config),
-            lambda lab: PlaybookRunner(lab, lambda: interruption.requested, prepared.plan.containers),
+            lambda node, lab: Remote(node, lab.ssh_config, passwords),
+            lambda lab: PlaybookRunner(
+                lab, lambda: interruption.requested, passwords=passwords, containers=prepared.plan.containers
+            ),
             interruption,
             progress,
         )
         yield equipment, progress
 
 
-def _run_pairs(prepared: Prepared, folder: PairsFolder, how: dict[str, Any], form: str) -> None:
+def _run_pairs(
+    prepared: Prepared, folder: PairsFolder, how: dict[str, Any], asked: list[str | None], form: str
+) -> None:
     """Measure several pairs and print their matrices."""
     from harness import campaign
     from harness.experiment import Options
@@ -170,7 +194,7 @@ def _run_pairs(prepared: Prepared, folder: PairsFolder, how: dict[str, Any], for
 
     count = TrialCount()
     try:
-        with _equipped(prepared) as (equipment, shown):
+        with _equipped(prepared, asked) as (equipment, shown):
             made = campaign.Campaign(prepared.waves, folder, equipment, lambda pair: PairProgress(shown, pair, count))
             ends = made.run(prepared.plan, prepared.profiles, Options(**how))
     finally:

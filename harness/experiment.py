@@ -149,7 +149,8 @@ def set_up(stack: ExitStack, lab: Lab, plan: Plan, equipment: Equipment, options
     if not options.keep:
         stack.push(_clean_up(equipment, teardown))
     observer.stage(f"setting up {', '.join(plan.profiles)}{where}")
-    playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
+    for text in playbooks.run("apply", plan.profiles, plan.mtus, options.folders).notes:
+        observer.warn(text)
     observer.stage(f"verifying{where}")
     try:
         playbooks.run("verify", plan.profiles, plan.mtus, options.folders)

@@ -116,6 +116,9 @@ def _address6(name: str, values: Mapping[str, Any], source: str) -> str | None:
     if address is None:
         return None
     try:
-        return str(ipaddress.IPv6Address(str(address)))
+        parsed = ipaddress.IPv6Address(str(address))
     except ValueError:
         raise InputError(f"{source}: host {name}: underlay_address6 {address!r} is not an IPv6 address.") from None
+    if parsed.scope_id is not None:  # Python takes any text behind the %
+        raise InputError(f"{source}: host {name}: underlay_address6 {address!r} has a zone; give one that needs none.")
+    return str(parsed)

@@ -85,7 +85,7 @@ class Node:
     device: str
     mtu: int = 1500
     address6: str | None = None
-    variables: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, object] = field(default_factory=dict, repr=False)  # there may be a password among them
 
 
 @dataclass(frozen=True)

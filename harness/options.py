@@ -22,6 +22,7 @@ MTU_BOUNDS = (576, 65535)
 """The smallest datagram that every IPv4 host accepts (RFC 791), and the largest that its length field can say."""
 PROTOCOLS = ("tcp", "udp")
 LOCAL = "local"
+TEMPLATE_MARKS = ("{{", "{%", "{#")
 MAX_DIGITS = 9
 MAX_VALUES = 32
 """Values of one option; each MTU is a pair of endpoints with addresses of their own."""
@@ -70,6 +71,9 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
     if options.plan not in plan.PRESETS:
         raise InputError(f"--plan {options.plan}: choose one of {', '.join(plan.PRESETS)}.")
     preset = plan.PRESETS[options.plan]
+    for folder in options.profiles_dir:
+        if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
+            raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
     names = list(dict.fromkeys([UNDERLAY, *options.profile]))
     loaded = {name: profiles.load(name, options.profiles_dir) for name in names}
     mtus = integers(options.mtu, "--mtu", *MTU_BOUNDS)

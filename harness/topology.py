@@ -24,6 +24,11 @@ FIRST_HOST = 2
 DOCKER_BRIDGE = "docker0"
 """The bridge that Docker's daemon makes; endpoints on it that are Docker's containers are joined to it by Docker."""
 
+DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
+"""UDP port of a link that is given none, as iproute2 and the kernel have it."""
+IP_PROTOCOLS = {"gre": 47, "gretap": 47, "erspan": 47, "ip6gre": 47, "ip6gretap": 47, "ipip": 4, "sit": 41}
+"""IP protocol number (IANA) of tunnels that have no port."""
+
 
 def namespace_name(profile: str, mtu: int) -> str:
     """Return the name of the namespace that is a profile's endpoint for an MTU, the same on both nodes."""
@@ -127,7 +132,7 @@ def wanted_state(
         "processes": [],
         "roles": list(profile.roles),
         "programs": [*(["openvpn"] if profile.forwarder else []), *(["wg"] if profile.wireguard else [])],
-        "ports": _ports(profile),
+        "ports": [],
         "wireguard": _wireguard(profile, names, node, peer),
     }
     if profile.forwarder is not None:
@@ -144,17 +149,34 @@ def wanted_state(
     for link in state["links"]:
         for address in link.get("addresses", []):
             _interface(address, profile)
+    state["ports"] = _ports(profile, state["links"], node, peer)
     return state
 
 
-def _ports(profile: Profile) -> list[dict[str, Any]]:
-    """Return the ports that a profile listens on, on each node."""
-    numbers = [link.attributes.get("dstport") for link in profile.links if link.kind in ("vxlan", "geneve")]
-    found: list[dict[str, Any]] = [{"protocol": "udp", "port": number} for number in numbers if number is not None]
+def _ports(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node) -> list[dict[str, Any]]:
+    """Return the ports (None: a whole IP protocol) that a profile receives on, to be taken from the peer alone.
+
+    `source` is the address that the peer's rule expects of this node's packets, empty where the link itself sets it.
+    """
+
+    def port(protocol: str, number: int | None, address: str, source: str) -> dict[str, Any]:
+        return {"protocol": protocol, "port": number, "peer": address, "source": source}
+
+    found = []
+    for link in links:
+        attributes = link["attributes"]
+        ends = str(attributes.get("remote", attributes.get("local", "")))
+        own, other = (node.address6, peer.address6) if ":" in ends else (node.address, peer.address)
+        source = "" if "local" in attributes else own or ""
+        number = attributes.get("dstport", DEFAULT_PORTS.get(link["kind"]))
+        if link["kind"] in DEFAULT_PORTS and str(number).isdigit() and other:
+            found.append(port("udp", int(number), other, source))
+        elif link["kind"] in IP_PROTOCOLS and other:
+            found.append(port(str(IP_PROTOCOLS[link["kind"]]), None, other, source))
     if profile.forwarder is not None:
-        found.append({"protocol": profile.forwarder.protocol, "port": profile.forwarder.port})
+        found.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
     if profile.wireguard is not None:
-        found.append({"protocol": "udp", "port": profile.wireguard.port})
+        found.append(port("udp", profile.wireguard.port, peer.address, node.address))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -163,6 +163,7 @@ class TrialRunner:
 
         client = self._pool.submit(one, self._client, route.client, route.server, None)
         server = self._pool.submit(one, self._server, route.server, route.client, port)
+        wait([client, server])  # neither connection is used again before both are through
         both = (client.result(), server.result())
         nics = (route.client_nic, route.server_nic)
         record.readings["before" if before else "after"] = [

@@ -6,10 +6,11 @@ import ipaddress
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 
 from ansible.module_utils import harness_containers as containers
 from ansible.module_utils.harness_claims import is_claimed, read_file
-from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps, run
+from ansible.module_utils.harness_node import ROUTE_PROTOCOL, NodeError, is_ours, overlaps, read_json, run
 
 DOCKER_BRIDGE = "docker0"
 
@@ -49,8 +50,9 @@ def conflicts(state, root):
     found += [
         f"{port['protocol']} port {port['port']}, which profile {profile} needs, is already in use; see `ss -nlp`"
         for port in state["ports"]
-        if not own and not shares_port(root, port) and is_taken(port)
+        if port["port"] and not own and not shares_port(root, port) and is_taken(port)
     ]
+    found += [text for port in state["ports"] for text in wrong_source(port)]
     found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
@@ -79,6 +81,20 @@ def shares_port(root, port):
     """Tell whether another tunnel of the kernel's has the port: those of one kind share its socket."""
     shown = [link.get("linkinfo", {}).get("info_data", {}) for link in root.links.values()]
     return any(details.get("port") == port["port"] for details in shown)
+
+
+def wrong_source(port):
+    """Return a sentence where the peer would drop a tunnel's packets: they leave from another of our addresses."""
+    with suppress(NodeError):  # no route at all is for the verification to find
+        (route,) = read_json(["ip", "-j", "route", "get", port["peer"]]) if port["source"] else ({},)
+        actual = route.get("prefsrc", port["source"])
+        if actual != port["source"]:
+            text = (
+                f"packets to {port['peer']} leave from {actual} and not from underlay_address {port['source']}, and "
+                "the peer takes them from that only; change underlay_address, or give the link `local: $address`"
+            )
+            return [text]
+    return []
 
 
 def is_taken(port):

@@ -18,8 +18,8 @@ VOLATILE_KEYS = {"tentative", "expires", "valid_life_time", "preferred_life_time
 """What the kernel changes by itself; a bridge's timers likewise."""
 OWN_PROCESSES = {"sshd", "sshd-session", "sh", "ps", "tee"}
 """The connection by which the snapshot is taken, and the snapshot itself."""
-OWN_FILES = "/run/xtables.lock"
-"""Left by every call of iptables, the snapshot's own among them."""
+OWN_FILES = ("/run/xtables.lock", "/run/sudo")
+"""Left by every call of iptables, the snapshot's own among them, and by sudo where it has asked for a password."""
 # A daemon's own files in /run change all the time; what it holds is asked of itself.
 
 # One section a program, so that a snapshot is one call.
@@ -34,7 +34,7 @@ echo @neighbours; ip -j neigh show nud permanent
 echo @fdb; bridge -j fdb show
 echo @qdiscs; tc -j qdisc show
 echo @namespaces; ip netns list
-echo @nft; nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*/counter/'
+echo @nft; nft -s list ruleset
 echo @iptables; for family in iptables ip6tables; do for table in filter nat mangle raw; do
   "$family" -w -t "$table" -S; done; done
 echo @sysctls; sysctl -a -r '^net\.(ipv4|ipv6|bridge|netfilter)\.' | grep -v nf_conntrack_count
@@ -59,7 +59,7 @@ def snapshot(node: Remote) -> Snapshot:
     }
     state["links"] = {link["ifname"]: link for link in map(json.loads, state["links"])}
     state["processes"] = [name for name in state["processes"] if name not in OWN_PROCESSES]
-    state["files"] = [line for line in state["files"] if not line.endswith(OWN_FILES)]
+    state["files"] = [line for line in state["files"] if not any(name in line for name in OWN_FILES)]
     return state
 
 

@@ -9,9 +9,10 @@ import pytest
 HARNESS = Path(__file__).parents[2] / "harness"
 LAYERS = [
     "__init__ model errors".split(),
-    "profiles containers inventory pairs plan wire stats proof readings environment topology support tools".split()
-    + ["report"],
-    "target remote playbook store labs interrupt doctor".split(),
+    (
+        "profiles containers inventory pairs plan wire stats proof readings environment topology support tools report"
+    ).split(),
+    "target remote ansible_environment playbook store labs interrupt doctor".split(),
     "trial scene experiment campaign options progress".split(),
     ["cli"],
 ]
