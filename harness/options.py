@@ -13,6 +13,7 @@ from harness.errors import InputError
 from harness.labs.base import LabSource
 from harness.labs.local import NIC_MTU, LocalLab, parse_rate
 from harness.labs.static import StaticLab
+from harness.labs.vagrant import VagrantLab
 from harness.model import UNDERLAY, Direction, Timing
 from harness.profiles import Profile
 from harness.tools.iperf3 import MAX_FLOWS
@@ -21,6 +22,7 @@ MTU_BOUNDS = (576, 65535)
 """The smallest datagram that every IPv4 host accepts (RFC 791), and the largest that its length field can say."""
 PROTOCOLS = ("tcp", "udp")
 LOCAL = "local"
+VAGRANT = "vagrant"
 MAX_DIGITS = 9
 MAX_VALUES = 32
 """Values of one option; each MTU is a pair of endpoints with addresses of their own."""
@@ -97,13 +99,14 @@ def lab_source(lab: str, rate: str, *, keep: bool = False) -> tuple[LabSource, i
     """Return where the nodes come from, and their NIC's MTU in bytes."""
     if lab == LOCAL:
         return LocalLab(rate, keep=keep), NIC_MTU
-    static = StaticLab(Path(lab))
-    if static.client.mtu != static.server.mtu:
+    source: LabSource = VagrantLab() if lab == VAGRANT else StaticLab(Path(lab))
+    client, server = source.nodes()
+    if client.mtu != server.mtu:
         raise InputError(
-            f"{lab}: underlay_mtu is {static.client.mtu} on {static.client.name} and {static.server.mtu} on "
-            f"{static.server.name}; a path has one MTU, so give both the smaller."
+            f"{lab}: underlay_mtu is {client.mtu} on {client.name} and {server.mtu} on "
+            f"{server.name}; a path has one MTU, so give both the smaller."
         )
-    return static, static.client.mtu
+    return source, client.mtu
 
 
 def integers(text: str, option: str, low: int, high: int) -> tuple[int, ...]:

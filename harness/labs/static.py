@@ -57,7 +57,9 @@ class StaticLab:
 def listing(path: Path) -> dict[str, Any]:
     """Return what `ansible-inventory --list` makes of a file; InputError with its own words where it cannot."""
     if not path.exists():
-        raise InputError(f"--lab {path}: there is no such inventory; give local, or the path of an Ansible inventory.")
+        raise InputError(
+            f"--lab {path}: there is no such inventory; give local, vagrant, or the path of an Ansible inventory."
+        )
     program = Path(sys.executable).with_name("ansible-inventory")
     done = subprocess.run(
         [str(program), "-i", str(path), "--list"],

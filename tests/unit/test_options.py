@@ -101,7 +101,7 @@ def test_seed_is_made_where_none_is_given() -> None:
         ({"omit": -1}, "--omit -1: choose a number from 0 to 60"),
         ({"blocks": 0}, "--blocks 0: choose a number from 1"),
         ({"rate": "fast"}, "--rate 'fast': give none, or a number with kbit, mbit or gbit"),
-        ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, or the path"),
+        ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, vagrant, or the path"),
         ({"profiles_dir": (Path("/missing"),)}, "/missing is not a folder of profiles; give --profiles-dir"),
     ],
 )
