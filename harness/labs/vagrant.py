@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import LabError
@@ -70,7 +70,7 @@ class VagrantLab:
             self._scratch = None
 
     def _write(
-        self, nodes: tuple[Node, Node], blocks: Mapping[str, Mapping[str, str]], keys: Mapping[str, Path]
+        self, nodes: tuple[Node, Node], blocks: Mapping[str, Mapping[str, Sequence[str]]], keys: Mapping[str, Path]
     ) -> Lab:
         """Write how the machines are reached: one SSH configuration for Ansible and for the measurements."""
         scratch = self._scratch
@@ -104,22 +104,22 @@ def ssh_config(directory: Path = DIRECTORY) -> str:
     return done.stdout
 
 
-def parse_ssh_config(text: str) -> dict[str, dict[str, str]]:
-    """Return each host's keywords and values; of a keyword that comes twice, the first counts, as with ssh."""
-    blocks: dict[str, dict[str, str]] = {}
-    block: dict[str, str] = {}
+def parse_ssh_config(text: str) -> dict[str, dict[str, list[str]]]:
+    """Return each host's keywords, each with its values in their order and as they are quoted."""
+    blocks: dict[str, dict[str, list[str]]] = {}
+    block: dict[str, list[str]] = {}
     for line in text.splitlines():
         keyword, _, value = line.strip().partition(" ")
         if keyword == "Host":
             block = blocks.setdefault(value.strip(), {})
         elif value:
-            block.setdefault(keyword, value.strip())
+            block.setdefault(keyword, []).append(value.strip())
     return blocks
 
 
-def strict_block(name: str, values: Mapping[str, str], known_hosts: Path) -> str:
+def strict_block(name: str, values: Mapping[str, Sequence[str]], known_hosts: Path) -> str:
     """Return an SSH configuration for one machine: Vagrant's way to it, and only the recorded host keys."""
-    lines = [f"{keyword} {values[keyword]}" for keyword in _TAKEN_OVER if keyword in values]
+    lines = [f"{keyword} {value}" for keyword in _TAKEN_OVER for value in values.get(keyword, ())]
     lines += [
         "IdentitiesOnly yes",
         f"HostKeyAlias {name}",  # address and port may change with each `vagrant up`, the machine does not

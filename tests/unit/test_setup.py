@@ -142,10 +142,10 @@ class Machine:
             (self.bin / name).unlink()
         return self
 
-    def start(self, **env: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, **env: str) -> subprocess.Popen[str]:
         self.log.unlink(missing_ok=True)
         return subprocess.Popen(
-            ["/bin/sh", self.checkout / "scripts/setup.sh"],
+            ["/bin/sh", self.checkout / "scripts/setup.sh", *options],
             env={**self.env, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -159,8 +159,8 @@ class Machine:
         calls = self.log.read_text().splitlines() if self.log.exists() else []
         return Outcome(process.returncode, out, err, calls)
 
-    def setup(self, **env: str) -> Outcome:
-        return self.finish(self.start(**env))
+    def setup(self, *options: str, **env: str) -> Outcome:
+        return self.finish(self.start(*options, **env))
 
     def leftovers(self) -> list[str]:
         """Names left in sbin and in the temporary folder."""
@@ -195,6 +195,30 @@ def test_one_missing_program_brings_its_package_and_no_other(machine: Machine, p
 
 def test_a_package_of_several_missing_programs_is_named_once(machine: Machine) -> None:
     assert installed(machine.without("ip", "ss", "tc", "ping").setup()) == ["iputils-ping", "iproute2"]
+
+
+VAGRANT_PACKAGES = """
+vagrant libvirt-daemon libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap fdisk e2fsprogs
+""".split()
+
+
+def test_what_the_vagrant_test_needs_comes_only_when_asked_for(machine: Machine) -> None:
+    assert not machine.setup().ran("apt-get")
+    assert installed(machine.setup("--vagrant")) == [*VAGRANT_PACKAGES, "mount", "vagrant-libvirt"]
+
+
+def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
+    machine.program("dpkg-query", "#!/bin/sh\necho installed\n")
+    for (
+        name
+    ) in "vagrant libvirtd virsh dnsmasq qemu-system-x86_64 qemu-img mmdebstrap sfdisk mkfs.ext4 losetup".split():
+        machine.program(name, "#!/bin/sh\n")
+    assert not machine.setup("--vagrant").ran("apt-get")
+
+
+def test_an_unknown_option_is_refused(machine: Machine) -> None:
+    outcome = machine.setup("--virtualbox")
+    assert (outcome.code, outcome.err) == (2, "setup: unknown option --virtualbox; there is --vagrant.\n")
 
 
 def test_programs_in_sbin_count(machine: Machine) -> None:

@@ -171,6 +171,7 @@ def make_repository(root: Path) -> None:
         shutil.move(path, repository / path.name)
     (repository / "Packages").write_text("\n".join(entries), encoding="utf-8")
     shutil.rmtree(root / "var/lib/apt/lists")
+    (root / "var/lib/apt/lists/partial").mkdir(parents=True)
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)  # how this machine reaches its sources
 
 
