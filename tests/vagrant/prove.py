@@ -1,12 +1,13 @@
 """`make test-vagrant`: two real virtual machines from nothing, every profile between them, and nothing left.
 
-`python -m tests.vagrant.prove [--keep]`, as root. Prints each step with its seconds and ends with 0 only if all of it
+`python -m tests.vagrant.prove`, as root. Prints each step with its seconds and ends with 0 only if all of it
 held. The machines are emulated in software, so this shows that things work; its figures say nothing.
 """
 
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import json
 import os
@@ -125,9 +126,10 @@ def ready_box() -> Path:
         old.with_suffix(".key").unlink(missing_ok=True)
         old.with_suffix(".key.pub").unlink(missing_ok=True)
     if not path.exists():
+        # In namespaces of its own, so that its mounts and programs are gone with it, however it ends.
+        unshare = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child=KILL --mount-proc"
         build = [sys.executable, "-m", "tests.vagrant.box", str(path)]
-        unshare = "setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child=KILL"
-        done = subprocess.run([*unshare.split(), *build], cwd=REPO, check=False)
+        done = subprocess.run([*unshare.split(), *build], check=False)
         check(done.returncode == 0, "the box could not be built")
     return path
 
@@ -277,6 +279,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
     os.chdir(REPO)
     CACHE.mkdir(parents=True, exist_ok=True)
+    lock = (CACHE / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another `make test-vagrant` is under way in this checkout")
+        return 1
+    for left_over in (*CACHE.glob("run-*"), *CACHE.glob("build-*")):  # of one that was killed
+        shutil.rmtree(left_over)
     before = Machine.now()
     steps = Steps()
     failure = ""
@@ -290,6 +300,7 @@ def main() -> int:
     finally:
         shutil.rmtree(work)
     left = Machine.now().added(before)
+    left += [f"files: {path}" for path in (*CACHE.glob("run-*"), *CACHE.glob("build-*"))]
     say(f"\n{steps.table()}")
     if failure or left:
         say("\n".join(["FAILED", failure, *(f"left behind: {text}" for text in left)]))
