@@ -32,7 +32,10 @@ out = Console(highlight=False)
 Command = TypeVar("Command", bound=Callable[..., object])
 FORMATS = ("table", "csv", "json", "markdown")
 
-_lab = click.option("--lab", default="local", show_default=True, help="local, or the path of an Ansible inventory.")
+_lab = click.option(
+    "--lab", default="local", show_default=True, help="local, vagrant, or the path of an Ansible inventory."
+)
+_made_lab = click.option("--lab", "which", type=click.Choice(("local", "vagrant")), default="local", show_default=True)
 _rate = click.option(
     "--rate", default="1gbit", show_default=True, help="What the local lab's link is shaped to, e.g. 1gbit; or none."
 )
@@ -334,21 +337,27 @@ def doctor() -> None:
 
 @app.group()
 def lab() -> None:
-    """Handle the local lab by itself."""
+    """Handle a lab by itself."""
 
 
 @lab.command("up")
+@_made_lab
 @_rate
 @_containers
 @_nodes
-def lab_up(rate: str, containers: str, nodes: int | None) -> None:
-    """Bring the local lab up and leave it standing."""
+def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
+    """Bring a lab up and leave it standing."""
     from harness.containers import Containers
+    from harness.labs import vagrant
     from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
     from harness.options import bounded
 
     engine = Containers.parse(containers).engine
 
+    if which == "vagrant":
+        vagrant.bring_up()
+        out.print("Both machines are up; `harness run --lab vagrant` measures between them.")
+        return
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
     count = MIN_NODES if nodes is None else bounded(nodes, "--nodes", MIN_NODES, MAX_NODES)
@@ -359,19 +368,33 @@ def lab_up(rate: str, containers: str, nodes: int | None) -> None:
 
 
 @lab.command("down")
-def lab_down() -> None:
-    """Take the local lab down, and whatever a killed run left behind."""
+@_made_lab
+def lab_down(which: str) -> None:
+    """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks."""
+    from harness.labs import vagrant
     from harness.labs.local import take_down_all
 
+    if which == "vagrant":
+        vagrant.take_down()
+        return
     removed = take_down_all()
     out.print(f"Taken down: {', '.join(removed)}." if removed else "There was nothing to take down.")
 
 
 @lab.command("status")
-def lab_status() -> None:
-    """Say whether the local lab is up; exit code 3 where it is not."""
+@_made_lab
+def lab_status(which: str) -> None:
+    """Say whether a lab is up; exit code 3 where it is not."""
+    from harness.labs import vagrant
     from harness.labs.local import kept_state
 
+    if which == "vagrant":
+        states = vagrant.states()
+        for name, word in states.items():
+            out.print(f"{name}  {word}")
+        if set(states.values()) != {vagrant.RUNNING}:
+            raise LabError(f"the Vagrant lab is not up. {vagrant.NOT_UP}")
+        return
     state = kept_state()
     for node in state["nodes"]:
         out.print(f"{node['name']}  {node['address']}  pid {node['inside']['pid']}")

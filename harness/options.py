@@ -14,6 +14,7 @@ from harness.errors import InputError
 from harness.labs.base import LabSource
 from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, parse_rate
 from harness.labs.static import StaticLab
+from harness.labs.vagrant import VagrantLab
 from harness.model import UNDERLAY, Direction, Node, Timing
 from harness.profiles import Profile
 from harness.tools.iperf3 import MAX_FLOWS
@@ -22,6 +23,7 @@ MTU_BOUNDS = (576, 65535)
 """The smallest datagram that every IPv4 host accepts (RFC 791), and the largest that its length field can say."""
 PROTOCOLS = ("tcp", "udp")
 LOCAL = "local"
+VAGRANT = "vagrant"
 TEMPLATE_MARKS = ("{{", "{%", "{#")
 MAX_DIGITS = 9
 MAX_VALUES = 32
@@ -124,6 +126,8 @@ def lab_source(options: RunOptions, *, keep: bool = False) -> LabSource:
         return LocalLab(options.rate, count=count, keep=keep, containers=Engine(options.containers))
     if options.nodes is not None:
         raise InputError("--nodes is for the local lab; an inventory has the hosts that are in it.")
+    if options.lab == VAGRANT:
+        return VagrantLab()
     return StaticLab(Path(options.lab), several=options.pairs is not None)
 
 

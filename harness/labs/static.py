@@ -71,7 +71,9 @@ def listing(path: Path) -> dict[str, Any]:
     Raises InputError, with Ansible's own words, where it cannot.
     """
     if not path.exists():
-        raise InputError(f"--lab {path}: there is no such inventory; give local, or the path of an Ansible inventory.")
+        raise InputError(
+            f"--lab {path}: there is no such inventory; give local, vagrant, or the path of an Ansible inventory."
+        )
     if "," in str(path.resolve()):
         raise InputError(f"--lab {path}: Ansible takes a path with a comma for a list of hosts; rename it.")
     found: dict[str, Any] = json.loads(_ansible(path, "ansible-inventory", "--list"))

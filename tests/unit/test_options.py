@@ -113,7 +113,7 @@ def test_seed_is_made_where_none_is_given() -> None:
         ({"nodes": 4, "pairs": "k8s-1"}, "--pairs: 'k8s-1' is not CLIENT:SERVER"),
         ({"nodes": 4, "parallel_pairs": True}, "--nodes 4: say which of them"),
         ({"parallel_pairs": True}, "--parallel-pairs is of no use without --pairs"),
-        ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, or the path"),
+        ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, vagrant, or the path"),
         ({"profiles_dir": (Path("/missing"),)}, "/missing is not a folder of profiles; give --profiles-dir"),
     ],
 )
