@@ -8,10 +8,10 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test unit bench lint setup clean
+.PHONY: help run test test-vagrant unit bench lint setup clean
 
 help:  ## print the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds options (as root)
 	@$(call as_root,$(bin)/harness run --profile vxlan $(ARGS))
@@ -19,6 +19,9 @@ run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds opti
 test: WITH = --docker
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)
 	@$(call as_root,$(bin)/python -m pytest -m "" $(ARGS))
+
+test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
+	@$(call as_root,$(bin)/python -m tests.vagrant.prove)
 
 unit: setup  ## only the tests that need neither root nor a network
 	@$(bin)/python -m pytest $(ARGS)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,18 +22,25 @@ from harness.errors import INTERRUPTED, FailedTrialsError, HarnessError, InputEr
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from harness.experiment import Outcome
+    from harness.experiment import Equipment, Outcome
     from harness.options import Prepared
-    from harness.store import RunFolder
+    from harness.progress import RunProgress
+    from harness.store import PairsFolder, RunFolder
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 Command = TypeVar("Command", bound=Callable[..., object])
 FORMATS = ("table", "csv", "json", "markdown")
 
-_lab = click.option("--lab", default="local", show_default=True, help="local, or the path of an Ansible inventory.")
+_lab = click.option(
+    "--lab", default="local", show_default=True, help="local, vagrant, or the path of an Ansible inventory."
+)
+_made_lab = click.option("--lab", "which", type=click.Choice(("local", "vagrant")), default="local", show_default=True)
 _rate = click.option(
     "--rate", default="1gbit", show_default=True, help="What the local lab's link is shaped to, e.g. 1gbit; or none."
+)
+_nodes = click.option(
+    "--nodes", type=int, help="Nodes of the local lab, from 2 to 8; 2 where not given. More than two take --pairs."
 )
 _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
@@ -64,6 +72,15 @@ _PLAN_OPTIONS = (
     _profiles_dir,
     _containers,
     click.option("--image", help="Image of those containers; without it a tiny one is made on each node."),
+    _nodes,
+    click.option(
+        "--pairs", help="Hosts to measure against each other, such as a:b,a:c (client:server), or all; one by one."
+    ),
+    click.option(
+        "--parallel-pairs",
+        is_flag=True,
+        help="Measure pairs without a common host at the same time. They share a switch: figures are distorted.",
+    ),
 )
 
 
@@ -106,15 +123,20 @@ def run(
 ) -> None:
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
-    from harness.store import RunFolder
+    from harness.store import PairsFolder, RunFolder
 
     prepared = prepare(RunOptions(**options), keep=keep)
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
     passwords = _asked("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
-    folder = RunFolder.create(parent, prepared.plan.profiles[1:] or prepared.plan.profiles)
+    names = prepared.plan.profiles[1:] or prepared.plan.profiles
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
+    if prepared.waves:
+        pairs = [pair for wave in prepared.waves for pair in wave]
+        _run_pairs(prepared, PairsFolder.create(parent, names, pairs), how, passwords, "json" if as_json else "table")
+        return
+    folder = RunFolder.create(parent, names)
     try:
         outcome = _carry_out(prepared, folder, how, passwords)
     except BaseException:
@@ -135,6 +157,15 @@ def _asked(*names: str) -> list[str | None]:
 def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked: list[str | None]) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
+
+    with _equipped(prepared, asked) as (equipment, _):
+        return experiment.run(prepared.plan, prepared.profiles, folder, equipment, experiment.Options(**how))
+
+
+@contextmanager
+def _equipped(prepared: Prepared, asked: list[str | None]) -> Iterator[tuple[Equipment, RunProgress]]:
+    """Give the real equipment, Ctrl-C handled and progress shown."""
+    from harness.experiment import Equipment
     from harness.interrupt import Interruption
     from harness.playbook import PlaybookRunner
     from harness.progress import RunProgress
@@ -143,20 +174,45 @@ def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked
 
     passwords = Passwords(*asked)
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
-    with interruption.installed(), RunProgress(prepared.plan, err) as progress:
-        return experiment.run(
-            prepared.plan,
-            prepared.profiles,
-            folder,
-            experiment.Equipment(
-                prepared.source,
-                lambda node, lab: Remote(node, lab.ssh_config, passwords),
-                lambda lab: PlaybookRunner(lab, lambda: interruption.requested, prepared.plan.containers, passwords),
-                interruption,
-                progress,
+    with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
+        equipment = Equipment(
+            prepared.source,
+            lambda node, lab: Remote(node, lab.ssh_config, passwords),
+            lambda lab: PlaybookRunner(
+                lab, lambda: interruption.requested, passwords=passwords, containers=prepared.plan.containers
             ),
-            experiment.Options(**how),
+            interruption,
+            progress,
         )
+        yield equipment, progress
+
+
+def _run_pairs(
+    prepared: Prepared, folder: PairsFolder, how: dict[str, Any], asked: list[str | None], form: str
+) -> None:
+    """Measure several pairs and print their matrices."""
+    from harness import campaign
+    from harness.experiment import Options
+    from harness.progress import PairProgress, TrialCount
+
+    count = TrialCount()
+    try:
+        with _equipped(prepared, asked) as (equipment, shown):
+            made = campaign.Campaign(prepared.waves, folder, equipment, lambda pair: PairProgress(shown, pair, count))
+            ends = made.run(prepared.plan, prepared.profiles, Options(**how))
+    finally:
+        folder.discard_empty()
+    for run in folder.measured():
+        _summarise(run.path).to_csv(run.path / "summary.csv", index=False, lineterminator="\n")
+    if folder.measured():
+        summary = _summarise(folder.path)
+        summary.to_csv(folder.path / "pairs.csv", index=False, lineterminator="\n")
+        _show(summary, form)
+        err.print(f"Results: {folder.path}", soft_wrap=True)
+    failure = campaign.failure(ends)
+    if failure is not None:
+        raise failure
+    _judge(campaign.total(ends), folder.path / "*")
 
 
 def _judge(outcome: Outcome, path: Path) -> None:
@@ -171,9 +227,12 @@ def _judge(outcome: Outcome, path: Path) -> None:
 
 
 def _summarise(path: Path) -> DataFrame:
-    """Return the summary of a run."""
+    """Return the summary of a run, or of the pairs of a run of several."""
+    from harness.report.pairs import has_pairs, summarise_pairs
     from harness.report.summary import read_run, summarise
 
+    if has_pairs(path):
+        return summarise_pairs(path)
     loaded = read_run(path)
     return summarise(loaded.trials, loaded.meta)
 
@@ -192,16 +251,40 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by
     from harness.options import RunOptions, prepare
     from harness.progress import clock
 
-    made = prepare(RunOptions(**options)).plan
+    prepared = prepare(RunOptions(**options))
+    made, waves = prepared.plan, prepared.waves
     if as_json:
         slots = [{"block": s.block, "position": s.position, "profile": s.profile, **vars(s.cell)} for s in made.slots]
-        out.print_json(data={"seed": made.seed, "expected_s": made.expected_s, "trials": slots})
+        pairs = {"waves": [[str(pair) for pair in wave] for wave in waves]} if waves else {}
+        expected_s = made.expected_s * max(len(waves), 1)
+        out.print_json(data={"seed": made.seed, "expected_s": expected_s, **pairs, "trials": slots})
+        return
+    if waves:
+        _show_waves(prepared)
         return
     for slot in made.slots:
         out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {slot.cell}")
     out.print(
         f"{len(made.slots)} trials in {made.blocks} blocks (seed {made.seed}), about {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
+    )
+
+
+def _show_waves(prepared: Prepared) -> None:
+    """Print which pairs are measured when, and how long all of it takes."""
+    from harness.pairs import PARALLEL_WARNING
+    from harness.progress import clock
+
+    made, waves = prepared.plan, prepared.waves
+    for number, wave in enumerate(waves, 1):
+        out.print(f"{number:3}  {'  '.join(map(str, wave))}", soft_wrap=True)
+    if any(len(wave) > 1 for wave in waves):
+        out.print(f"note: {PARALLEL_WARNING}", soft_wrap=True)
+    count = sum(map(len, waves))
+    out.print(
+        f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks} blocks each (seed {made.seed} "
+        f"for the first pair, one more for each other), about {clock(made.expected_s * len(waves))} (m:ss).",
+        soft_wrap=True,
     )
 
 
@@ -212,7 +295,8 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by
 def compare(a: Path, b: Path | None, form: str) -> None:
     """Compare overlay with underlay inside run A, or run B with run A, cell by cell.
 
-    A run is its folder or its trials.csv.
+    A run is its folder or its trials.csv. A run of several pairs is shown as matrices of hosts; give one
+    pair's folder to see that alone, or to compare it.
     """
     from harness.report.compare import compare_runs
     from harness.report.summary import read_run
@@ -253,40 +337,64 @@ def doctor() -> None:
 
 @app.group()
 def lab() -> None:
-    """Handle the local lab by itself."""
+    """Handle a lab by itself."""
 
 
 @lab.command("up")
+@_made_lab
 @_rate
 @_containers
-def lab_up(rate: str, containers: str) -> None:
-    """Bring the local lab up and leave it standing."""
+@_nodes
+def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
+    """Bring a lab up and leave it standing."""
     from harness.containers import Containers
-    from harness.labs.local import LocalLab, find_kept
+    from harness.labs import vagrant
+    from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
+    from harness.options import bounded
 
     engine = Containers.parse(containers).engine
 
+    if which == "vagrant":
+        vagrant.bring_up()
+        out.print("Both machines are up; `harness run --lab vagrant` measures between them.")
+        return
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, keep=True, containers=engine).up()
-    out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
+    count = MIN_NODES if nodes is None else bounded(nodes, "--nodes", MIN_NODES, MAX_NODES)
+    made = LocalLab(rate, count=count, keep=True, containers=engine).up()
+    *names, last = [node.name for node in made.nodes]
+    out.print(f"{', '.join(names)} and {last} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 
 
 @lab.command("down")
-def lab_down() -> None:
-    """Take the local lab down, and whatever a killed run left behind."""
+@_made_lab
+def lab_down(which: str) -> None:
+    """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks."""
+    from harness.labs import vagrant
     from harness.labs.local import take_down_all
 
+    if which == "vagrant":
+        vagrant.take_down()
+        return
     removed = take_down_all()
     out.print(f"Taken down: {', '.join(removed)}." if removed else "There was nothing to take down.")
 
 
 @lab.command("status")
-def lab_status() -> None:
-    """Say whether the local lab is up; exit code 3 where it is not."""
+@_made_lab
+def lab_status(which: str) -> None:
+    """Say whether a lab is up; exit code 3 where it is not."""
+    from harness.labs import vagrant
     from harness.labs.local import kept_state
 
+    if which == "vagrant":
+        states = vagrant.states()
+        for name, word in states.items():
+            out.print(f"{name}  {word}")
+        if set(states.values()) != {vagrant.RUNNING}:
+            raise LabError(f"the Vagrant lab is not up. {vagrant.NOT_UP}")
+        return
     state = kept_state()
     for node in state["nodes"]:
         out.print(f"{node['name']}  {node['address']}  pid {node['inside']['pid']}")
@@ -311,7 +419,8 @@ def lab_exec(node: str, argv: tuple[str, ...]) -> None:
 
 def _become(node: str, argv: Iterable[str]) -> None:
     """Replace this process by argv inside a node."""
-    from harness.labs.local import enter_argv, kept_state
+    from harness.labs.holder import enter_argv
+    from harness.labs.local import kept_state
 
     nodes = {entry["name"]: entry for entry in kept_state()["nodes"]}
     if node not in nodes:

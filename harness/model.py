@@ -29,6 +29,12 @@ SUMMARY_COLUMNS = (
 ).split(",")
 """Columns of summary.csv, in order; docs/results.md says what each holds."""
 
+PAIRS_FILE = "pairs.json"
+"""What a run of several pairs has in its folder, beside a run folder for each pair."""
+
+PAIR_COLUMNS = ("client", "server", *SUMMARY_COLUMNS)
+"""Columns of pairs.csv, in order: every pair's summary.csv with its hosts in front."""
+
 
 class Kind(StrEnum):
     """What lies between the endpoints of a profile."""

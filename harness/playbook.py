@@ -15,8 +15,12 @@ import ansible_runner
 from harness.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
 from harness.containers import Containers
 from harness.errors import ConnectionLostError, PlaybookError
+from harness.inventory import PAIRS_VARIABLE
 from harness.labs.base import Lab
 from harness.target import NOT_ASKED, Passwords
+
+_FORKS = 5
+"""Ansible's own default; more only where there are more hosts."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,14 @@ class PlaybookRunner:
         self,
         lab: Lab,
         cancelled: Callable[[], bool] = lambda: False,
-        containers: Containers | None = None,
+        *,
         passwords: Passwords = NOT_ASKED,
+        containers: Containers | None = None,
     ) -> None:
         forget_others()
         self._lab = lab
-        self._containers = containers or Containers()
         self._answers = _answers(passwords)
+        self._containers = containers or Containers()
         self._cancelled = cancelled
 
     def run(
@@ -69,6 +74,7 @@ class PlaybookRunner:
         could not be reached, KeyboardInterrupt where it was cancelled.
         """
         started = time.monotonic()
+        hosts = _hosts(self._lab)
         private = self._lab.scratch / "ansible"
         private.mkdir(mode=0o700, exist_ok=True)
         runner = ansible_runner.run(
@@ -81,7 +87,10 @@ class PlaybookRunner:
                 "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
                 "overlay_containers": self._containers.engine.value,
                 "overlay_image": self._containers.image,
+                **_pairs(self._lab),
             },
+            limit=",".join(hosts) if self._lab.pairs else None,
+            forks=max(len(hosts), _FORKS),
             envvars=_environment(private),
             cmdline=" ".join([*(["--check --diff"] if check else []), *(word for word, _, _ in self._answers)]) or None,
             passwords={prompt: password for _, prompt, password in self._answers},
@@ -96,11 +105,11 @@ class PlaybookRunner:
         if runner.status != "successful":
             raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
         stats = runner.stats or {}
-        untouched = [host for host in _hosts(self._lab) if host not in stats["processed"]]
+        untouched = [host for host in hosts if host not in stats["processed"]]
         if untouched:
             raise PlaybookError(f"playbook {name} did nothing on {', '.join(untouched)}; is it in the group `nodes`?")
         return PlaybookResult(
-            changed={host: stats["changed"].get(host, 0) for host in _hosts(self._lab)},
+            changed={host: stats["changed"].get(host, 0) for host in hosts},
             seconds=time.monotonic() - started,
             results={
                 (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
@@ -112,6 +121,11 @@ class PlaybookRunner:
 
 def _hosts(lab: Lab) -> list[str]:
     return [node.name for node in lab.nodes]
+
+
+def _pairs(lab: Lab) -> dict[str, list[tuple[str, str]]]:
+    """Return the variable that tells each host its peer, for a lab of which pairs were chosen."""
+    return {PAIRS_VARIABLE: [pair.hosts for pair in lab.pairs]} if lab.pairs else {}
 
 
 def _answers(passwords: Passwords) -> list[tuple[str, str, str]]:

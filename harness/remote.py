@@ -77,12 +77,18 @@ class Background:
     ) -> None:
         self.end()
 
-    def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
+    def wait(
+        self,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Completed:
         """Return when the command has ended, handing each line of its output to `on_line` as it comes.
 
-        Raises TimeoutError (the command goes on: `end` it) and ConnectionLostError.
+        Raises TimeoutError (the command goes on: `end` it) and ConnectionLostError; KeyboardInterrupt once `cancelled`,
+        which is how Ctrl-C reaches a thread that is not the main one.
         """
-        lines = self._lines(time.monotonic() + timeout_s)
+        lines = self._lines(time.monotonic() + timeout_s, cancelled)
         for line in lines:
             if on_line is not None:
                 on_line(line)
@@ -110,10 +116,12 @@ class Background:
         while not self._pid and self._receive(deadline):
             pass
 
-    def _lines(self, deadline: float) -> Iterator[str]:
+    def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
         done = 0
         open_ = True
         while open_:
+            if cancelled():
+                raise KeyboardInterrupt
             open_ = self._receive(deadline)
             while (end := self._stdout.find(b"\n", done)) >= 0:
                 yield self._stdout[done:end].decode("utf-8", "replace")

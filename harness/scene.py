@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,10 +29,12 @@ UDP_HEADROOM = 1.05
 """UDP is offered at this many times the link's rate, so that the link and not the offer is the limit."""
 
 
-def environments(lab: Lab, remotes: tuple[Remote, Remote], engine: Engine = Engine.NONE) -> dict[str, dict[str, Any]]:
-    """Return each node's environment by its name; LabError where a node lacks a measuring tool."""
+def environments(lab: Lab, remotes: Sequence[Remote], engine: Engine = Engine.NONE) -> dict[str, dict[str, Any]]:
+    """Return the environment of each connected node by its name; LabError where a node lacks a measuring tool."""
+    nodes = {node.name: node for node in lab.nodes}
     seen = {}
-    for remote, node in zip(remotes, lab.nodes, strict=True):
+    for remote in remotes:
+        node = nodes[remote.name]
         known = environment.parse(remote.run(environment.argv(node.device, engine)).stdout)
         missing = [tool for tool in TOOLS if known[tool] is None]
         if missing:

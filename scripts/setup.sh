@@ -3,6 +3,7 @@
 # Does nothing, quickly, when both are there. Exit 2: something is missing that this script cannot get.
 #
 # --docker: also a Docker daemon, for --containers docker in the local lab and for the tests.
+# --vagrant: also what `make test-vagrant` needs, which is a lot; see docs/vagrant.md.
 # SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,7 +17,8 @@ PATH=${PATH#"$PWD/.venv/bin:"}
 for option in "$@"; do
     case $option in
     --docker) docker=yes ;;
-    *) echo "setup: unknown option $option; there is --docker." >&2 && exit 2 ;;
+    --vagrant) vagrant=yes ;;
+    *) echo "setup: unknown option $option; there are --docker and --vagrant." >&2 && exit 2 ;;
     esac
 done
 
@@ -27,6 +29,12 @@ programs='
     sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client
     unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount
 '
+# libvirt-daemon without libvirt-daemon-system: the test starts a libvirtd of its own, so no service is wanted.
+vagrant_programs='
+    vagrant:vagrant libvirtd:libvirt-daemon virsh:libvirt-clients dnsmasq:dnsmasq-base
+    qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
+    mmdebstrap:mmdebstrap sfdisk:fdisk mkfs.ext4:e2fsprogs losetup:mount
+'
 missing=
 packages=
 
@@ -36,6 +44,7 @@ die() {
     exit 2
 }
 has() { command -v "$1" >/dev/null 2>&1; }
+has_package() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 want() { # program package: note both, a package only once
@@ -162,11 +171,14 @@ install_packages() {
 # --- main ------------------------------------------------------------------------------------------------
 
 [ -z "${docker-}" ] || programs="$programs dockerd:docker.io docker:docker.io"
+[ -z "${vagrant-}" ] || programs="$programs $vagrant_programs"
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"
 done
 # For the tests, which also come in as an ordinary user. Who is not root could not have it installed anyway.
 [ "$(id -u)" != 0 ] || has sudo || want sudo sudo
+# A plugin of vagrant's has no program to be known by.
+[ -z "${vagrant-}" ] || has_package vagrant-libvirt || want vagrant-libvirt vagrant-libvirt
 if stamped .packages packages_key; then build=; else build=yes && check_python; fi
 
 [ -z "$packages" ] || install_packages

@@ -1,4 +1,4 @@
-"""Your own two hosts, from an ordinary Ansible inventory."""
+"""Your own hosts, from an ordinary Ansible inventory."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ VARIABLES = (
 
 
 class StaticLab:
-    """Two hosts that are there already; up and down change nothing on them."""
+    """Hosts that are there already, two unless `several`; up and down change nothing on them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, several: bool = False) -> None:
         self.path = path.resolve()
         self._scratch: Path | None = None
-        self.client, self.server = inventory.parse(listing(path), str(path))
+        self.client, self.server, *self._others = inventory.parse(listing(path), str(path), several=several)
 
-    def nodes(self) -> tuple[Node, Node]:
-        """Return the inventory's two hosts."""
-        return (self.client, self.server)
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the inventory's hosts."""
+        return (self.client, self.server, *self._others)
 
     def probe(self) -> list[str]:
         """Return nothing: whether the hosts answer is seen when they are connected to."""
@@ -55,6 +55,7 @@ class StaticLab:
             rate_bps=None,
             shared_kernel=False,
             scratch=self._scratch,
+            others=tuple(self._others),
         )
 
     def down(self) -> None:
@@ -70,7 +71,9 @@ def listing(path: Path) -> dict[str, Any]:
     Raises InputError, with Ansible's own words, where it cannot.
     """
     if not path.exists():
-        raise InputError(f"--lab {path}: there is no such inventory; give local, or the path of an Ansible inventory.")
+        raise InputError(
+            f"--lab {path}: there is no such inventory; give local, vagrant, or the path of an Ansible inventory."
+        )
     if "," in str(path.resolve()):
         raise InputError(f"--lab {path}: Ansible takes a path with a comma for a list of hosts; rename it.")
     found: dict[str, Any] = json.loads(_ansible(path, "ansible-inventory", "--list"))

@@ -16,7 +16,8 @@ from typing import Any
 from harness.containers import Containers, Engine
 from harness.doctor import impossible_profiles
 from harness.labs.base import Lab
-from harness.labs.local import DEFAULT_RATE, LocalLab, enter_argv
+from harness.labs.holder import enter_argv
+from harness.labs.local import DEFAULT_RATE, LocalLab
 from harness.model import UNDERLAY
 from harness.playbook import PlaybookResult, PlaybookRunner
 from harness.profiles import known_profiles

@@ -198,6 +198,31 @@ def test_a_package_of_several_missing_programs_is_named_once(machine: Machine) -
     assert installed(machine.without("ip", "ss", "tc", "ping").setup()) == ["iputils-ping", "iproute2"]
 
 
+VAGRANT_PACKAGES = """
+vagrant libvirt-daemon libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap fdisk e2fsprogs
+""".split()
+
+
+def test_what_the_vagrant_test_needs_comes_only_when_asked_for(machine: Machine) -> None:
+    assert not machine.setup().ran("apt-get")
+    assert installed(machine.setup("--vagrant")) == [*VAGRANT_PACKAGES, "mount", "vagrant-libvirt"]
+
+
+def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
+    machine.program("dpkg-query", "#!/bin/sh\necho installed\n")
+    for (
+        name
+    ) in "vagrant libvirtd virsh dnsmasq qemu-system-x86_64 qemu-img mmdebstrap sfdisk mkfs.ext4 losetup".split():
+        machine.program(name, "#!/bin/sh\n")
+    assert not machine.setup("--vagrant").ran("apt-get")
+
+
+def test_an_unknown_option_is_refused(machine: Machine) -> None:
+    outcome = machine.setup("--dokcer")
+    assert (outcome.code, outcome.calls) == (2, [])
+    assert outcome.err == "setup: unknown option --dokcer; there are --docker and --vagrant.\n"
+
+
 def test_programs_in_sbin_count(machine: Machine) -> None:
     (machine.bin / "sshd").rename(machine.sbin / "sshd")
     assert not machine.setup().ran("apt-get")
@@ -291,12 +316,6 @@ def test_a_docker_that_is_there_is_left_alone(machine: Machine) -> None:
     machine.program("docker", "#!/bin/sh\n")
     outcome = machine.setup("--docker")
     assert (outcome.code, outcome.ran("systemctl"), outcome.ran("apt-get")) == (0, False, False)
-
-
-def test_an_unknown_option_is_refused(machine: Machine) -> None:
-    outcome = machine.setup("--dokcer")
-    assert (outcome.code, outcome.calls) == (2, [])
-    assert "unknown option --dokcer" in outcome.err
 
 
 def test_apt_asks_nothing(machine: Machine) -> None:

@@ -123,3 +123,16 @@ def test_timestamps_take_twelve_bytes_of_a_segment() -> None:
 def test_unknown_input_names_what_is_known(case: tuple[str, int, list[str], int, str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         wire.ceiling_ratio(*case)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ("", 0),
+        ("ipv4 udp vxlan ethernet", 50),
+        ("ipv4 udp wireguard", 28),  # measured: its device counts the 32 bytes and the padding itself
+        ("ipv4 tcp tcp_timestamps openvpn_length", 2),
+    ],
+)
+def test_what_the_nic_counts_beyond_the_tunnel_device(headers: str, expected: int) -> None:
+    assert wire.least_overhead(headers.split()) == expected

@@ -1,0 +1,205 @@
+"""The Vagrant lab: two virtual machines that `vagrant up lab` makes and the Vagrantfile describes.
+
+A run finds them running and leaves them so. Vagrant's own SSH configuration switches host-key checking off; what is
+written here holds each machine to the host keys that were recorded when it was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import LabError
+from harness.labs.base import Lab
+from harness.labs.static import StaticLab
+from harness.model import Node
+
+DIRECTORY = Path(__file__).resolve().parents[2]
+"""Where the Vagrantfile is."""
+ALIAS = "lab"
+"""What the Vagrantfile calls both machines together."""
+RUNNING = "running"
+TIMEOUT_S = 120.0
+NOT_INSTALLED = "vagrant is not installed; see docs/vagrant.md, or use --lab local."
+NOT_UP = "`harness lab up --lab vagrant` (or `vagrant up lab`) brings them up."
+_TAKEN_OVER = ("HostName", "Port", "User", "IdentityFile", "ProxyCommand")
+"""What of Vagrant's SSH configuration is used; the rest switches off what keeps a stranger out."""
+
+
+class VagrantLab:
+    """Two running machines of the Vagrantfile in `directory`; down removes only what a run wrote on this side."""
+
+    def __init__(self, directory: Path = DIRECTORY) -> None:
+        self.directory = directory
+        self._static = StaticLab(directory / "inventory" / "vagrant.yml")
+        self._scratch: Path | None = None
+
+    def nodes(self) -> tuple[Node, Node]:
+        """Return the two machines, which inventory/vagrant.yml describes."""
+        return (self._static.client, self._static.server)
+
+    def probe(self) -> list[str]:
+        """Return a sentence where vagrant is missing; whether the machines are up takes it seconds to say."""
+        return [] if shutil.which("vagrant") else [NOT_INSTALLED]
+
+    def up(self) -> Lab:
+        """Find the machines running. Raises LabError where they are not, or their host keys were not recorded."""
+        blocks = parse_ssh_config(ssh_config(self.directory))
+        nodes = self.nodes()
+        missing = [node.name for node in nodes if node.name not in blocks]
+        if missing:
+            raise LabError(f"{' and '.join(missing)} of the Vagrant lab: not up. {NOT_UP}")
+        keys = {node.name: recorded_keys(self.directory, node.name) for node in nodes}
+        self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
+        try:
+            return self._write(nodes, blocks, keys)
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Remove what was written on this side; the machines stay as they are."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+    def _write(
+        self, nodes: tuple[Node, Node], blocks: Mapping[str, Mapping[str, Sequence[str]]], keys: Mapping[str, Path]
+    ) -> Lab:
+        """Write how the machines are reached: one SSH configuration for Ansible and for the measurements."""
+        scratch = self._scratch
+        if scratch is None:
+            raise LabError("the Vagrant lab has no folder to write to.")
+        config = scratch / "ssh_config"
+        config.write_text("\n".join(strict_block(node.name, blocks[node.name], keys[node.name]) for node in nodes))
+        hosts = {
+            node.name: {**node.variables, "ansible_ssh_common_args": shlex.join(["-F", str(config)])} for node in nodes
+        }
+        inventory = scratch / "inventory.json"
+        inventory.write_text(json.dumps({"nodes": {"hosts": hosts}}, indent=2) + "\n", encoding="utf-8")
+        client, server = StaticLab(inventory).nodes()
+        return Lab(
+            name="vagrant",
+            inventory=inventory,
+            ssh_config=config,
+            client=client,
+            server=server,
+            rate_bps=None,
+            shared_kernel=False,
+            scratch=scratch,
+        )
+
+
+def ssh_config(directory: Path = DIRECTORY) -> str:
+    """Return what `vagrant ssh-config` says of both machines; raises LabError where they are not up."""
+    done = _vagrant(["ssh-config", ALIAS], directory)
+    if done.returncode != 0:
+        raise LabError(f"the machines of the Vagrant lab are not up. {NOT_UP} Vagrant: {_last_line(done)}")
+    return done.stdout
+
+
+def parse_ssh_config(text: str) -> dict[str, dict[str, list[str]]]:
+    """Return each host's keywords, each with its values in their order and as they are quoted."""
+    blocks: dict[str, dict[str, list[str]]] = {}
+    block: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        keyword, _, value = line.strip().partition(" ")
+        if keyword == "Host":
+            block = blocks.setdefault(value.strip(), {})
+        elif value:
+            block.setdefault(keyword, []).append(value.strip())
+    return blocks
+
+
+def strict_block(name: str, values: Mapping[str, Sequence[str]], known_hosts: Path) -> str:
+    """Return an SSH configuration for one machine: Vagrant's way to it, and only the recorded host keys."""
+    lines = [f"{keyword} {value}" for keyword in _TAKEN_OVER for value in values.get(keyword, ())]
+    lines += [
+        "IdentitiesOnly yes",
+        f"HostKeyAlias {name}",  # address and port may change with each `vagrant up`, the machine does not
+        f'UserKnownHostsFile "{known_hosts}"',
+        "GlobalKnownHostsFile none",
+        "StrictHostKeyChecking yes",
+        "UpdateHostKeys no",
+    ]
+    return "\n  ".join([f"Host {name}", *lines]) + "\n"
+
+
+def recorded_keys(directory: Path, name: str) -> Path:
+    """Return the file with a machine's host keys, which `vagrant up` writes; LabError where it is not there."""
+    path = state_directory(directory) / ALIAS / f"{name}.known_hosts"
+    if not path.exists():
+        raise LabError(
+            f"the host keys of {name} were not recorded when it was made; if you trust who answers in its place, "
+            "`vagrant provision --provision-with access lab` records them."
+        )
+    return path
+
+
+def state_directory(directory: Path = DIRECTORY) -> Path:
+    """Return where Vagrant keeps what it knows of the machines of a Vagrantfile."""
+    return directory / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
+
+
+def bring_up(directory: Path = DIRECTORY) -> None:
+    """Make or start both machines, Vagrant's output on the terminal; raises LabError."""
+    _show(["up", ALIAS], directory)
+
+
+def take_down(directory: Path = DIRECTORY) -> None:
+    """Destroy both machines; raises LabError."""
+    _show(["destroy", "--force", ALIAS], directory)
+
+
+def states(directory: Path = DIRECTORY) -> dict[str, str]:
+    """Return each machine's state, in Vagrant's words; raises LabError."""
+    done = _vagrant(["status", "--machine-readable", ALIAS], directory)
+    if done.returncode != 0:
+        raise LabError(f"vagrant does not tell how its machines are: {_last_line(done)}")
+    rows = [line.split(",") for line in done.stdout.splitlines()]  # time, machine, kind, value
+    return {row[1]: row[3] for row in rows if len(row) > 3 and row[2] == "state"}  # noqa: PLR2004 - the four columns
+
+
+def _show(words: list[str], directory: Path) -> None:
+    if shutil.which("vagrant") is None:
+        raise LabError(NOT_INSTALLED)
+    done = subprocess.run(["vagrant", *words], cwd=directory, env=_environment(), check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise LabError(
+            f"`vagrant {' '.join(words)}` failed, see above; `vagrant destroy -f lab` removes what is there."
+        )
+
+
+def _vagrant(words: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run vagrant beside its Vagrantfile; raises LabError where it is missing or hangs."""
+    try:
+        return subprocess.run(
+            ["vagrant", *words],
+            cwd=directory,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+    except FileNotFoundError as error:
+        raise LabError(NOT_INSTALLED) from error
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"`vagrant {' '.join(words)}` did not answer within {TIMEOUT_S:g} s.") from error
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment in a locale that Ansible takes, with Vagrant asking nobody for news."""
+    return os.environ | {"LC_ALL": "C.UTF-8", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    return lines[0] if lines else f"exit code {done.returncode}"

@@ -1,0 +1,313 @@
+"""`make test-vagrant`: two real virtual machines from nothing, every profile between them, and nothing left.
+
+`python -m tests.vagrant.prove`, as root. Prints each step with its seconds and ends with 0 only if all of it
+held. The machines are emulated in software, so this shows that things work; its figures say nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.model import UNDERLAY
+from harness.profiles import known_profiles
+from tests.vagrant import box
+from tests.vagrant.hypervisor import FOLDERS, Hypervisor
+
+REPO = box.REPO
+CACHE = REPO / ".cache" / "vagrant"
+CONTAINERS: tuple[str, ...] = ()
+"""Options of `harness run` that choose what the endpoints are."""
+PLAN = "--blocks 2 --duration 1 --omit 0 --flows 1 --mtu 1450 --seed 4".split()
+NODES = ("k8s-1", "k8s-2")
+INVENTORY = "inventory/vagrant.yml"
+KEPT_BOXES = 1
+CONNECTION_LOST, NO_LAB = 5, 3
+"""Exit codes of `harness`."""
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class FailureError(Exception):
+    """Something did not hold."""
+
+
+def check(condition: object, text: str) -> None:
+    if not condition:
+        raise FailureError(text)
+
+
+@dataclass
+class Steps:
+    """What was done, and how long each step took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        say(f"== {name}")
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - started
+
+    def table(self) -> str:
+        return "\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in self.seconds.items())
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of this machine must be afterwards as it was before."""
+
+    mounts: frozenset[str]
+    links: frozenset[str]
+    namespaces: frozenset[str]
+    loops: frozenset[str]
+    folders: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Machine:
+        # Mount and parent IDs change when somebody else mounts something; the fields that tell what and where do not.
+        mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines())
+        names = Path("/run/netns")
+        return cls(
+            frozenset(" ".join(words[3:5]) for words in mounts),
+            frozenset(path.name for path in Path("/sys/class/net").iterdir()),
+            frozenset(path.name for path in names.iterdir()) if names.is_dir() else frozenset(),
+            frozenset(path.parent.parent.name for path in Path("/sys/block").glob("loop*/loop/backing_file")),
+            frozenset(str(path) for path in (*FOLDERS, Path("/run/libvirt")) if path.exists()),
+        )
+
+    def added(self, before: Machine) -> list[str]:
+        pairs = {name: getattr(self, name) - getattr(before, name) for name in vars(self)}
+        return [f"{name}: {', '.join(sorted(extra))}" for name, extra in pairs.items() if extra]
+
+
+def processes_in(namespaces: set[str]) -> list[str]:
+    """Return the processes that are in one of these namespaces."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            own = {str((entry / "ns" / name).readlink()) for name in ("net", "mnt", "pid")}
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue  # ended meanwhile
+        if own & namespaces:
+            found.append(f"{entry.name} {words}")
+    return found
+
+
+def ready_box() -> Path:
+    """Return a box made from what is in box.py and the playbooks, from the cache where they have not changed."""
+    key = hashlib.sha256(Path(box.__file__).read_bytes())
+    key.update(" ".join(box.wanted_packages()).encode())
+    # A volume of libvirt's is known by the box's name, so a box that differs needs a name that does.
+    path = CACHE / f"harness-{key.hexdigest()[:12]}.box"
+    for old in sorted(CACHE.glob("harness-*.box"), key=lambda each: each.stat().st_mtime)[:-KEPT_BOXES]:
+        old.unlink()
+        old.with_suffix(".key").unlink(missing_ok=True)
+        old.with_suffix(".key.pub").unlink(missing_ok=True)
+    if not path.exists():
+        # In namespaces of its own, so that its mounts and programs are gone with it, however it ends.
+        unshare = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child=KILL --mount-proc"
+        build = [sys.executable, "-m", "tests.vagrant.box", str(path)]
+        done = subprocess.run([*unshare.split(), *build], check=False)
+        check(done.returncode == 0, "the box could not be built")
+    return path
+
+
+class Inside:
+    """Runs programs where the virtual machines are."""
+
+    def __init__(self, hypervisor: Hypervisor, box_path: Path) -> None:
+        self.hypervisor = hypervisor
+        self.environment = hypervisor.environment() | {
+            "HARNESS_VM_BOX": box_path.stem,
+            "HARNESS_VM_BOX_URL": box_path.as_uri(),
+            "HARNESS_VM_KEY": str(box_path.with_suffix(".key")),
+            "HARNESS_VM_DRIVER": "kvm" if os.access("/dev/kvm", os.W_OK) and has_kvm() else "qemu",
+            "HARNESS_VM_BOOT_TIMEOUT": "1200",
+        }
+
+    def show(self, *argv: str) -> None:
+        """Run a program with its output on the terminal; its failure is ours."""
+        with subprocess.Popen(
+            self.hypervisor.argv(argv),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            for line in process.stdout or ():
+                say(f"   {line.rstrip().rpartition(chr(13))[2]}")  # progress overwrites itself by carriage returns
+        check(process.returncode == 0, f"`{' '.join(argv)}` ended with {process.returncode}")
+
+    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end and return what it said."""
+        return subprocess.run(
+            self.hypervisor.argv(argv),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def has_kvm() -> bool:
+    """Tell whether a virtual CPU can really be made; the device alone does not say so."""
+    argv = "qemu-system-x86_64 -accel kvm -display none -machine none -monitor none -daemonize -pidfile".split()
+    with tempfile.TemporaryDirectory() as folder:
+        pid = Path(folder) / "pid"
+        done = subprocess.run([*argv, str(pid)], capture_output=True, check=False)
+        if done.returncode == 0:
+            os.kill(int(pid.read_text("ascii")), signal.SIGKILL)
+    return done.returncode == 0
+
+
+def refuses_without_machines(inside: Inside) -> None:
+    done = inside.run("harness", "run", "--lab", "vagrant", "--profile", "vxlan")
+    check(done.returncode == NO_LAB, f"without machines `harness run` ended with {done.returncode}: {done.stderr}")
+    check("harness lab up --lab vagrant" in done.stderr, f"no remedy in: {done.stderr}")
+    say(f"   {done.stderr.strip()}")
+
+
+def answers_plain_ansible(inside: Inside) -> None:
+    inside.show("ansible", "-i", INVENTORY, "nodes", "-m", "ansible.builtin.ping", "--one-line")
+    inside.show("harness", "lab", "status", "--lab", "vagrant")
+
+
+def provisioning_changes_nothing_more(inside: Inside) -> None:
+    done = inside.run("ansible-playbook", "-i", INVENTORY, "playbooks/provision.yml")
+    changes = re.findall(r"changed=(\d+)", done.stdout)
+    check(done.returncode == 0, f"provisioning again failed:\n{done.stdout}{done.stderr}")
+    check(changes == ["0", "0"], f"provisioning again changed something:\n{done.stdout}")
+
+
+def measures_every_profile(inside: Inside, results: Path) -> None:
+    profiles = [name for name in known_profiles() if name != UNDERLAY]
+    wanted = [word for name in profiles for word in ("--profile", name)]
+    command = ["harness", "run", "--lab", "vagrant", "--skip-unsupported", "--out", str(results)]
+    inside.show(*command, *PLAN, *CONTAINERS, *wanted)
+    run = next(results.iterdir())
+    with (run / "trials.csv").open(encoding="utf-8", newline="") as file:
+        trials = list(csv.DictReader(file))
+    description = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    measured = {row["profile"] for row in trials}
+    check(measured == {UNDERLAY, *profiles}, f"left out: {', '.join(sorted({UNDERLAY, *profiles} - measured))}")
+    bad = [f"{row['profile']} {row['status']}: {row['reason']}" for row in trials if row["status"] != "ok"]
+    check(not bad, "trials without a figure:\n" + "\n".join(bad))
+    say(f"   {len(trials)} trials of {len(measured)} profiles, all ok; run {description['run_id']}")
+
+
+def refuses_another_host_key(inside: Inside) -> None:
+    """A machine whose key is not the recorded one is not measured, by Ansible's connection or ours."""
+    known = Path(inside.environment["VAGRANT_DOTFILE_PATH"]) / "lab" / f"{NODES[0]}.known_hosts"
+    right = known.read_text(encoding="utf-8")
+    other = known.with_name(f"{NODES[1]}.known_hosts").read_text(encoding="utf-8").replace(NODES[1], NODES[0])
+    known.write_text(other, encoding="utf-8")
+    try:
+        done = inside.run("harness", "run", "--lab", "vagrant", *PLAN)
+        check(done.returncode == CONNECTION_LOST, f"with another host key, exit code {done.returncode}: {done.stderr}")
+        say(f"   {done.stderr.strip().splitlines()[-1]}")
+        ansible = inside.run("ansible", "-i", INVENTORY, NODES[0], "-m", "ansible.builtin.ping")
+        check(
+            "REMOTE HOST IDENTIFICATION HAS CHANGED" in ansible.stdout + ansible.stderr, "Ansible took another host key"
+        )
+    finally:
+        known.write_text(right, encoding="utf-8")
+
+
+def is_destroyed(inside: Inside) -> None:
+    inside.show("vagrant", "destroy", "-f", "lab")
+    left = inside.run("virsh", "--connect", "qemu:///system", "list", "--all", "--name").stdout.split()
+    check(not left, f"domains left after destroy: {', '.join(left)}")
+    files = list(Path(inside.environment["VAGRANT_DOTFILE_PATH"]).glob("lab/*"))
+    check(not files, f"files left after destroy: {files}")
+
+
+def prove(steps: Steps, work: Path) -> None:
+    with steps("packages"):
+        done = subprocess.run([REPO / "scripts" / "setup.sh", "--vagrant"], check=False)
+        check(done.returncode == 0, "scripts/setup.sh --vagrant failed")
+    with steps("ruby -c Vagrantfile"):
+        check(subprocess.run(["ruby", "-c", "Vagrantfile"], check=False).returncode == 0, "Vagrantfile is not Ruby")
+    with steps("box"):
+        made = ready_box()
+    with Hypervisor(work) as hypervisor:
+        namespaces = hypervisor.namespaces()
+        inside = Inside(hypervisor, made)
+        with steps("a run without machines is refused"):
+            refuses_without_machines(inside)
+        with steps("vagrant up lab"):
+            inside.show("vagrant", "up", "lab")
+        with steps("plain ansible, harness lab status"):
+            answers_plain_ansible(inside)
+        with steps("provisioning again changes nothing"):
+            provisioning_changes_nothing_more(inside)
+        with steps("a run of every profile"):
+            measures_every_profile(inside, work / "results")
+        with steps("another host key is refused"):
+            refuses_another_host_key(inside)
+        with steps("vagrant destroy -f lab"):
+            is_destroyed(inside)
+    left = processes_in(namespaces)
+    check(not left, "processes left:\n" + "\n".join(left))
+
+
+def main() -> int:
+    """Prove it; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
+    os.chdir(REPO)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lock = (CACHE / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another `make test-vagrant` is under way in this checkout")
+        return 1
+    for left_over in (*CACHE.glob("run-*"), *CACHE.glob("build-*")):  # of one that was killed
+        shutil.rmtree(left_over)
+    before = Machine.now()
+    steps = Steps()
+    failure = ""
+    work = Path(tempfile.mkdtemp(dir=CACHE, prefix="run-"))
+    try:
+        prove(steps, work)
+    except (FailureError, RuntimeError) as error:
+        failure = str(error)
+    except KeyboardInterrupt:
+        failure = "interrupted"
+    finally:
+        shutil.rmtree(work)
+    left = Machine.now().added(before)
+    left += [f"files: {path}" for path in (*CACHE.glob("run-*"), *CACHE.glob("build-*"))]
+    say(f"\n{steps.table()}")
+    if failure or left:
+        say("\n".join(["FAILED", failure, *(f"left behind: {text}" for text in left)]))
+        return 1
+    say("passed; nothing was left behind")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
