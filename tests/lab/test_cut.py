@@ -48,7 +48,7 @@ def test_what_a_broken_connection_left_is_ended(bench: Bench, use_again: bool) -
     bench.server.close()
     with Remote(bench.lab.server, bench.lab.ssh_config) as broken:
         sshd = sshd_of(bench, broken)
-        bench.server.background(["sleep", "500"])
+        standing = bench.server.background(["sleep", "500"])
         left = [
             broken.background(words) for words in (["timeout", "700", "sleep", "701"], ["sh", "-c", "sleep 702; :"])
         ]
@@ -60,7 +60,9 @@ def test_what_a_broken_connection_left_is_ended(bench: Bench, use_again: bool) -
         if use_again:
             assert done(broken, "hostname").strip() == "k8s-2"
             assert running(bench.server) == ["sleep 500"], "another connection's is none of its business"
-    assert running(bench.server) == ["sleep 500"]
+    with standing:
+        assert running(bench.server) == ["sleep 500"]
+    assert running(bench.server) == []
 
 
 def test_connection_that_died_without_a_word_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
