@@ -22,6 +22,7 @@ from harness.errors import INTERRUPTED, FailedTrialsError, HarnessError, InputEr
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from harness.doctor import Check
     from harness.experiment import Equipment, Outcome
     from harness.options import Prepared
     from harness.progress import RunProgress
@@ -320,19 +321,52 @@ def profiles(profiles_dir: tuple[Path, ...]) -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check what a run needs here, and name the command that mends what is missing."""
+@click.option("--profile", multiple=True, help="Look on the nodes for what is in this profile's way; repeatable.")
+@_lab
+@click.option("--mtu", default="1450,1500", show_default=True, help="The endpoints' MTUs in bytes.")
+@_profiles_dir
+@_containers
+@_ask_pass
+@_ask_become_pass
+def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+    """Check what a run needs, here and on the nodes, and name what mends what is missing; changes nothing.
+
+    Without --profile and --lab only this machine is looked at.
+    """
     from harness.doctor import checks, impossible_profiles
 
-    found = checks()
+    local = options["lab"] == "local"
+    found = checks() if local else []
     for check in found:
-        out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {check.what}")
-        if not check.passed:
-            out.print(f"        {check.remedy}", markup=False)
-    for name, kinds in impossible_profiles().items() if found[0].passed else ():
+        _show_check(check)
+    for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
         out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
+    if (options["profile"] or not local) and all(check.passed for check in found):
+        passwords = _asked("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+        found = list(_inspected(options, passwords))
     if not all(check.passed for check in found):
-        raise LabError("something is missing; the lines above say what mends it.")
+        raise LabError("something is missing or in the way; the lines above say what mends it.")
+
+
+def _inspected(options: dict[str, Any], asked: list[str | None]) -> Iterator[Check]:
+    """Look at the nodes, printing each check as it is known."""
+    from harness.inspection import inspect
+    from harness.options import prepare_inspection
+
+    prepared = prepare_inspection(**options)
+    problems = prepared.source.probe()
+    if problems:
+        raise LabError(" ".join(problems))
+    with _equipped(prepared, asked) as (equipment, _):
+        for check in inspect(prepared.plan, prepared.profiles, equipment):
+            _show_check(check)
+            yield check
+
+
+def _show_check(check: Check) -> None:
+    out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {check.what}")
+    if not check.passed:
+        out.print(f"        {check.remedy}", markup=False)
 
 
 @app.group()

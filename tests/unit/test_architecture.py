@@ -13,7 +13,7 @@ LAYERS = [
         "profiles containers inventory pairs plan wire stats proof readings environment topology support tools report"
     ).split(),
     "target remote ansible_environment playbook store labs interrupt doctor".split(),
-    "trial scene experiment campaign options progress".split(),
+    "trial scene experiment inspection campaign options progress".split(),
     ["cli"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
