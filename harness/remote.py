@@ -218,8 +218,7 @@ class Remote:
                 complaints.seek(0)
                 said = " ".join(complaints.read().decode("utf-8", "replace").split())[-200:]
                 raise ConnectionLostError(
-                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}. "
-                    f"Try `{shlex.join(target.by_hand)}` first."
+                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}."
                 ) from error
         transport = client.get_transport()
         if transport is not None:
@@ -235,7 +234,7 @@ class Remote:
         if done.stdout.strip() == "0":
             return
         self._disconnect()
-        said = done.stderr.strip().replace("\n", "; ")
+        said = "; ".join(line for line in done.stderr.splitlines() if line.strip())
         if not target.become:
             what = f"user {target.user} is not root, which network namespaces need; set ansible_become: true"
         elif target.become_password is None:
@@ -336,7 +335,14 @@ def _reason(error: Exception, target: Target, said: str) -> str:
     if isinstance(error, paramiko.PasswordRequiredException):
         return f"a key of {', '.join(target.keys)} has a passphrase; `ssh-add` it"
     if isinstance(error, paramiko.AuthenticationException):
-        return f"it does not accept user {target.user} with the keys {', '.join(target.keys) or '(none)'}" + (
-            " or the password" if target.password else ""
-        )
-    return said or str(error) or "it hung up"
+        password = " or the password" if target.password else ""
+        keys = ", ".join(target.keys) or "(none)"
+        return f"it does not accept user {target.user} with the keys {keys}{password}; try `{by_hand}` first"
+    return f"{(said or _words(error)).rstrip('.')}; try `{by_hand}` first"
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or "it hung up"

@@ -175,6 +175,8 @@ install_packages() {
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"
 done
+# For the tests, which also come in as an ordinary user. Who is not root could not have it installed anyway.
+[ "$(id -u)" != 0 ] || has sudo || want sudo sudo
 # A plugin of vagrant's has no program to be known by.
 [ -z "${vagrant-}" ] || has_package vagrant-libvirt || want vagrant-libvirt vagrant-libvirt
 if stamped .packages packages_key; then build=; else build=yes && check_python; fi

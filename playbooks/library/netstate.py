@@ -155,7 +155,7 @@ class Planner:
         return lines + [" ".join(argv) for _profile, argv in self.processes]
 
     def apply(self):
-        """Run everything queued: rules before there is a port to guard, containers, then links.
+        """Run everything queued: rules before there is a port to guard, then containers, then links.
 
         The node's own links come first, for they put ends into the namespaces.
         """
@@ -296,7 +296,7 @@ def make_present(module, wanted):
     problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:
         raise NodeError("; ".join(problems))
-    torn = make_absent(module, [state for state in wanted if containers.is_half_up(state)])[0]
+    torn, *_none = make_absent(module, [state for state in wanted if containers.is_half_up(state)])
     names = existing_namespaces()
     spaces = {"": Space("") if torn else root}
     spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})

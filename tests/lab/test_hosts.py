@@ -116,6 +116,7 @@ def leaks(hosts: Hosts, command: Command) -> list[str]:
     seen: set[str] = set()
     while command.exit_code is None:
         seen |= {text for text in command_lines(hosts.machine.root / "proc").values() if PASSWORD in text}
+    assert command.exit_code == 0, command.stderr
     files = [path for path in results(hosts, command).rglob("*") if path.is_file()]
     seen |= {str(path) for path in files if PASSWORD in path.read_text(encoding="utf-8", errors="replace")}
     return sorted(seen | {text for text in (command.stdout, command.stderr) if PASSWORD in text})

@@ -37,6 +37,7 @@ PACKAGE_OF = {
     "nsenter": "util-linux",
     "setpriv": "util-linux",
     "mount": "mount",
+    "sudo": "sudo",
 }
 
 # What a shell script cannot do without; all of them only touch paths they are given.
