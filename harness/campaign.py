@@ -106,11 +106,13 @@ class Campaign:
         except HarnessError as error:
             missing = [pair for pair in wave if pair not in ends]
             self._equipment.observer.warn(f"{' '.join(map(str, wave))}: {error}")
-            if missing and len(wave) > 1:  # which of them is to blame is seen when each is tried by itself
+            if missing and len(wave) > 1:
+                self._equipment.observer.stage("trying each of these pairs by itself")
                 for pair in missing:
                     self._wave((pair,), work, ends)
                 return
-            ends |= {pair: replace(ends.get(pair, End()), error=error) for pair in wave}
+            known = {pair: ends.get(pair, End()) for pair in wave}
+            ends |= {pair: replace(end, error=end.error or error) for pair, end in known.items()}
 
     def _side_by_side(self, wave: Wave, work: _Work) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""

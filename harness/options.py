@@ -12,7 +12,7 @@ from harness import pairs, plan, profiles, topology
 from harness.containers import Containers, Engine
 from harness.errors import InputError
 from harness.labs.base import LabSource
-from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, parse_rate
+from harness.labs.local import DEFAULT_RATE, MAX_NODES, MIN_NODES, LocalLab, parse_rate
 from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
 from harness.model import UNDERLAY, Direction, Node, Timing
@@ -112,6 +112,30 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
         loaded,
         source,
         waves,
+    )
+
+
+def prepare_inspection(
+    profile: tuple[str, ...], lab: str, mtu: str, profiles_dir: tuple[Path, ...], containers: str
+) -> Prepared:
+    """Return what `doctor` looks at: a run of these profiles, its other options as they are by default."""
+    return prepare(
+        RunOptions(
+            profile=profile,
+            lab=lab,
+            mtu=mtu,
+            flows="1",
+            protocol="tcp",
+            direction="forward",
+            duration=None,
+            omit=None,
+            blocks=None,
+            seed=0,
+            rate=DEFAULT_RATE,
+            plan="quick",
+            profiles_dir=profiles_dir,
+            containers=containers,
+        )
     )
 
 

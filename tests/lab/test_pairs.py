@@ -56,7 +56,7 @@ def test_four_nodes_reach_each_other_through_a_switch_that_goes_with_them() -> N
         assert differences(before, host_snapshot(root)) == []
 
 
-def test_kept_lab_of_four_nodes(machine: Machine, tmp_path: Path) -> None:
+def test_kept_lab_of_four_nodes_and_a_pair_that_cannot_be_set_up(machine: Machine, tmp_path: Path) -> None:
     before = machine.state()
     up = machine.run(tmp_path, "lab", "up", "--nodes", "4")
     assert (up.exit_code, up.stdout.splitlines()[0]) == (0, "k8s-1, k8s-2, k8s-3 and k8s-4 are up, link 1gbit."), (
@@ -68,6 +68,16 @@ def test_kept_lab_of_four_nodes(machine: Machine, tmp_path: Path) -> None:
     two = machine.run(tmp_path, *SHORT)
     assert two.exit_code == 3
     assert "the lab that is up has 4 nodes, not 2; `harness lab down` it, or give --nodes 4." in two.stderr
+    obstacle = "lab exec k8s-4 -- ip link add docker0 type bridge"
+    assert machine.run(tmp_path, *obstacle.split()).exit_code == 0
+    pairs = machine.run(tmp_path, *SIDE_BY_SIDE)
+    assert pairs.exit_code == 4, pairs.stderr
+    assert "k8s-3:k8s-4: playbook apply" in pairs.stderr.splitlines()[-1]
+    assert "k8s-3                   not run" in pairs.stdout
+    (folder,) = machine.results()
+    assert [*json.loads((folder / "pairs.json").read_text(encoding="utf-8"))["errors"]] == ["k8s-3:k8s-4"]
+    assert {row["status"] for row in rows_of(folder / "k8s-1--k8s-2" / "trials.csv")} == {"ok"}
+    assert "docker0" not in machine.run(tmp_path, "lab", "exec", "k8s-1", "--", "ip", "link", "show").stdout
     assert machine.run(tmp_path, "lab", "down").stdout == "Taken down: lab.\n"
     assert machine.changes(before) == []
 

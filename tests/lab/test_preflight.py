@@ -1,9 +1,12 @@
 """What is in the way on one node: it is named, and neither node is changed."""
 
+from pathlib import Path
+
 import pytest
 
-from harness.errors import PlaybookError
+from harness.errors import LabError, PlaybookError
 from tests.lab.bench import Bench, done
+from tests.lab.machine import Machine
 
 pytestmark = pytest.mark.lab
 
@@ -82,3 +85,20 @@ def test_teardown_leaves_what_is_in_the_way(bench: Bench) -> None:
     result = bench.play("teardown", sorted({profile for _, profile, _ in OBSTACLES.values()}))
     assert set(result.changed.values()) == {0}
     assert bench.changes(before) == []
+
+
+def test_doctor_names_what_is_in_the_way_on_the_nodes(machine: Machine, tmp_path: Path) -> None:
+    before = machine.state()
+    assert machine.run(tmp_path, "doctor", "--profile", "vxlan").exit_code == 0
+    assert machine.changes(before) == []
+    machine.run(tmp_path, "lab", "up")
+    machine.run(tmp_path, *"lab exec k8s-2 ip link add name docker0 type bridge".split())
+    with machine.start(tmp_path, *"doctor --profile vxlan --profile host-gw".split()) as command:
+        assert command.wait() == LabError.exit_code
+        assert "ok      host-gw: nothing is in its way" in command.stdout
+        assert "missing vxlan: nothing is in its way" in command.stdout
+        said = " ".join(command.stdout.split())
+    assert "k8s-2: a device named docker0 is already there" in said
+    assert "give --containers docker" in said
+    machine.run(tmp_path, "lab", "down")
+    assert machine.changes(before) == []

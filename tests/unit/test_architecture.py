@@ -13,7 +13,7 @@ LAYERS = [
         "profiles containers inventory pairs plan wire stats proof readings environment topology support tools report"
     ).split(),
     "target remote ansible_environment playbook store labs interrupt doctor".split(),
-    "trial scene experiment campaign options progress".split(),
+    "trial scene experiment inspection campaign options progress".split(),
     ["cli"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -65,6 +65,6 @@ def test_each_library_has_its_place(module: str) -> None:
 
 
 def test_command_line_starts_without_pandas() -> None:
-    holders = [node for node in ast.walk(TREES["harness.cli"]) if "pandas" in imports(node)]
+    holders = [node for node in ast.walk(TREES["harness.cli.results"]) if "pandas" in imports(node)]
     assert [ast.unparse(node.test) for node in holders if isinstance(node, ast.If)] == ["TYPE_CHECKING"]
     assert {type(node) for node in holders} == {ast.Module, ast.If, ast.ImportFrom}

@@ -316,6 +316,6 @@ def test_plan_of_pairs_tells_their_waves_and_the_time_of_all(tmp_path: Path) -> 
 
 def test_words_are_those_of_the_command_line() -> None:
     assert {field.replace("_", "-") for field in RunOptions.__dataclass_fields__} <= set(
-        re.findall(r"--([a-z-]+)", (REPO / "harness" / "cli.py").read_text(encoding="utf-8"))
+        re.findall(r"--([a-z-]+)", (REPO / "harness/cli/options.py").read_text(encoding="utf-8"))
     )
     assert options.MTU_BOUNDS == (576, 65535)

@@ -1,0 +1,71 @@
+"""`harness doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.console import out
+from harness.cli.equipment import asked_passwords, equipped
+from harness.cli.options import (
+    ask_become_pass_option,
+    ask_pass_option,
+    containers_option,
+    lab_option,
+    profiles_dir_option,
+)
+from harness.errors import LabError
+
+if TYPE_CHECKING:
+    from harness.doctor import Check
+
+
+@click.command()
+@click.option("--profile", multiple=True, help="Look on the nodes for what is in this profile's way; repeatable.")
+@lab_option
+@click.option("--mtu", default="1450,1500", show_default=True, help="The endpoints' MTUs in bytes.")
+@profiles_dir_option
+@containers_option
+@ask_pass_option
+@ask_become_pass_option
+def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+    """Check what a run needs, here and on the nodes, and name what mends what is missing; changes nothing.
+
+    Without --profile and --lab only this machine is looked at.
+    """
+    from harness.doctor import checks, impossible_profiles
+
+    local = options["lab"] == "local"
+    found = checks() if local else []
+    for check in found:
+        _show_check(check)
+    for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
+        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
+    if (options["profile"] or not local) and all(check.passed for check in found):
+        passwords = asked_passwords("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+        found = list(_inspected(options, passwords))
+    if not all(check.passed for check in found):
+        raise LabError("something is missing or in the way; the lines above say what mends it.")
+
+
+def _inspected(options: dict[str, Any], asked: list[str | None]) -> Iterator[Check]:
+    """Look at the nodes, printing each check as it is known."""
+    from harness.inspection import inspect
+    from harness.options import prepare_inspection
+
+    prepared = prepare_inspection(**options)
+    problems = prepared.source.probe()
+    if problems:
+        raise LabError(" ".join(problems))
+    with equipped(prepared, asked) as (equipment, _):
+        for check in inspect(prepared.plan, prepared.profiles, equipment):
+            _show_check(check)
+            yield check
+
+
+def _show_check(check: Check) -> None:
+    out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {check.what}")
+    if not check.passed:
+        out.print(f"        {check.remedy}", markup=False)
