@@ -44,7 +44,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
         out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
     if (options["profile"] or not local) and all(check.passed for check in found):
-        passwords = asked_passwords("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+        passwords = asked_passwords(options["lab"], "SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
         found = list(_inspected(options, passwords))
     if not all(check.passed for check in found):
         raise LabError("something is missing or in the way; the lines above say what mends it.")

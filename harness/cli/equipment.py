@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.console import err
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.experiment import Equipment
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from harness.progress import RunProgress
 
 
-def asked_passwords(*names: str) -> list[str | None]:
-    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name."""
+def asked_passwords(lab: str, *names: str) -> list[str | None]:
+    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name.
+
+    Raises InputError for a lab that takes none.
+    """
+    if any(names) and lab in ("local", "vagrant"):
+        raise InputError(f"--ask-pass and --ask-become-pass are for hosts of your own; --lab {lab} takes no password.")
     return [click.prompt(f"{name} password", hide_input=True, err=True) if name else None for name in names]
 
 

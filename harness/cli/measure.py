@@ -51,7 +51,7 @@ def run(
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
-    passwords = asked_passwords("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+    passwords = asked_passwords(options["lab"], "SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
     names = prepared.plan.profiles[1:] or prepared.plan.profiles
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
     if prepared.waves:
