@@ -46,7 +46,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         if debug:
             raise
-        err.print("harness: interrupted; what was measured is kept, what was set up has been taken down.")
+        left = "stays, as --keep says" if "--keep" in ours else "has been taken down"
+        err.print(f"harness: interrupted; what was measured is kept, what was set up {left}.")
         code = INTERRUPTED
     except Exception as error:
         if debug:
