@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,9 +22,10 @@ from harness.errors import INTERRUPTED, FailedTrialsError, HarnessError, InputEr
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from harness.experiment import Outcome
+    from harness.experiment import Equipment, Outcome
     from harness.options import Prepared
-    from harness.store import RunFolder
+    from harness.progress import RunProgress
+    from harness.store import PairsFolder, RunFolder
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -37,10 +39,18 @@ _made_lab = click.option("--lab", "which", type=click.Choice(("local", "vagrant"
 _rate = click.option(
     "--rate", default="1gbit", show_default=True, help="What the local lab's link is shaped to, e.g. 1gbit; or none."
 )
+_nodes = click.option(
+    "--nodes", type=int, help="Nodes of the local lab, from 2 to 8; 2 where not given. More than two take --pairs."
+)
 _profiles_dir = click.option(
     "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
 )
+_ask_pass = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
+_ask_become_pass = click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_containers = click.option(
+    "--containers", default="none", show_default=True, help="What the endpoints are: none (namespaces), docker, podman."
+)
 _PLAN_OPTIONS = (
     click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable."),
     _lab,
@@ -60,6 +70,17 @@ _PLAN_OPTIONS = (
         help="quick: 6 blocks, 2 s + 1 s omitted; standard: 10 blocks, 10 s + 3 s; rfc: 10 blocks, 60 s + 3 s.",
     ),
     _profiles_dir,
+    _containers,
+    click.option("--image", help="Image of those containers; without it a tiny one is made on each node."),
+    _nodes,
+    click.option(
+        "--pairs", help="Hosts to measure against each other, such as a:b,a:c (client:server), or all; one by one."
+    ),
+    click.option(
+        "--parallel-pairs",
+        is_flag=True,
+        help="Measure pairs without a common host at the same time. They share a switch: figures are distorted.",
+    ),
 )
 
 
@@ -88,20 +109,36 @@ def app(debug: bool) -> None:
 )
 @click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
+@_ask_pass
+@_ask_become_pass
 @_json
-def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+def run(
+    parent: Path,
+    skip_unsupported: bool,
+    keep: bool,
+    ask_pass: bool,
+    ask_become_pass: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - RunOptions by name
+) -> None:
     """Measure profiles against the underlay and print the comparison."""
     from harness.options import RunOptions, prepare
-    from harness.store import RunFolder
+    from harness.store import PairsFolder, RunFolder
 
     prepared = prepare(RunOptions(**options), keep=keep)
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))
-    folder = RunFolder.create(parent, prepared.plan.profiles[1:] or prepared.plan.profiles)
+    passwords = _asked("SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+    names = prepared.plan.profiles[1:] or prepared.plan.profiles
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
+    if prepared.waves:
+        pairs = [pair for wave in prepared.waves for pair in wave]
+        _run_pairs(prepared, PairsFolder.create(parent, names, pairs), how, passwords, "json" if as_json else "table")
+        return
+    folder = RunFolder.create(parent, names)
     try:
-        outcome = _carry_out(prepared, folder, how)
+        outcome = _carry_out(prepared, folder, how, passwords)
     except BaseException:
         folder.discard_if_empty()
         raise
@@ -112,29 +149,70 @@ def run(parent: Path, skip_unsupported: bool, keep: bool, as_json: bool, **optio
     _judge(outcome, folder.path)
 
 
-def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any]) -> Outcome:
+def _asked(*names: str) -> list[str | None]:
+    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name."""
+    return [click.prompt(f"{name} password", hide_input=True, err=True) if name else None for name in names]
+
+
+def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked: list[str | None]) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
+
+    with _equipped(prepared, asked) as (equipment, _):
+        return experiment.run(prepared.plan, prepared.profiles, folder, equipment, experiment.Options(**how))
+
+
+@contextmanager
+def _equipped(prepared: Prepared, asked: list[str | None]) -> Iterator[tuple[Equipment, RunProgress]]:
+    """Give the real equipment, Ctrl-C handled and progress shown."""
+    from harness.experiment import Equipment
     from harness.interrupt import Interruption
     from harness.playbook import PlaybookRunner
     from harness.progress import RunProgress
     from harness.remote import Remote
+    from harness.target import Passwords
 
+    passwords = Passwords(*asked)
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
-    with interruption.installed(), RunProgress(prepared.plan, err) as progress:
-        return experiment.run(
-            prepared.plan,
-            prepared.profiles,
-            folder,
-            experiment.Equipment(
-                prepared.source,
-                lambda node, lab: Remote(node, lab.ssh_config),
-                lambda lab: PlaybookRunner(lab, lambda: interruption.requested),
-                interruption,
-                progress,
+    with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
+        equipment = Equipment(
+            prepared.source,
+            lambda node, lab: Remote(node, lab.ssh_config, passwords),
+            lambda lab: PlaybookRunner(
+                lab, lambda: interruption.requested, passwords=passwords, containers=prepared.plan.containers
             ),
-            experiment.Options(**how),
+            interruption,
+            progress,
         )
+        yield equipment, progress
+
+
+def _run_pairs(
+    prepared: Prepared, folder: PairsFolder, how: dict[str, Any], asked: list[str | None], form: str
+) -> None:
+    """Measure several pairs and print their matrices."""
+    from harness import campaign
+    from harness.experiment import Options
+    from harness.progress import PairProgress, TrialCount
+
+    count = TrialCount()
+    try:
+        with _equipped(prepared, asked) as (equipment, shown):
+            made = campaign.Campaign(prepared.waves, folder, equipment, lambda pair: PairProgress(shown, pair, count))
+            ends = made.run(prepared.plan, prepared.profiles, Options(**how))
+    finally:
+        folder.discard_empty()
+    for run in folder.measured():
+        _summarise(run.path).to_csv(run.path / "summary.csv", index=False, lineterminator="\n")
+    if folder.measured():
+        summary = _summarise(folder.path)
+        summary.to_csv(folder.path / "pairs.csv", index=False, lineterminator="\n")
+        _show(summary, form)
+        err.print(f"Results: {folder.path}", soft_wrap=True)
+    failure = campaign.failure(ends)
+    if failure is not None:
+        raise failure
+    _judge(campaign.total(ends), folder.path / "*")
 
 
 def _judge(outcome: Outcome, path: Path) -> None:
@@ -149,9 +227,12 @@ def _judge(outcome: Outcome, path: Path) -> None:
 
 
 def _summarise(path: Path) -> DataFrame:
-    """Return the summary of a run."""
+    """Return the summary of a run, or of the pairs of a run of several."""
+    from harness.report.pairs import has_pairs, summarise_pairs
     from harness.report.summary import read_run, summarise
 
+    if has_pairs(path):
+        return summarise_pairs(path)
     loaded = read_run(path)
     return summarise(loaded.trials, loaded.meta)
 
@@ -170,16 +251,40 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by
     from harness.options import RunOptions, prepare
     from harness.progress import clock
 
-    made = prepare(RunOptions(**options)).plan
+    prepared = prepare(RunOptions(**options))
+    made, waves = prepared.plan, prepared.waves
     if as_json:
         slots = [{"block": s.block, "position": s.position, "profile": s.profile, **vars(s.cell)} for s in made.slots]
-        out.print_json(data={"seed": made.seed, "expected_s": made.expected_s, "trials": slots})
+        pairs = {"waves": [[str(pair) for pair in wave] for wave in waves]} if waves else {}
+        expected_s = made.expected_s * max(len(waves), 1)
+        out.print_json(data={"seed": made.seed, "expected_s": expected_s, **pairs, "trials": slots})
+        return
+    if waves:
+        _show_waves(prepared)
         return
     for slot in made.slots:
         out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {slot.cell}")
     out.print(
         f"{len(made.slots)} trials in {made.blocks} blocks (seed {made.seed}), about {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
+    )
+
+
+def _show_waves(prepared: Prepared) -> None:
+    """Print which pairs are measured when, and how long all of it takes."""
+    from harness.pairs import PARALLEL_WARNING
+    from harness.progress import clock
+
+    made, waves = prepared.plan, prepared.waves
+    for number, wave in enumerate(waves, 1):
+        out.print(f"{number:3}  {'  '.join(map(str, wave))}", soft_wrap=True)
+    if any(len(wave) > 1 for wave in waves):
+        out.print(f"note: {PARALLEL_WARNING}", soft_wrap=True)
+    count = sum(map(len, waves))
+    out.print(
+        f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks} blocks each (seed {made.seed} "
+        f"for the first pair, one more for each other), about {clock(made.expected_s * len(waves))} (m:ss).",
+        soft_wrap=True,
     )
 
 
@@ -190,7 +295,8 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by
 def compare(a: Path, b: Path | None, form: str) -> None:
     """Compare overlay with underlay inside run A, or run B with run A, cell by cell.
 
-    A run is its folder or its trials.csv.
+    A run is its folder or its trials.csv. A run of several pairs is shown as matrices of hosts; give one
+    pair's folder to see that alone, or to compare it.
     """
     from harness.report.compare import compare_runs
     from harness.report.summary import read_run
@@ -237,10 +343,16 @@ def lab() -> None:
 @lab.command("up")
 @_made_lab
 @_rate
-def lab_up(which: str, rate: str) -> None:
+@_containers
+@_nodes
+def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
     """Bring a lab up and leave it standing."""
+    from harness.containers import Containers
     from harness.labs import vagrant
-    from harness.labs.local import LocalLab, find_kept
+    from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
+    from harness.options import bounded
+
+    engine = Containers.parse(containers).engine
 
     if which == "vagrant":
         vagrant.bring_up()
@@ -248,8 +360,10 @@ def lab_up(which: str, rate: str) -> None:
         return
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, keep=True).up()
-    out.print(f"{made.client.name} and {made.server.name} are up, link {rate}.")
+    count = MIN_NODES if nodes is None else bounded(nodes, "--nodes", MIN_NODES, MAX_NODES)
+    made = LocalLab(rate, count=count, keep=True, containers=engine).up()
+    *names, last = [node.name for node in made.nodes]
+    out.print(f"{', '.join(names)} and {last} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 
 
@@ -305,7 +419,8 @@ def lab_exec(node: str, argv: tuple[str, ...]) -> None:
 
 def _become(node: str, argv: Iterable[str]) -> None:
     """Replace this process by argv inside a node."""
-    from harness.labs.local import enter_argv, kept_state
+    from harness.labs.holder import enter_argv
+    from harness.labs.local import kept_state
 
     nodes = {entry["name"]: entry for entry in kept_state()["nodes"]}
     if node not in nodes:

@@ -13,7 +13,7 @@ from harness.errors import ToolError
 
 # One section a program, so that one call reads everything; what a node does not have leaves its section empty.
 _SCRIPT = """
-nic=$1
+nic=$1 engine=$2
 echo @hostname; hostname
 echo @kernel; uname -srvm
 echo @os; grep '^PRETTY_NAME=' /etc/os-release
@@ -33,13 +33,17 @@ echo @nic; ip -j -d link show dev "$nic"
 echo @offloads; ethtool -k "$nic"
 echo @driver; ethtool -i "$nic"
 echo @qdisc; tc qdisc show dev "$nic"
+if [ "$engine" != none ]; then
+  echo @containers; "$engine" version --format '{{.Server.Version}}'
+  echo @containers_mtu; docker network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}'
+fi
 """
-SECTIONS = tuple(re.findall(r"^echo @(\w+)", _SCRIPT, re.MULTILINE))
+SECTIONS = tuple(re.findall(r"^ *echo @(\w+)", _SCRIPT, re.MULTILINE))
 
 
-def argv(nic: str) -> list[str]:
-    """Return the command that reads a node's environment."""
-    return ["sh", "-c", f"exec 2>/dev/null\n{_SCRIPT}", "sh", nic]
+def argv(nic: str, engine: str = "none") -> list[str]:
+    """Return the command that reads a node's environment, the container engine's version included."""
+    return ["sh", "-c", f"exec 2>/dev/null\n{_SCRIPT}", "sh", nic, engine]
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -62,6 +66,7 @@ def parse(text: str) -> dict[str, Any]:
     known["load_1min"] = float(known["load"].split()[0]) if known.get("load") else None
     known["offloads"] = _pairs(known.get("offloads"), ":")
     known["sysctls"] = _pairs(known.get("sysctls"), "=")
+    known["containers_mtu"] = int(known["containers_mtu"]) if (known.get("containers_mtu") or "").isdigit() else None
     known["nic"] = json.loads(known["nic"])[0] if known.get("nic") else None
     return known
 

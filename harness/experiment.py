@@ -78,12 +78,13 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is made, beside its plan."""
+    """How a run is made, beside its plan; `warnings` is what its reader should know whatever is found on the nodes."""
 
     congestion_control: str = "cubic"
     keep: bool = False
     folders: tuple[Path, ...] = ()
     skip_unsupported: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,32 +117,45 @@ def run(
     """
     observer = equipment.observer
     with ExitStack() as stack:
-        observer.stage("bringing the lab up")
-        if not options.keep:
-            stack.push(_clean_up(equipment, equipment.source.down))
-        lab = equipment.source.up()
+        lab = bring_up(stack, equipment, options)
         client = stack.enter_context(equipment.connect(lab.client, lab))
         server = stack.enter_context(equipment.connect(lab.server, lab))
-        seen = environments(lab, (client, server))
+        seen = environments(lab, (client, server), plan.containers.engine)
         plan, profiles = supported(plan, profiles, (client, server), observer, skip=options.skip_unsupported)
         observer.planned(plan)
-        playbooks = equipment.playbooks(lab)
-
-        def teardown() -> None:
-            observer.stage("tearing down")
-            playbooks.run("teardown", plan.profiles, plan.mtus, options.folders, cancellable=False)
-
-        if not options.keep:
-            stack.push(_clean_up(equipment, teardown))
-        observer.stage(f"setting up {', '.join(plan.profiles)}")
-        playbooks.run("apply", plan.profiles, plan.mtus, options.folders)
-        observer.stage("verifying")
-        try:
-            playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
-        except PlaybookError as error:
-            raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
-        return _measure(Scene(plan, profiles, lab, (client, server), seen), folder, observer, options)
+        set_up(stack, lab, plan, equipment, options)
+        scene = Scene(plan, profiles, lab, (client, server), seen)
+        return measure(scene, folder, observer, options, lambda: equipment.interruption.requested)
     raise AssertionError("unreachable: the block returns or raises")
+
+
+def bring_up(stack: ExitStack, equipment: Equipment, options: Options) -> Lab:
+    """Return the lab, which is up until the stack is left."""
+    equipment.observer.stage("bringing the lab up")
+    if not options.keep:
+        stack.push(_clean_up(equipment, equipment.source.down))
+    return equipment.source.up()
+
+
+def set_up(stack: ExitStack, lab: Lab, plan: Plan, equipment: Equipment, options: Options) -> None:
+    """Bring the profiles up on the lab's nodes and have them verified; they are torn down when the stack is left."""
+    observer, playbooks = equipment.observer, equipment.playbooks(lab)
+    where = f" on {' '.join(map(str, lab.pairs))}" if lab.pairs else ""
+
+    def teardown() -> None:
+        observer.stage(f"tearing down{where}")
+        playbooks.run("teardown", plan.profiles, plan.mtus, options.folders, cancellable=False)
+
+    if not options.keep:
+        stack.push(_clean_up(equipment, teardown))
+    observer.stage(f"setting up {', '.join(plan.profiles)}{where}")
+    for text in playbooks.run("apply", plan.profiles, plan.mtus, options.folders).notes:
+        observer.warn(text)
+    observer.stage(f"verifying{where}")
+    try:
+        playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
+    except PlaybookError as error:
+        raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
 
 
 def _clean_up(
@@ -186,16 +200,18 @@ def supported(
     return replace(plan, profiles=tuple(kept)), kept
 
 
-def _measure(scene: Scene, folder: RunFolder, observer: Observer, options: Options) -> Outcome:
-    """Record the environment, then run every trial."""
-    warnings = scene.warnings()
+def measure(
+    scene: Scene, folder: RunFolder, observer: Observer, options: Options, cancelled: Callable[[], bool]
+) -> Outcome:
+    """Record the environment, then run every trial; KeyboardInterrupt, the trial under way undone, once `cancelled`."""
+    warnings = [*options.warnings, *scene.warnings()]
     for text in warnings:
         observer.warn(text)
     folder.write_json("environment.json", dict(scene.seen))
     described = scene.description(folder.run_id) | {"warnings": warnings}
     folder.write_json("run.json", described)
     conditions = scene.conditions(options.congestion_control)
-    runner = TrialRunner(folder.run_id, *scene.remotes, conditions, observer.live)
+    runner = TrialRunner(folder.run_id, *scene.remotes, conditions, observer.live, cancelled)
     try:
         outcome = _trials(scene.plan, scene.routes(), folder, runner, observer)
     finally:

@@ -1,4 +1,4 @@
-"""An Ansible inventory, as `ansible-inventory --list` prints it, to the two nodes.
+"""An Ansible inventory, as `ansible-inventory --list` prints it, to the nodes.
 
 Pure: running ansible-inventory is the lab's job.
 """
@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from harness.errors import InputError
 from harness.model import Node
 
 GROUP = "nodes"
-"""The inventory group that holds the two nodes, the client's first."""
+"""The inventory group that holds the nodes; of two, the client's first."""
+PAIRS_VARIABLE = "overlay_pairs"
+"""The variable that tells playbooks the pairs, as lists of two names, where there are more than two hosts."""
 DEFAULT_DEVICE = "ens33"
 DEFAULT_MTU = 1500
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62})")
 _DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
-def parse(listing: Mapping[str, Any], source: str) -> tuple[Node, Node]:
-    """Return the two nodes of `ansible-inventory --list`; InputError says what is wrong with `source`."""
+def parse(listing: Mapping[str, Any], source: str, *, several: bool = False) -> tuple[Node, ...]:
+    """Return the nodes of `ansible-inventory --list`, two unless `several`.
+
+    InputError says what is wrong with `source`.
+    """
     hosts = hosts_of(listing)
     hostvars = listing.get("_meta", {}).get("hostvars", {})
-    return nodes(hosts, hostvars, source)
+    return nodes(hosts, hostvars, source, several=several)
 
 
 def hosts_of(listing: Mapping[str, Any]) -> list[str]:
@@ -44,22 +50,32 @@ def hosts_of(listing: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def nodes(hosts: list[str], hostvars: Mapping[str, Any], source: str) -> tuple[Node, Node]:
-    """Return client and server node; InputError unless there are exactly two, each with a usable address."""
-    if len(hosts) != 2:  # noqa: PLR2004 - a client and a server
+def nodes(hosts: Sequence[str], hostvars: Mapping[str, Any], source: str, *, several: bool = False) -> tuple[Node, ...]:
+    """Return the nodes, numbered from 1; InputError unless there are two (`several`: or more), each with an address."""
+    if len(hosts) < 2 or (len(hosts) > 2 and not several):  # noqa: PLR2004 - a client and a server
+        choose = f"; --pairs ({PAIRS_VARIABLE} in a playbook) chooses from more" if len(hosts) > 1 else ""
         raise InputError(
             f"{source}: group `{GROUP}` has {len(hosts)} host(s) ({', '.join(hosts) or 'none'}); "
-            "a run needs exactly two, the client's first."
+            f"a run needs exactly two, the client's first{choose}."
         )
-    first, second = (_node(name, index, hostvars.get(name, {}), source) for index, name in enumerate(hosts, 1))
-    if first.address == second.address:
-        raise InputError(f"{source}: {first.name} and {second.name} have the same underlay_address {first.address}.")
-    return first, second
+    found = tuple(_node(name, index, hostvars.get(name, {}), source) for index, name in enumerate(hosts, 1))
+    for first, second in combinations(found, 2):
+        if first.address == second.address:
+            raise InputError(
+                f"{source}: {first.name} and {second.name} have the same underlay_address {first.address}."
+            )
+    return found
 
 
 def pair_of(host: str, hostvars: Mapping[str, Any]) -> tuple[Node, Node]:
     """Return the node of that name and its peer, from Ansible's `hostvars` within a play."""
-    hosts = [str(name) for name in hostvars[host]["groups"].get(GROUP, [])]
+    pairs = hostvars[host].get(PAIRS_VARIABLE)
+    if pairs is None:
+        hosts = [str(name) for name in hostvars[host]["groups"].get(GROUP, [])]
+    else:
+        hosts = next(([str(name) for name in pair] for pair in pairs if host in pair), [])
+        if not hosts:
+            raise InputError(f"the inventory: host {host} is in none of {PAIRS_VARIABLE}; leave it out by --limit.")
     first, second = nodes(hosts, hostvars, "the inventory")
     return (first, second) if first.name == host else (second, first)
 
@@ -100,6 +116,9 @@ def _address6(name: str, values: Mapping[str, Any], source: str) -> str | None:
     if address is None:
         return None
     try:
-        return str(ipaddress.IPv6Address(str(address)))
+        parsed = ipaddress.IPv6Address(str(address))
     except ValueError:
         raise InputError(f"{source}: host {name}: underlay_address6 {address!r} is not an IPv6 address.") from None
+    if parsed.scope_id is not None:  # Python takes any text behind the %
+        raise InputError(f"{source}: host {name}: underlay_address6 {address!r} has a zone; give one that needs none.")
+    return str(parsed)

@@ -29,6 +29,12 @@ SUMMARY_COLUMNS = (
 ).split(",")
 """Columns of summary.csv, in order; docs/results.md says what each holds."""
 
+PAIRS_FILE = "pairs.json"
+"""What a run of several pairs has in its folder, beside a run folder for each pair."""
+
+PAIR_COLUMNS = ("client", "server", *SUMMARY_COLUMNS)
+"""Columns of pairs.csv, in order: every pair's summary.csv with its hosts in front."""
+
 
 class Kind(StrEnum):
     """What lies between the endpoints of a profile."""
@@ -79,7 +85,7 @@ class Node:
     device: str
     mtu: int = 1500
     address6: str | None = None
-    variables: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, object] = field(default_factory=dict, repr=False)  # there may be a password among them
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from harness import plan, profiles, topology
+from harness import pairs, plan, profiles, topology
+from harness.containers import Containers, Engine
 from harness.errors import InputError
 from harness.labs.base import LabSource
-from harness.labs.local import NIC_MTU, LocalLab, parse_rate
+from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, parse_rate
 from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
-from harness.model import UNDERLAY, Direction, Timing
+from harness.model import UNDERLAY, Direction, Node, Timing
 from harness.profiles import Profile
 from harness.tools.iperf3 import MAX_FLOWS
 
@@ -23,6 +24,7 @@ MTU_BOUNDS = (576, 65535)
 PROTOCOLS = ("tcp", "udp")
 LOCAL = "local"
 VAGRANT = "vagrant"
+TEMPLATE_MARKS = ("{{", "{%", "{#")
 MAX_DIGITS = 9
 MAX_VALUES = 32
 """Values of one option; each MTU is a pair of endpoints with addresses of their own."""
@@ -46,15 +48,24 @@ class RunOptions:
     rate: str
     plan: str
     profiles_dir: tuple[Path, ...]
+    containers: str = Engine.NONE.value
+    image: str | None = None
+    nodes: int | None = None
+    pairs: str | None = None
+    parallel_pairs: bool = False
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that a run needs to know, validated; nothing has been changed yet."""
+    """Everything that a run needs to know, validated; nothing has been changed yet.
+
+    `waves` are the pairs of a run of several, empty where the two hosts that there are get measured.
+    """
 
     plan: plan.Plan
     profiles: dict[str, Profile]
     source: LabSource
+    waves: tuple[pairs.Wave, ...] = ()
 
 
 def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
@@ -62,6 +73,9 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
     if options.plan not in plan.PRESETS:
         raise InputError(f"--plan {options.plan}: choose one of {', '.join(plan.PRESETS)}.")
     preset = plan.PRESETS[options.plan]
+    for folder in options.profiles_dir:
+        if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
+            raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
     names = list(dict.fromkeys([UNDERLAY, *options.profile]))
     loaded = {name: profiles.load(name, options.profiles_dir) for name in names}
     mtus = integers(options.mtu, "--mtu", *MTU_BOUNDS)
@@ -69,11 +83,15 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
     protocols = choices(options.protocol, "--protocol", PROTOCOLS)
     directions = [Direction(word) for word in choices(options.direction, "--direction", [*Direction])]
     parse_rate(options.rate)
-    source, nic_mtu = lab_source(options.lab, options.rate, keep=keep)
-    client, server = source.nodes()
+    containers = Containers.parse(options.containers, options.image)
+    source = lab_source(options, keep=keep)
+    waves = waves_of(options, source.nodes(), keep=keep)
+    opposed = peers(source.nodes(), waves)
+    nic_mtu = common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
-        topology.wanted_state(profile, client, server, mtus)
-        topology.wanted_state(profile, server, client, mtus)
+        for client, server in opposed:
+            topology.wanted_state(profile, client, server, mtus, containers)
+            topology.wanted_state(profile, server, client, mtus, containers)
     return Prepared(
         plan.Plan(
             name=options.plan,
@@ -89,24 +107,64 @@ def prepare(options: RunOptions, *, keep: bool = False) -> Prepared:
             ),
             seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
             nic_mtu=nic_mtu,
+            containers=containers,
         ),
         loaded,
         source,
+        waves,
     )
 
 
-def lab_source(lab: str, rate: str, *, keep: bool = False) -> tuple[LabSource, int]:
-    """Return where the nodes come from, and their NIC's MTU in bytes."""
-    if lab == LOCAL:
-        return LocalLab(rate, keep=keep), NIC_MTU
-    source: LabSource = VagrantLab() if lab == VAGRANT else StaticLab(Path(lab))
-    client, server = source.nodes()
-    if client.mtu != server.mtu:
+def lab_source(options: RunOptions, *, keep: bool = False) -> LabSource:
+    """Return where the nodes come from; InputError where there are more than two, and no pairs of them chosen."""
+    if options.lab == LOCAL:
+        count = MIN_NODES if options.nodes is None else bounded(options.nodes, "--nodes", MIN_NODES, MAX_NODES)
+        if count > MIN_NODES and options.pairs is None:
+            raise InputError(
+                f"--nodes {count}: say which of them are measured, by --pairs k8s-1:k8s-2,… or --pairs all."
+            )
+        return LocalLab(options.rate, count=count, keep=keep, containers=Engine(options.containers))
+    if options.nodes is not None:
+        raise InputError("--nodes is for the local lab; an inventory has the hosts that are in it.")
+    if options.lab == VAGRANT:
+        return VagrantLab()
+    return StaticLab(Path(options.lab), several=options.pairs is not None)
+
+
+def waves_of(options: RunOptions, nodes: Sequence[Node], *, keep: bool) -> tuple[pairs.Wave, ...]:
+    """Return the pairs that were asked for, those that are measured at the same time together; none without --pairs."""
+    if options.pairs is None:
+        if options.parallel_pairs:
+            raise InputError("--parallel-pairs is of no use without --pairs.")
+        return ()
+    advice = ", --nodes makes more" if options.lab == LOCAL and len(nodes) < MAX_NODES else ""
+    chosen = pairs.parse(options.pairs, [node.name for node in nodes], advice)
+    waves = pairs.waves(chosen, parallel=options.parallel_pairs)
+    if keep and len(waves) > 1:
         raise InputError(
-            f"{lab}: underlay_mtu is {client.mtu} on {client.name} and {server.mtu} on "
-            f"{server.name}; a path has one MTU, so give both the smaller."
+            f"--keep: these {len(chosen)} pairs are set up and torn down in {len(waves)} turns; "
+            "give one pair, or disjoint ones with --parallel-pairs."
         )
-    return source, client.mtu
+    return waves
+
+
+def peers(nodes: Sequence[Node], waves: Sequence[pairs.Wave]) -> list[tuple[Node, Node]]:
+    """Return each pair's client and server, the lab's first two nodes without pairs."""
+    known = {node.name: node for node in nodes}
+    chosen = [pair.hosts for wave in waves for pair in wave] or [(nodes[0].name, nodes[1].name)]
+    return [(replace(known[client], index=1), replace(known[server], index=2)) for client, server in chosen]
+
+
+def common_mtu(lab: str, nodes: Sequence[Node]) -> int:
+    """Return the nodes' NICs' MTU in bytes; InputError where they differ."""
+    first = nodes[0]
+    for other in nodes:
+        if other.mtu != first.mtu:
+            raise InputError(
+                f"{lab}: underlay_mtu is {first.mtu} on {first.name} and {other.mtu} on {other.name}; "
+                "a path has one MTU, so give both the smaller."
+            )
+    return first.mtu
 
 
 def integers(text: str, option: str, low: int, high: int) -> tuple[int, ...]:

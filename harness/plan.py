@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
+from harness.containers import Containers
 from harness.errors import InputError
 from harness.model import UNDERLAY, Cell, Direction, Slot, Timing
 from harness.tools import TOOLS
@@ -47,6 +48,7 @@ class Plan:
     timing: Timing
     seed: int
     nic_mtu: int
+    containers: Containers = field(default_factory=Containers)
 
     def __post_init__(self) -> None:
         too_large = [mtu for mtu in self.mtus if mtu > self.nic_mtu]
@@ -73,6 +75,14 @@ class Plan:
                     position += 1
                     slots.append(Slot(block, position, profile, cell))
         return tuple(slots)
+
+    def of_pair(self, number: int) -> Plan:
+        """Return the plan of the number-th pair, from 1: the same trials, in an order of its own.
+
+        Pairs measured at the same time must not be in step, or each cell of one would always meet the same cell of the
+        other.
+        """
+        return replace(self, seed=self.seed + number - 1)
 
     @property
     def measuring_s(self) -> float:

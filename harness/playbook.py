@@ -12,11 +12,15 @@ from typing import Any
 
 import ansible_runner
 
+from harness.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
+from harness.containers import Containers
 from harness.errors import ConnectionLostError, PlaybookError
+from harness.inventory import PAIRS_VARIABLE
 from harness.labs.base import Lab
+from harness.target import NOT_ASKED, Passwords
 
-PLAYBOOKS_DIRECTORY = Path(__file__).resolve().parent.parent / "playbooks"
-_CONTROL_PERSIST_S = 60
+_FORKS = 5
+"""Ansible's own default; more only where there are more hosts."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,31 @@ class PlaybookResult:
     seconds: float
     results: dict[tuple[str, str], dict[str, Any]]
 
+    @property
+    def notes(self) -> list[str]:
+        """Return what this project's modules have to say of a node to its owner."""
+        return list(
+            dict.fromkeys(
+                f"{host}: {text}" for (host, _), found in self.results.items() for text in found.get("notes", [])
+            )
+        )
+
 
 class PlaybookRunner:
     """Runs this project's playbooks on a lab's nodes."""
 
-    def __init__(self, lab: Lab, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        passwords: Passwords = NOT_ASKED,
+        containers: Containers | None = None,
+    ) -> None:
+        forget_others()
         self._lab = lab
+        self._answers = _answers(passwords)
+        self._containers = containers or Containers()
         self._cancelled = cancelled
 
     def run(
@@ -51,6 +74,7 @@ class PlaybookRunner:
         could not be reached, KeyboardInterrupt where it was cancelled.
         """
         started = time.monotonic()
+        hosts = _hosts(self._lab)
         private = self._lab.scratch / "ansible"
         private.mkdir(mode=0o700, exist_ok=True)
         runner = ansible_runner.run(
@@ -61,9 +85,15 @@ class PlaybookRunner:
                 "overlay_profiles": list(profiles),
                 "overlay_mtus": list(mtus),
                 "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
+                "overlay_containers": self._containers.engine.value,
+                "overlay_image": self._containers.image,
+                **_pairs(self._lab),
             },
+            limit=",".join(hosts) if self._lab.pairs else None,
+            forks=max(len(hosts), _FORKS),
             envvars=_environment(private),
-            cmdline="--check --diff" if check else None,
+            cmdline=" ".join([*(["--check --diff"] if check else []), *(word for word, _, _ in self._answers)]) or None,
+            passwords={prompt: password for _, prompt, password in self._answers},
             quiet=True,
             suppress_env_files=True,
             cancel_callback=self._cancelled if cancellable else None,
@@ -75,11 +105,11 @@ class PlaybookRunner:
         if runner.status != "successful":
             raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
         stats = runner.stats or {}
-        untouched = [host for host in _hosts(self._lab) if host not in stats["processed"]]
+        untouched = [host for host in hosts if host not in stats["processed"]]
         if untouched:
             raise PlaybookError(f"playbook {name} did nothing on {', '.join(untouched)}; is it in the group `nodes`?")
         return PlaybookResult(
-            changed={host: stats["changed"].get(host, 0) for host in _hosts(self._lab)},
+            changed={host: stats["changed"].get(host, 0) for host in hosts},
             seconds=time.monotonic() - started,
             results={
                 (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
@@ -93,20 +123,27 @@ def _hosts(lab: Lab) -> list[str]:
     return [node.name for node in lab.nodes]
 
 
+def _pairs(lab: Lab) -> dict[str, list[tuple[str, str]]]:
+    """Return the variable that tells each host its peer, for a lab of which pairs were chosen."""
+    return {PAIRS_VARIABLE: [pair.hosts for pair in lab.pairs]} if lab.pairs else {}
+
+
+def _answers(passwords: Passwords) -> list[tuple[str, str, str]]:
+    """Return options of ansible-playbook, the prompt of each and its answer: a password is never an argument."""
+    known = (
+        ("--ask-pass", r"SSH password:\s*$", passwords.login),
+        ("--ask-become-pass", r"BECOME password.*:\s*$", passwords.become),
+    )
+    return [(option, prompt, password) for option, prompt, password in known if password is not None]
+
+
 def _environment(private: Path) -> dict[str, str]:
-    """Return Ansible's settings: quick, strict about host keys, its files where they go with the lab."""
-    return {
+    """Return Ansible's settings, its files where they go with the lab."""
+    return settings() | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
-        "LC_ALL": "C.UTF-8",  # Ansible refuses any locale that is not UTF-8
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
-        "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist={_CONTROL_PERSIST_S}s",
-        "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_HOST_KEY_CHECKING": "True",
-        "ANSIBLE_NOCOLOR": "True",
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
     }
 
 

@@ -1,13 +1,18 @@
 """Commands on a node over SSH; the only importer of paramiko.
 
-A command is always an argv list: each word is quoted for the node's login shell, none is ever interpreted by it.
+A command is always an argv list: each word is quoted for the node's login shell, none is ever interpreted by it. It
+carries a mark of its connection in its environment: what still runs when a connection broke is found by it, and ended
+as soon as there is another connection.
 """
 
 from __future__ import annotations
 
+import secrets
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +22,30 @@ import paramiko
 
 from harness.errors import ConnectionLostError
 from harness.model import Node
-from harness.target import Target
+from harness.target import NOT_ASKED, Passwords, Target
 
 CONNECT_TIMEOUT_S = 20.0
-KEEPALIVE_S = 15
+KEEPALIVE_S = 10
+"""How often an idle connection says something, so that one which is dead is noticed (target.SILENCE_S)."""
+MARK = "VXLAN_HARNESS"
+"""Environment variable that holds a connection's mark."""
 _CHUNK_BYTES = 65536
 _POLL_S = 0.25
 """How long a read may block before Ctrl-C and time limits are looked at."""
 # A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
-_ANNOUNCE = 'echo "$$"; exec "$@"'
+# An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
+_ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
+# `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
+_END = 'kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"'
+_END_MARKED = """
+for mark in "$@"; do
+  for path in $(grep -lzxF -- "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+    pid=${path#/proc/}
+    kill -KILL "${pid%/environ}" 2>/dev/null
+  done
+done
+true
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +64,7 @@ class Background:
     def __init__(self, remote: Remote, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
         self._remote = remote
-        self._channel = remote.open_channel(["env", "LC_ALL=C", "sh", "-c", _ANNOUNCE, "sh", *argv])
+        self._channel = remote.open_channel(["sh", "-c", _ANNOUNCE, "sh", *argv])
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._pid = ""
@@ -57,12 +77,18 @@ class Background:
     ) -> None:
         self.end()
 
-    def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
+    def wait(
+        self,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Completed:
         """Return when the command has ended, handing each line of its output to `on_line` as it comes.
 
-        Raises TimeoutError (the command goes on: `end` it) and ConnectionLostError.
+        Raises TimeoutError (the command goes on: `end` it) and ConnectionLostError; KeyboardInterrupt once `cancelled`,
+        which is how Ctrl-C reaches a thread that is not the main one.
         """
-        lines = self._lines(time.monotonic() + timeout_s)
+        lines = self._lines(time.monotonic() + timeout_s, cancelled)
         for line in lines:
             if on_line is not None:
                 on_line(line)
@@ -80,9 +106,9 @@ class Background:
             if not self._channel.exit_status_ready() and self._remote.is_connected():
                 self._read_pid(time.monotonic() + CONNECT_TIMEOUT_S)
                 if self._pid and not self._channel.exit_status_ready():
-                    self._remote.run(["kill", "-KILL", self._pid])
+                    self._remote.run(["sh", "-c", _END, "sh", self._pid])
         except (ConnectionLostError, TimeoutError):
-            pass  # nothing is left to ask; `timeout` around every server ends it on the node
+            pass  # the next connection ends it by its mark, and should there be none, `timeout` around every server
         finally:
             self._channel.close()
 
@@ -90,10 +116,12 @@ class Background:
         while not self._pid and self._receive(deadline):
             pass
 
-    def _lines(self, deadline: float) -> Iterator[str]:
+    def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
         done = 0
         open_ = True
         while open_:
+            if cancelled():
+                raise KeyboardInterrupt
             open_ = self._receive(deadline)
             while (end := self._stdout.find(b"\n", done)) >= 0:
                 yield self._stdout[done:end].decode("utf-8", "replace")
@@ -129,14 +157,20 @@ class Background:
 
 
 class Remote:
-    """An SSH connection to one node; it is made anew when it was lost and is needed again."""
+    """An SSH connection to one node; it is made anew when it was lost and is needed again.
 
-    def __init__(self, node: Node, ssh_config: Path | None) -> None:
+    What a lost connection left running on the node is ended by the next one, at the latest when this is left.
+    """
+
+    def __init__(self, node: Node, ssh_config: Path | None, passwords: Passwords = NOT_ASKED) -> None:
         self.name = node.name
+        self._passwords = passwords
         self._node = node
         self._ssh_config = ssh_config
         self._target: Target | None = None
         self._client: paramiko.SSHClient | None = None
+        self._mark = _new_mark()
+        self._lost_marks: list[str] = []
 
     def __enter__(self) -> Self:
         self.connect()
@@ -156,44 +190,85 @@ class Remote:
         """Connect unless that is done; raises ConnectionLostError with the reason and what to do."""
         if self.is_connected():
             return
-        self.close()
-        target = Target.of(self._node, self._ssh_config)
+        if self._client is not None:
+            self._give_up()
+        self._target = target = Target.of(self._node, self._ssh_config, self._passwords)
         client = paramiko.SSHClient()
         for path in target.known_hosts:
             if Path(path).exists():
                 client.load_host_keys(path)
         client.set_missing_host_key_policy(_Refuse())
-        try:
-            client.connect(
-                target.host_key_name,
-                port=target.port,
-                username=target.user,
-                password=target.password,
-                key_filename=list(target.keys) or None,  # type: ignore[arg-type] # the stubs know one file, it takes a list
-                allow_agent=target.use_agent,
-                look_for_keys=False,  # `ssh -G` has named them
-                sock=target.open_socket(CONNECT_TIMEOUT_S),
-                timeout=CONNECT_TIMEOUT_S,
-                banner_timeout=CONNECT_TIMEOUT_S,
-                auth_timeout=CONNECT_TIMEOUT_S,
-            )
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            client.close()
-            raise ConnectionLostError(
-                f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target)}. "
-                f"Try `ssh {self.name}` by hand first."
-            ) from error
-        self._target = target
+        with tempfile.TemporaryFile() as complaints:
+            try:
+                client.connect(
+                    target.host_key_name,
+                    port=target.host_key_port,
+                    username=target.user,
+                    password=target.password,
+                    key_filename=list(target.keys) or None,  # type: ignore[arg-type] # the stubs know one, it takes a list
+                    allow_agent=target.use_agent,
+                    look_for_keys=False,  # `ssh -G` has named them
+                    sock=target.open_socket(CONNECT_TIMEOUT_S, complaints),
+                    timeout=CONNECT_TIMEOUT_S,
+                    banner_timeout=CONNECT_TIMEOUT_S,
+                    auth_timeout=CONNECT_TIMEOUT_S,
+                )
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                client.close()
+                complaints.seek(0)
+                said = " ".join(complaints.read().decode("utf-8", "replace").split())[-200:]
+                raise ConnectionLostError(
+                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}. "
+                    f"Try `{shlex.join(target.by_hand)}` first."
+                ) from error
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(KEEPALIVE_S)
         self._client = client
+        if target.user != "root":
+            self._require_root(target)
+        self._end_what_was_left()
+
+    def _require_root(self, target: Target) -> None:
+        """Raise ConnectionLostError unless commands run as root."""
+        done = self.run(["id", "-u"])
+        if done.stdout.strip() == "0":
+            return
+        self._disconnect()
+        said = done.stderr.strip().replace("\n", "; ")
+        if not target.become:
+            what = f"user {target.user} is not root, which network namespaces need; set ansible_become: true"
+        elif target.become_password is None:
+            what = f"sudo wants a password ({said}); give --ask-become-pass, or ansible_become_password in a vault"
+        else:
+            what = f"sudo does not make user {target.user} root ({said}); look at the password and at sudoers"
+        raise ConnectionLostError(f"{self.name}: {what}.")
 
     def close(self) -> None:
-        """Close the connection; closing twice does no harm."""
+        """Close the connection, having ended what an earlier one left running; closing twice does no harm."""
+        if self._client is not None and not self.is_connected():
+            self._give_up()
+        if self._lost_marks:
+            with suppress(ConnectionLostError):
+                self.connect()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    def _give_up(self) -> None:
+        """Take the connection for lost, and remember what may still run under its mark."""
+        self._disconnect()
+        self._lost_marks.append(self._mark)
+        self._mark = _new_mark()
+
+    def _end_what_was_left(self) -> None:
+        """End what lost connections left running."""
+        if self._lost_marks:
+            self.run(["sh", "-c", _END_MARKED, "sh", *self._lost_marks])
+            self._lost_marks.clear()
 
     def open_channel(self, argv: Sequence[str]) -> paramiko.Channel:
         """Start argv on the node and return its channel."""
@@ -203,10 +278,14 @@ class Remote:
             raise ConnectionLostError(f"lost the connection to {self.name}.")
         try:
             channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
-            channel.exec_command(shlex.join([*self._become(), *argv]))
+            channel.exec_command(shlex.join([*self._become(), "env", "LC_ALL=C", self._mark, *argv]))
             if self._target and self._target.become and self._target.become_password:
                 channel.sendall(f"{self._target.become_password}\n".encode())
+                channel.shutdown_write()  # sudo would wait for a better one
+        except paramiko.ChannelException as error:  # the connection stands, the node wants no more sessions on it
+            raise ConnectionLostError(f"{self.name} opens no channel: {error}.") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
+            self._give_up()  # it may have died without a word, and would stay "connected" for a quarter of an hour
             raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
         return channel
 
@@ -229,23 +308,35 @@ class Remote:
                 raise ConnectionLostError(f"{error} ({timeout_s:g} s).") from error
 
 
+def _new_mark() -> str:
+    return f"{MARK}={secrets.token_hex(8)}"
+
+
 class _Refuse(paramiko.MissingHostKeyPolicy):
     """Host-key checking is always strict: an unknown key is shown, never taken."""
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        raise paramiko.SSHException(
-            f"its {key.get_name()} host key {key.fingerprint} is not in known_hosts; if it is the right one, "
-            f"accept it by connecting once with ssh"
-        )
+        raise _UnknownKeyError(f"its {key.get_name()} host key {key.fingerprint} is not in known_hosts")
 
 
-def _reason(error: Exception, target: Target) -> str:
-    """Return why a connection failed, in words that say what to do."""
+class _UnknownKeyError(paramiko.SSHException):
+    """A host key that nobody has accepted yet."""
+
+
+def _reason(error: Exception, target: Target, said: str) -> str:
+    """Return why a connection failed, in words that say what to do; `said` is what a proxy command had to say."""
+    by_hand = shlex.join(target.by_hand)
+    if isinstance(error, _UnknownKeyError):
+        return f"{error}; if that is the host's own, `{by_hand}` asks and accepts it"
     if isinstance(error, paramiko.BadHostKeyException):
         return (
             f"its host key {error.key.fingerprint} is not the one in known_hosts ({error.expected_key.fingerprint}); "
             "if the host was installed anew, remove the old one with ssh-keygen -R"
         )
+    if isinstance(error, paramiko.PasswordRequiredException):
+        return f"a key of {', '.join(target.keys)} has a passphrase; `ssh-add` it"
     if isinstance(error, paramiko.AuthenticationException):
-        return f"it does not accept user {target.user} with the keys {', '.join(target.keys) or '(none)'}"
-    return str(error) or "it hung up"
+        return f"it does not accept user {target.user} with the keys {', '.join(target.keys) or '(none)'}" + (
+            " or the password" if target.password else ""
+        )
+    return said or str(error) or "it hung up"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import harness
 from harness import environment, wire
+from harness.containers import Engine
 from harness.errors import LabError
 from harness.labs.base import Lab
 from harness.model import SCHEMA_VERSION, Kind
@@ -19,7 +20,7 @@ from harness.remote import Remote
 from harness.tools import TOOLS
 from harness.tools.base import Conditions
 from harness.tools.iperf3 import STREAMING_SINCE
-from harness.topology import endpoint
+from harness.topology import DOCKER_BRIDGE, endpoint
 from harness.trial import Route
 
 BUSY_LOAD = 0.5
@@ -28,11 +29,13 @@ UDP_HEADROOM = 1.05
 """UDP is offered at this many times the link's rate, so that the link and not the offer is the limit."""
 
 
-def environments(lab: Lab, remotes: tuple[Remote, Remote]) -> dict[str, dict[str, Any]]:
-    """Return each node's environment by its name; LabError where a node lacks a measuring tool."""
+def environments(lab: Lab, remotes: Sequence[Remote], engine: Engine = Engine.NONE) -> dict[str, dict[str, Any]]:
+    """Return the environment of each connected node by its name; LabError where a node lacks a measuring tool."""
+    nodes = {node.name: node for node in lab.nodes}
     seen = {}
-    for remote, node in zip(remotes, lab.nodes, strict=True):
-        known = environment.parse(remote.run(environment.argv(node.device)).stdout)
+    for remote in remotes:
+        node = nodes[remote.name]
+        known = environment.parse(remote.run(environment.argv(node.device, engine)).stdout)
         missing = [tool for tool in TOOLS if known[tool] is None]
         if missing:
             raise LabError(
@@ -101,11 +104,29 @@ class Scene:
             found.append("both nodes share one kernel and its CPUs: CPU seconds are the whole machine's")
         if self.lab.name == "local" and self.lab.rate_bps is None:
             found.append("the link is not shaped: the figures are limited by the CPU, not by the headers")
-        return found
+        return found + self._container_warnings()
+
+    def _container_warnings(self) -> list[str]:
+        """Return where a container as Docker makes it is too large for a profile on Docker's own bridge."""
+        own = [
+            profile
+            for profile in self.profiles.values()
+            if profile.endpoints and profile.endpoints.bridge == DOCKER_BRIDGE
+        ]
+        if self.plan.containers.engine is not Engine.DOCKER:
+            own = []
+        given = max((known.get("containers_mtu") or 0 for known in self.seen.values()), default=0)
+        fitting = {profile.name: profile.path_mtu(self.plan.nic_mtu) for profile in own}
+        return [
+            f"Docker gives its containers an MTU of {given} but {name} carries {mtu} (MTU {mtu} in the table is with "
+            f'that mended, MTU {given} as it is): put "mtu": {mtu} into daemon.json'
+            for name, mtu in fitting.items()
+            if given > mtu
+        ]
 
     def description(self, run_id: str) -> dict[str, Any]:
         """Return what run.json holds, but for the warnings."""
-        plan, tools = self.plan, (*TOOLS, "kernel")
+        plan, tools = self.plan, (*TOOLS, "kernel", *(["containers"] if self.plan.containers.image else []))
         return {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
@@ -125,6 +146,8 @@ class Scene:
                 "flows": plan.flows,
                 "protocols": plan.protocols,
                 "directions": plan.directions,
+                "containers": plan.containers.engine,
+                "image": plan.containers.image,
             },
             "profiles": {name: {"kind": own.kind, "headers": own.headers} for name, own in self.profiles.items()},
             "versions": {tool: {name: known[tool] for name, known in self.seen.items()} for tool in tools},

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from string import Template
 from typing import Any
 
+from harness.containers import OWN_IMAGE, Containers, Engine
 from harness.errors import InputError
 from harness.model import Endpoint, Node
 from harness.profiles import Forwarder, Profile
@@ -20,6 +21,13 @@ from harness.wire import overhead
 DEFAULT_MTUS = (1450, 1500)
 FIRST_HOST = 2
 """Host number of the first endpoint: 1 is the bridge's own address, as Docker has it."""
+DOCKER_BRIDGE = "docker0"
+"""The bridge that Docker's daemon makes; endpoints on it that are Docker's containers are joined to it by Docker."""
+
+DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
+"""UDP port of a link that is given none, as iproute2 and the kernel have it."""
+IP_PROTOCOLS = {"gre": 47, "gretap": 47, "erspan": 47, "ip6gre": 47, "ip6gretap": 47, "ipip": 4, "sit": 41}
+"""IP protocol number (IANA) of tunnels that have no port."""
 
 
 def namespace_name(profile: str, mtu: int) -> str:
@@ -101,8 +109,11 @@ def _interface(text: str, profile: Profile) -> ipaddress.IPv4Interface | ipaddre
         raise InputError(f"profile {profile.name}: {text!r} is not an address with its prefix length.") from None
 
 
-def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> dict[str, Any]:
+def wanted_state(
+    profile: Profile, node: Node, peer: Node, mtus: Sequence[int], containers: Containers | None = None
+) -> dict[str, Any]:
     """Return what the netstate module has to bring up on `node`, endpoints for every MTU (bytes) included."""
+    containers = containers or Containers()
     where = f"profile {profile.name}"
     names = variables(profile, node, peer)
     plain = profile.model_dump(mode="json", exclude_none=True)
@@ -110,6 +121,7 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "profile": profile.name,
         "networks": list(profile.networks),
         "namespaces": [],
+        "containers": None,
         "links": fill(plain["links"], names, where),
         "routes": [{"netns": "", **route} for route in fill(plain["routes"], names, where)],
         "neighbours": fill(plain["neighbours"], names, where),
@@ -120,31 +132,51 @@ def wanted_state(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) 
         "processes": [],
         "roles": list(profile.roles),
         "programs": [*(["openvpn"] if profile.forwarder else []), *(["wg"] if profile.wireguard else [])],
-        "ports": _ports(profile),
+        "ports": [],
         "wireguard": _wireguard(profile, names, node, peer),
     }
     if profile.forwarder is not None:
         state["processes"].append(forwarder_argv(profile.forwarder, node, peer, profile.path_mtu(node.mtu)))
     if profile.endpoints is not None:
+        dockers = containers.engine is Engine.DOCKER and profile.endpoints.bridge == DOCKER_BRIDGE
         for position, mtu in enumerate(sorted(mtus)):
             own = names | _endpoint_variables(node, position) | {"mtu": str(mtu)}
             interface = _endpoint_interface(profile, profile.endpoints.address, node, position)
             spec = fill(plain["endpoints"], own, where) | {"address": str(interface)}
-            _add_endpoint(state, spec, profile.name, mtu)
+            _add_endpoint(state, spec, profile.name, mtu, joined=dockers)
+        if containers.engine is not Engine.NONE:
+            _add_containers(state, containers, profile, node, mtus, bridge=DOCKER_BRIDGE if dockers else "")
     for link in state["links"]:
         for address in link.get("addresses", []):
             _interface(address, profile)
+    state["ports"] = _ports(profile, state["links"], node, peer)
     return state
 
 
-def _ports(profile: Profile) -> list[dict[str, Any]]:
-    """Return the ports that a profile listens on, on each node."""
-    numbers = [link.attributes.get("dstport") for link in profile.links if link.kind in ("vxlan", "geneve")]
-    found: list[dict[str, Any]] = [{"protocol": "udp", "port": number} for number in numbers if number is not None]
+def _ports(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node) -> list[dict[str, Any]]:
+    """Return the ports (None: a whole IP protocol) that a profile receives on, to be taken from the peer alone.
+
+    `source` is the address that the peer's rule expects of this node's packets, empty where the link itself sets it.
+    """
+
+    def port(protocol: str, number: int | None, address: str, source: str) -> dict[str, Any]:
+        return {"protocol": protocol, "port": number, "peer": address, "source": source}
+
+    found = []
+    for link in links:
+        attributes = link["attributes"]
+        ends = str(attributes.get("remote", attributes.get("local", "")))
+        own, other = (node.address6, peer.address6) if ":" in ends else (node.address, peer.address)
+        source = "" if "local" in attributes else own or ""
+        number = attributes.get("dstport", DEFAULT_PORTS.get(link["kind"]))
+        if link["kind"] in DEFAULT_PORTS and str(number).isdigit() and other:
+            found.append(port("udp", int(number), other, source))
+        elif link["kind"] in IP_PROTOCOLS and other:
+            found.append(port(str(IP_PROTOCOLS[link["kind"]]), None, other, source))
     if profile.forwarder is not None:
-        found.append({"protocol": profile.forwarder.protocol, "port": profile.forwarder.port})
+        found.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
     if profile.wireguard is not None:
-        found.append({"protocol": "udp", "port": profile.wireguard.port})
+        found.append(port("udp", profile.wireguard.port, peer.address, node.address))
     return found
 
 
@@ -172,31 +204,56 @@ def forwarder_argv(forwarder: Forwarder, node: Node, peer: Node, mtu: int) -> li
     return words.split()
 
 
-def _add_endpoint(state: dict[str, Any], spec: dict[str, Any], profile: str, mtu: int) -> None:
-    """Add one endpoint to a state: its namespace, both ends of its veth pair, its routes."""
+def _add_endpoint(state: dict[str, Any], spec: dict[str, Any], profile: str, mtu: int, *, joined: bool) -> None:
+    """Add one endpoint to a state: its namespace, its veth pair, its routes; `joined`: an engine makes the pair."""
     namespace, outside = namespace_name(profile, mtu), veth_name(profile, mtu)
     state["namespaces"].append(namespace)
-    state["links"] += [
-        {
-            "name": outside,
-            "kind": "veth",
-            "attributes": {},
-            "master": spec["bridge"],
-            "mtu": mtu,
-            "peer": {"name": "eth0", "netns": namespace},
-        },
-        {
-            "name": "eth0",
-            "netns": namespace,
-            "inner": True,
-            "kind": "veth",
-            "attributes": {},
-            "mtu": mtu,
-            "addresses": [spec["address"]],
-        },
-    ]
+    pair: dict[str, Any] = {"kind": "veth", "attributes": {}, "mtu": mtu}
+    if not joined:
+        end = {"name": "eth0", "netns": namespace}
+        state["links"].append(pair | {"name": outside, "master": spec["bridge"], "peer": end})
+    inside = {"name": "eth0", "netns": namespace, "inner": True, "addresses": [spec["address"]], "adopt": joined}
+    state["links"].append(pair | inside)
     state["routes"] += [{"netns": namespace, **route} for route in spec["routes"]]
     state["sysctls"] += [{"netns": namespace, "key": key, "value": value} for key, value in spec["sysctls"].items()]
+
+
+def _add_containers(
+    state: dict[str, Any], containers: Containers, profile: Profile, node: Node, mtus: Sequence[int], *, bridge: str
+) -> None:
+    """Add the containers that are the endpoints; on Docker's own `bridge`, those that hold addresses before them too.
+
+    Docker hands out its bridge's addresses in order, from the first host number on. A node's endpoints have every
+    second one, so that both nodes' differ, and a container without a namespace's name keeps each one in between.
+    """
+    endpoints = {
+        int(_endpoint_variables(node, position)["pair_host" if bridge else "node_host"]): mtu
+        for position, mtu in enumerate(sorted(mtus))
+    }
+    members = []
+    for host in range(FIRST_HOST, max(endpoints) + 1):
+        mtu = endpoints.get(host)
+        member = {"name": f"{profile.name}-c{host - FIRST_HOST + 1:02}", "namespace": "", "address": "", "mtu": mtu}
+        if mtu is not None:
+            member["namespace"] = namespace_name(profile.name, mtu)
+        members.append(member)
+    state["containers"] = {
+        "engine": containers.engine.value,
+        "image": containers.image,
+        "own_image": containers.image == OWN_IMAGE,
+        "bridge": bridge,
+        "gateway": "",
+        "members": members,
+    }
+    if not bridge or profile.endpoints is None:
+        return
+    network = _endpoint_interface(profile, profile.endpoints.address, node, 0).network
+    state["containers"]["gateway"] = f"{network[FIRST_HOST - 1]}/{network.prefixlen}"
+    for host, member in enumerate(members, FIRST_HOST):
+        member["address"] = str(network[host])
+    state["forward"] = []  # Docker's own rules say what passes on its own bridge
+    for link in state["links"]:
+        link["adopt"] = link.get("adopt", False) or link["name"] == bridge
 
 
 def _sysctls(values: dict[str, Any], netns: str, names: dict[str, str], where: str) -> list[dict[str, Any]]:

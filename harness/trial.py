@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -62,12 +62,14 @@ class TrialRunner:
         server: Remote,
         conditions: Callable[[str, int], Conditions],
         on_live: Callable[[str], None],
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._run_id = run_id
         self._client = client
         self._server = server
         self._conditions = conditions
         self._on_live = on_live
+        self._cancelled = cancelled
         self._servers = 0
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="node")
 
@@ -145,7 +147,7 @@ class TrialRunner:
                 self._on_live(figure)
 
         try:
-            return client.wait(timeout_s, on_line)
+            return client.wait(timeout_s, on_line, self._cancelled)
         except TimeoutError as error:
             raise ToolError(f"{error} ({timeout_s:g} s)") from error
 
@@ -161,6 +163,7 @@ class TrialRunner:
 
         client = self._pool.submit(one, self._client, route.client, route.server, None)
         server = self._pool.submit(one, self._server, route.server, route.client, port)
+        wait([client, server])  # neither connection is used again before both are through
         both = (client.result(), server.result())
         nics = (route.client_nic, route.server_nic)
         record.readings["before" if before else "after"] = [

@@ -2,6 +2,7 @@
 # Make this checkout runnable: the system programs it calls, and a .venv made from requirements.lock.
 # Does nothing, quickly, when both are there. Exit 2: something is missing that this script cannot get.
 #
+# --docker: also a Docker daemon, for --containers docker in the local lab and for the tests.
 # --vagrant: also what `make test-vagrant` needs, which is a lot; see docs/vagrant.md.
 # SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
 set -eu
@@ -15,8 +16,9 @@ PATH=${PATH#"$PWD/.venv/bin:"}
 
 for option in "$@"; do
     case $option in
+    --docker) docker=yes ;;
     --vagrant) vagrant=yes ;;
-    *) echo "setup: unknown option $option; there is --vagrant." >&2 && exit 2 ;;
+    *) echo "setup: unknown option $option; there are --docker and --vagrant." >&2 && exit 2 ;;
     esac
 done
 
@@ -117,19 +119,21 @@ allow_services() {
     rm -rf "$scratch"
 }
 
-# The harness starts its own sshd inside its namespaces; the machine itself must not become a server.
+# The harness starts its own sshd and dockerd inside its namespaces; the machine itself must not become a server.
 # policy-rc.d holds only for now, this holds after the next boot. Before the install: no moment in between.
-keep_sshd_off_systemd() {
-    say "openssh-server stays off: ssh.service and ssh.socket get masked" \
-        "(undo: systemctl unmask ssh.service ssh.socket)"
-    as_root systemctl --quiet mask ssh.service ssh.socket 2>/dev/null ||
-        die "systemctl could not mask ssh.service and ssh.socket, so openssh-server was not installed."
+keep_off_systemd() { # package unit...
+    package=$1
+    shift
+    say "$package stays off: $* get masked (undo: systemctl unmask $*)"
+    as_root systemctl --quiet mask "$@" 2>/dev/null ||
+        die "systemctl could not mask $*, so $package was not installed."
 }
 # Without systemd there is nothing to disable until the package has put its init script there.
-keep_sshd_off_sysv() {
-    say "openssh-server stays off: its init script gets disabled (undo: update-rc.d ssh enable)"
-    ! has update-rc.d || as_root update-rc.d ssh disable >/dev/null
+keep_off_sysv() { # package script
+    say "$1 stays off: its init script gets disabled (undo: update-rc.d $2 enable)"
+    ! has update-rc.d || as_root update-rc.d "$2" disable >/dev/null
 }
+is_new() { case " $packages " in *" $1 "*) ;; *) false ;; esac; }
 
 # needrestart would restart unrelated services or ask; debconf and changed conffiles would ask. iperf3 asks
 # whether to run as a daemon; its default, taken here, is no.
@@ -145,22 +149,28 @@ install_packages() {
     [ "$(id -u)" = 0 ] || has sudo ||
         die "these programs are missing and installing them needs root or sudo:$missing."
     say "installing Debian packages:$packages"
-    case " $packages " in *" openssh-server "*) new_sshd=yes ;; *) new_sshd= ;; esac
 
     forbid_services
-    if [ "$new_sshd" ] && has systemctl; then keep_sshd_off_systemd; fi
+    if has systemctl; then
+        ! is_new openssh-server || keep_off_systemd openssh-server ssh.service ssh.socket
+        ! is_new docker.io || keep_off_systemd docker.io docker.service docker.socket containerd.service
+    fi
     apt update || say "apt-get update failed; trying with the package lists at hand"
     # shellcheck disable=SC2086 # one word per package is meant
     if ! apt install -y --no-install-recommends $packages; then
         cat "$scratch/apt.log" >&2
         die "apt-get could not install:$packages."
     fi
-    if [ "$new_sshd" ] && ! has systemctl; then keep_sshd_off_sysv; fi
+    if ! has systemctl; then
+        ! is_new openssh-server || keep_off_sysv openssh-server ssh
+        ! is_new docker.io || keep_off_sysv docker.io docker
+    fi
     allow_services
 }
 
 # --- main ------------------------------------------------------------------------------------------------
 
+[ -z "${docker-}" ] || programs="$programs dockerd:docker.io docker:docker.io"
 [ -z "${vagrant-}" ] || programs="$programs $vagrant_programs"
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"

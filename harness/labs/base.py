@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.model import Node
+from harness.pairs import Pair
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,8 @@ class Lab:
 
     `rate_bps` is what its link is shaped to, None where the harness does not know or nothing shapes it.
     `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine.
+    `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together; without it
+    there are only client and server, and the inventory has no other hosts either.
     """
 
     name: str
@@ -25,18 +29,27 @@ class Lab:
     rate_bps: float | None
     shared_kernel: bool
     scratch: Path
+    others: tuple[Node, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
     @property
-    def nodes(self) -> tuple[Node, Node]:
-        """Client and server node, in this order."""
-        return (self.client, self.server)
+    def nodes(self) -> tuple[Node, ...]:
+        """Client, server, and the others, in this order."""
+        return (self.client, self.server, *self.others)
+
+    def limited_to(self, pairs: Sequence[Pair]) -> Lab:
+        """Return the lab as it is for these disjoint pairs: their nodes only, each client of index 1, server of 2."""
+        known = {node.name: node for node in self.nodes}
+        chosen = [replace(known[name], index=index) for pair in pairs for index, name in enumerate(pair.hosts, 1)]
+        client, server, *others = chosen
+        return replace(self, client=client, server=server, others=tuple(others), pairs=tuple(pairs))
 
 
 class LabSource(Protocol):
     """One way to get a lab."""
 
-    def nodes(self) -> tuple[Node, Node]:
-        """Return client and server node as they will be; changes nothing."""
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes as they will be, the client first where there are two; changes nothing."""
         ...
 
     def probe(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The local lab: two nodes that are processes with namespaces of their own, joined by one shaped link.
+"""The local lab: nodes that are processes with namespaces of their own, joined by a shaped link or a switch.
 
 A node lives exactly as long as the process that holds its namespaces; when that ends, the kernel removes every
 process, link and mount in it. A holder dies with the harness, unless `harness lab up` detached it on purpose. Nodes
@@ -11,26 +11,32 @@ import json
 import os
 import pwd
 import re
+import secrets
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from harness.containers import Engine
 from harness.errors import InputError, LabError
+from harness.labs import engine, holder, switch
 from harness.labs.base import Lab
-from harness.labs.process import ProcessId, child_of
+from harness.labs.holder import enter_argv
+from harness.labs.process import ProcessId, command
 from harness.model import Node
 
 STATE_ROOT = Path("/run/vxlan-harness")
 KEPT = "lab"
 """Name of the lab that `harness lab up` leaves standing."""
-NODES = (("k8s-1", "172.12.1.11", "fd00:172:12:1::11"), ("k8s-2", "172.12.1.12", "fd00:172:12:1::12"))
+MIN_NODES, MAX_NODES = 2, 8
+NODES = tuple((f"k8s-{n}", f"172.12.1.{10 + n}", f"fd00:172:12:1::{10 + n}") for n in range(1, MAX_NODES + 1))
+"""Names and addresses; a lab takes the first of them."""
 PREFIX_LENGTH = 24
 PREFIX6_LENGTH = 64
 DEVICE = "ens33"
 NIC_MTU = 1500
 DEFAULT_RATE = "1gbit"
 NEEDS_ROOT = "the local lab is made of namespaces, which takes root; run this with sudo."
+SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(kbit|mbit|gbit)")
 _RATE_UNITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 # tbf lets this much time's worth of the rate pass at once after a pause, and holds at most so much. The burst has to
@@ -41,10 +47,15 @@ QUEUE_S = 0.024
 MIN_BURST_BYTES = 65536
 """The largest GSO burst; tbf would have to cut a larger packet than it lets pass."""
 
-_HOLDER = """
+_HOLDER = f"""
 set -e
-mount -t sysfs sysfs /sys
+{engine.SCRIPT}
 mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs sysfs /sys
+[ "$3" = none ] || mount --rbind /run/cgroup /sys/fs/cgroup
+[ "$3" = none ] || prepare_engine "$3" "$4"
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=700 tmpfs "$2"
 mkdir -p /run/sshd /run/netns
@@ -53,6 +64,7 @@ chmod 600 /run/shadow
 mount --bind /run/shadow /etc/shadow
 hostname "$1"
 ip link set lo up
+start_engine "$3"
 echo ready
 exec env --ignore-signal=CHLD sleep infinity
 """
@@ -87,41 +99,40 @@ def parse_rate(text: str) -> float | None:
     return rate
 
 
-def command(argv: list[str], stdin: str | None = None) -> str:
-    """Run a program on this host and return its standard output; raises LabError with the program's own words."""
-    try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise LabError(f"{argv[0]} is not installed; run `make setup`.") from error
-    if done.returncode != 0:
-        raise LabError(f"`{' '.join(argv)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
 class LocalLab:
-    """Two nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
+    """Nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
 
-    def __init__(self, rate: str = DEFAULT_RATE, *, keep: bool = False, state_root: Path = STATE_ROOT) -> None:
+    def __init__(
+        self,
+        rate: str = DEFAULT_RATE,
+        *,
+        count: int = MIN_NODES,
+        keep: bool = False,
+        state_root: Path = STATE_ROOT,
+        containers: Engine = Engine.NONE,
+    ) -> None:
+        self.count = count
         self.rate = rate
+        self.containers = containers
         self.rate_bps = parse_rate(rate)
         self.keep = keep
         self.directory = state_root / (KEPT if keep else f"run-{os.getpid()}")
+        self.groups = f"{self.directory.name}-{secrets.token_hex(4)}"  # pids of two PID namespaces may be the same
         self._brought_up = False
 
-    def nodes(self) -> tuple[Node, Node]:
-        """Return the two nodes, which are always the same."""
-        first, second = (
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes, whose names and addresses are always the same."""
+        return tuple(
             Node(name, index, address, DEVICE, NIC_MTU, address6)
-            for index, (name, address, address6) in enumerate(NODES, 1)
+            for index, (name, address, address6) in enumerate(NODES[: self.count], 1)
         )
-        return (first, second)
 
     def probe(self) -> list[str]:
         """Return a sentence for each thing that is missing here; see harness.doctor for the full list."""
         return [] if os.geteuid() == 0 else [NEEDS_ROOT]
 
     def up(self) -> Lab:
-        """Bring both nodes up, or find those that `harness lab up` left standing with the same rate."""
+        """Bring the nodes up, or find as many that `harness lab up` left standing with the same rate."""
         problems = self.probe()
         if problems:
             raise LabError(" ".join(problems))
@@ -131,6 +142,15 @@ class LocalLab:
                 raise LabError(
                     f"the lab that is up has rate {kept['rate']}, not {self.rate}; "
                     f"`harness lab down` it, or give --rate {kept['rate']}."
+                )
+            if len(kept["nodes"]) != self.count:
+                raise LabError(
+                    f"the lab that is up has {len(kept['nodes'])} nodes, not {self.count}; "
+                    f"`harness lab down` it, or give --nodes {len(kept['nodes'])}."
+                )
+            if self.containers is not Engine.NONE and kept["containers"] != self.containers:
+                raise LabError(
+                    f"the lab that is up was made without --containers {self.containers}; `harness lab down` it first."
                 )
             return _lab(self.directory.parent / KEPT, kept)
         if self.directory.exists():
@@ -150,54 +170,41 @@ class LocalLab:
             self._brought_up = False
 
     def _build(self) -> Lab:
-        state: dict[str, Any] = {"rate": self.rate, "nodes": [], "owner": vars(ProcessId.of(os.getpid()))}
+        owner = vars(ProcessId.of(os.getpid()))
+        state: dict[str, Any] = {
+            "rate": self.rate,
+            "containers": self.containers.value,
+            "groups": self.groups,
+            "nodes": [],
+            "owner": owner,
+        }
+        engine.require(self.containers, SEARCH_PATH)
         key = self.directory / "id_ed25519"
         _make_key(key)
-        for index, (name, address, address6) in enumerate(NODES, 1):
-            holder, inside = self._start_holder(name)
+        home = pwd.getpwuid(0).pw_dir
+        for index, (name, address, address6) in enumerate(NODES[: self.count], 1):
+            settings = engine.settings(self.containers, self.groups, name)
+            held = holder.start(_HOLDER, name, home, self.containers, settings, detached=self.keep)
             addresses = {"address": address, "address6": address6}
-            state["nodes"].append(
-                {"name": name, "index": index, **addresses, "holder": vars(holder), "inside": vars(inside)}
-            )
+            state["nodes"].append({"name": name, "index": index, **addresses, **held.described()})
             _write_json(self.directory / "state.json", state)
-            _prepare_sshd(self.directory, name, inside.pid)
+            _prepare_sshd(self.directory, name, held.inside.pid)
         self._join(state)
+        self._await_engine(state)
         _write_access(self.directory, state)
         return _lab(self.directory, state)
 
-    def _start_holder(self, name: str) -> tuple[ProcessId, ProcessId]:
-        """Start a node; return the process that holds it and the node's own first process."""
-        argv = [*"unshare --net --mount --uts --ipc --pid --fork --kill-child=KILL --mount-proc".split()]
-        if not self.keep:
-            argv = ["setpriv", "--pdeathsig", "KILL", *argv]
-        home = pwd.getpwuid(0).pw_dir
-        process = subprocess.Popen(
-            [*argv, "sh", "-c", _HOLDER, "sh", name, home],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # a Ctrl-C at the terminal must not take the nodes away under the teardown
-            cwd="/",
-        )
-        if process.stdout is None or process.stderr is None:
-            raise LabError(f"node {name} has no output to wait for.")
-        if process.stdout.readline().strip() != "ready":
-            process.kill()
-            raise LabError(f"node {name} did not start: {process.stderr.read().strip()}")
-        process.stdout.close()
-        process.stderr.close()
-        process.returncode = 0  # the holder outlives this object: Popen must not warn about that
-        inside = child_of(process.pid)
-        if inside is None:
-            raise LabError(f"node {name} ended as soon as it was up.")
-        return ProcessId.of(process.pid), ProcessId.of(inside)
-
     def _join(self, state: dict[str, Any]) -> None:
-        """Join the nodes by a veth pair that is made inside them, and shape both directions."""
-        first, second = (str(node["inside"]["pid"]) for node in state["nodes"])
-        end = f"{DEVICE} mtu {NIC_MTU} netns"
-        command(f"ip link add name {end} {first} type veth peer name {end} {second}".split())
+        """Join the nodes, two directly and more by a switch, and shape what each of them sends."""
+        ports = [(node["name"], node["inside"]["pid"]) for node in state["nodes"]]
+        if len(ports) == MIN_NODES:
+            (_, first), (_, second) = ports
+            switch.cable(first, second, DEVICE, NIC_MTU)
+        else:
+            held = switch.start(detached=self.keep)
+            state["switch"] = {"name": switch.NAME, **held.described()}
+            _write_json(self.directory / "state.json", state)
+            switch.plug(held.inside.pid, ports, DEVICE, NIC_MTU)
         for node in state["nodes"]:
             enter = enter_argv(node["inside"]["pid"])
             command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])
@@ -208,10 +215,13 @@ class LocalLab:
                 shape = f"tc qdisc replace dev {DEVICE} root tbf rate {self.rate} burst {burst} limit {limit}"
                 command([*enter, *shape.split()])
 
-
-def enter_argv(pid: int) -> list[str]:
-    """Return the start of an argv that runs the rest inside the node whose first process is `pid`."""
-    return ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+    def _await_engine(self, state: dict[str, Any]) -> None:
+        """Wait for the daemons, which have been starting while the rest was made."""
+        if self.containers is not Engine.DOCKER:
+            return
+        for node in state["nodes"]:
+            pid = node["inside"]["pid"]
+            engine.await_docker([*enter_argv(pid), "docker", "version"], Path(f"/proc/{pid}/root"), node["name"])
 
 
 def find_kept(state_root: Path = STATE_ROOT) -> dict[str, Any] | None:
@@ -220,8 +230,8 @@ def find_kept(state_root: Path = STATE_ROOT) -> dict[str, Any] | None:
     if not path.exists():
         return None
     state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    alive = [ProcessId(**node["inside"]).is_alive() for node in state["nodes"]]
-    return state if len(alive) == len(NODES) and all(alive) else None
+    alive = [ProcessId(**held["inside"]).is_alive() for held in _held(state)]
+    return state if len(alive) >= MIN_NODES and all(alive) else None
 
 
 def require_root() -> None:
@@ -258,13 +268,19 @@ def _remove(directory: Path) -> None:
     """End the nodes of one lab and remove its files."""
     path = directory / "state.json"
     state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"nodes": []}
-    for node in state["nodes"]:
+    for held in _held(state):
         for role in ("holder", "inside"):
-            if not ProcessId(**node[role]).kill():
-                raise LabError(f"node {node['name']} (pid {node[role]['pid']}) does not end; end it and try again.")
+            if not ProcessId(**held[role]).kill():
+                raise LabError(f"node {held['name']} (pid {held[role]['pid']}) does not end; end it and try again.")
+    engine.remove_cgroups(Engine(state.get("containers", Engine.NONE)), state.get("groups", ""))
     shutil.rmtree(directory, ignore_errors=True)
     if directory.parent == STATE_ROOT and not any(directory.parent.iterdir()):
         directory.parent.rmdir()
+
+
+def _held(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what of a lab is held by processes: its nodes, and its switch where it has one."""
+    return [*state["nodes"], *([state["switch"]] if "switch" in state else [])]
 
 
 def _make_key(path: Path) -> None:
@@ -285,7 +301,7 @@ def _prepare_sshd(directory: Path, name: str, pid: int) -> None:
 
 def _write_access(directory: Path, state: dict[str, Any]) -> None:
     """Write the SSH configuration and the Ansible inventory by which the nodes are reached."""
-    sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    sshd = shutil.which("sshd", path=SEARCH_PATH)
     if sshd is None:
         raise LabError("sshd is not installed; run `make setup`.")
     blocks = []
@@ -324,6 +340,7 @@ def _lab(directory: Path, state: dict[str, Any]) -> Lab:
         ssh_config=directory / "ssh_config",
         client=nodes[0],
         server=nodes[1],
+        others=tuple(nodes[2:]),
         rate_bps=parse_rate(state["rate"]),
         shared_kernel=True,
         scratch=directory,

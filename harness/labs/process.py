@@ -1,12 +1,15 @@
-"""Processes by pid and start time, so that a reused pid is never taken for ours."""
+"""Processes by pid and start time, so that a reused pid is never taken for ours; and commands run to their end."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import LabError
 
 _START_TIME_FIELD = 21
 """Index of starttime in /proc/PID/stat, see proc_pid_stat(5)."""
@@ -69,3 +72,14 @@ def child_of(pid: int) -> int | None:
     """Return the pid of the only child of a process, None while it has none."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return int(children[0]) if children else None
+
+
+def command(argv: list[str], stdin: str | None = None) -> str:
+    """Run a program on this host and return its standard output; raises LabError with the program's own words."""
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise LabError(f"{argv[0]} is not installed; run `make setup`.") from error
+    if done.returncode != 0:
+        raise LabError(f"`{' '.join(argv)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout

@@ -42,7 +42,7 @@ class VagrantLab:
 
     def nodes(self) -> tuple[Node, Node]:
         """Return the two machines, which inventory/vagrant.yml describes."""
-        return self._static.nodes()
+        return (self._static.client, self._static.server)
 
     def probe(self) -> list[str]:
         """Return a sentence where vagrant is missing; whether the machines are up takes it seconds to say."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from harness.model import UNDERLAY, Direction
+from harness.model import PAIR_COLUMNS, UNDERLAY, Direction
+from harness.report import matrix
 from harness.report.compare import COMPARE_COLUMNS
 from harness.report.decomposition import steps
 from harness.report.notes import SEPARATOR, advice_first
-
-Row = Mapping[str, Any]
+from harness.report.sections import (
+    Page,
+    Row,
+    Section,
+    cell_name,
+    interval_text,
+    number_text,
+    ratio_text,
+    scale_of,
+    sentence,
+)
 
 _TITLES = {
     "goodput_bps": "goodput",
@@ -21,12 +29,6 @@ _TITLES = {
     "cpu_s_per_gbit": "CPU time",
     "rtt_p50_s": "round trip",
     "rtt_p99_s": "round trip",
-}
-_SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
-    "bit/s": ((1e9, "Gbit/s", 3), (1e6, "Mbit/s", 1), (1e3, "kbit/s", 1)),
-    "s": ((1, "s", 3), (1e-3, "ms", 3), (1e-6, "µs", 1)),
-    "s/Gbit": ((1, "s/Gbit", 3), (1e-3, "ms/Gbit", 1)),
-    "ratio": ((1e-2, "%", 2),),
 }
 _BASELINE = "baseline"
 SUMMARY_LEGEND = (
@@ -38,27 +40,6 @@ COMPARE_LEGEND = (
     "ratio: B over A with a 95 % interval (Welch). The runs were not interleaved: drift of the machine between them "
     "shows as a difference. Verdicts hold for all rows together (false discovery rate 5 %)."
 )
-
-
-@dataclass
-class Section:
-    """One table: headings, rows of text, and a line below. `group` is the heading it stands under."""
-
-    group: str
-    title: str
-    headings: tuple[str, ...]
-    rows: list[tuple[str, ...]] = field(default_factory=list)
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Page:
-    """Everything that is shown: title, sections, notes (marked ones first) and what the columns mean."""
-
-    title: str
-    sections: tuple[Section, ...]
-    notes: tuple[str, ...]
-    legend: str
 
 
 class Notes:
@@ -82,12 +63,14 @@ class Notes:
 
     def lines(self) -> tuple[str, ...]:
         """Return the notes, marked ones first."""
-        marked = [f"[{self._marks[advice]}] {_sentence(advice, facts)}" for advice, facts in self._texts.items()]
-        return (*marked, *(_sentence(advice, facts) for advice, facts in self._general.items()))
+        marked = [f"[{self._marks[advice]}] {sentence(advice, facts)}" for advice, facts in self._texts.items()]
+        return (*marked, *(sentence(advice, facts) for advice, facts in self._general.items()))
 
 
 def page(frame: pd.DataFrame) -> Page:
-    """Lay out a summary or a comparison, told apart by their columns."""
+    """Lay out a summary (of a run or of its pairs) or a comparison, told apart by their columns."""
+    if tuple(frame.columns) == PAIR_COLUMNS:
+        return matrix.page(frame)
     compared = list(frame.columns) == COMPARE_COLUMNS
     notes = Notes(frame) if len(frame) else None
     sections: list[Section] = []
@@ -116,13 +99,13 @@ def _decomposed(frame: pd.DataFrame) -> list[Section]:
             ),
         )
         ratios = (step.container_path, step.encapsulation, step.product, step.whole)
-        section.rows.append((step.cell, *map(_ratio, ratios), _between(step.whole_low, step.whole_high)))
+        section.rows.append((step.cell, *map(ratio_text, ratios), interval_text(step.whole_low, step.whole_high)))
     return list(sections.values())
 
 
 def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
     first = rows[0]
-    divisor, unit, digits = _scale(rows, "median", "baseline_median")
+    divisor, unit, digits = scale_of(rows, "median", "baseline_median")
     with_ceiling = any(pd.notna(row["ceiling_ratio"]) for row in rows)
     compared = any(row["verdict"] for row in rows)
     section = Section(f"{first['profile']} against {first['baseline']}", _title(first), ())
@@ -135,16 +118,16 @@ def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Sectio
     section.headings += ("same MTU",) if compared else ()
     section.headings += ("verdict",) if compared else ("",)
     for row in rows:
-        cells = [_cell(row), _number(row["median"], divisor, digits)]
+        cells = [cell_name(row), number_text(row["median"], divisor, digits)]
         if not with_ceiling:
-            cells.append(_number(row["baseline_median"], divisor, digits))
+            cells.append(number_text(row["baseline_median"], divisor, digits))
         if compared:
-            cells += [_ratio(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
+            cells += [ratio_text(row["ratio"]), interval_text(row["ratio_low"], row["ratio_high"])]
         if with_ceiling:
             gap = 100 * (row["ratio"] - row["ceiling_ratio"])
-            cells += [_ratio(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
+            cells += [ratio_text(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
         if compared:
-            cells.append(_ratio(row["same_mtu_ratio"]))
+            cells.append(ratio_text(row["same_mtu_ratio"]))
         section.rows.append((*cells, f"{row['verdict']}{marks(row['warnings'])}".strip()))
     if with_ceiling:
         section.caption = _baselines(rows, divisor, unit, digits)
@@ -152,13 +135,13 @@ def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Sectio
 
 
 def _compare_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
-    divisor, unit, digits = _scale(rows, "median_a", "median_b")
+    divisor, unit, digits = scale_of(rows, "median_a", "median_b")
     headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
     section = Section(f"{rows[0]['profile']}: run B against run A", _title(rows[0]), headings)
     for row in rows:
-        medians = [_number(row[column], divisor, digits) for column in ("median_a", "median_b")]
-        ratio = [_ratio(row["ratio"]), _between(row["ratio_low"], row["ratio_high"])]
-        section.rows.append((_cell(row), *medians, *ratio, f"{row['verdict']}{marks(row['warnings'])}".strip()))
+        medians = [number_text(row[column], divisor, digits) for column in ("median_a", "median_b")]
+        ratio = [ratio_text(row["ratio"]), interval_text(row["ratio_low"], row["ratio_high"])]
+        section.rows.append((cell_name(row), *medians, *ratio, f"{row['verdict']}{marks(row['warnings'])}".strip()))
     return section
 
 
@@ -166,7 +149,7 @@ def _baselines(rows: Sequence[Row], divisor: float, unit: str, digits: int) -> s
     """Return the baseline's own medians: one a protocol and number of flows, since it is the same at each MTU."""
     medians: dict[str, list[str]] = {}
     for row in rows:
-        text = _number(row["baseline_median"], divisor, digits)
+        text = number_text(row["baseline_median"], divisor, digits)
         seen = medians.setdefault(f"{row['protocol']} x{row['flows']}", [])
         if text and text not in seen:
             seen.append(text)
@@ -178,36 +161,3 @@ def _baselines(rows: Sequence[Row], divisor: float, unit: str, digits: int) -> s
 def _title(row: Row) -> str:
     way = "" if row["direction"] == Direction.FORWARD else f", {row['direction']}"
     return f"{_TITLES[row['metric']]}{way}"
-
-
-def _cell(row: Row) -> str:
-    if row["tool"] == "ping":
-        return f"mtu {row['mtu']} {row['metric'].split('_')[1]}"
-    return f"{row['protocol']} {row['mtu']} x{row['flows']}"
-
-
-def _scale(rows: Sequence[Row], *columns: str) -> tuple[float, str, int]:
-    """Return divisor, unit and decimals that suit the largest figure of a section."""
-    figures = [row[column] for row in rows for column in columns if pd.notna(row[column])]
-    scales = _SCALES[rows[0]["unit"]]
-    return next((scale for scale in scales if figures and max(figures) >= scale[0]), scales[-1])
-
-
-def _number(value: float, divisor: float = 1, digits: int = 4) -> str:
-    return "" if pd.isna(value) else f"{value / divisor:.{digits}f}"
-
-
-def _ratio(value: float) -> str:
-    """Return a ratio with as many decimals as leave it readable: 4 as long as it is near 1."""
-    return _number(value, 1, next((digits for limit, digits in ((10, 4), (100, 2)) if value < limit), 0))
-
-
-def _between(low: float, high: float) -> str:
-    return f"{_ratio(low)}-{_ratio(high)}" if _ratio(low) else ""
-
-
-def _sentence(advice: str, facts: list[str]) -> str:
-    spreads = [float(fact.removeprefix("cv ").removesuffix(" %")) for fact in facts if fact.startswith("cv ")]
-    if len(spreads) > 1 and len(spreads) == len(facts):
-        facts = [f"cv {min(spreads):.0f} to {max(spreads):.0f} %"]
-    return f"{', '.join(facts)}: {advice}" if facts else advice

@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import InputError
-from harness.model import SCHEMA_VERSION, TRIAL_COLUMNS, Direction, Kind, Status
+from harness.model import PAIRS_FILE, SCHEMA_VERSION, TRIAL_COLUMNS, Direction, Kind, Status
 from harness.wire import clamped_mtu, overhead
 
 CELL_COLUMNS = ["tool", "protocol", "direction", "mtu", "flows"]
@@ -36,12 +36,14 @@ class _Part(BaseModel):
 
 
 class PlanMeta(_Part):
-    """What compares and scales figures of a plan: blocks, and seconds of each trial."""
+    """What compares and scales figures of a plan: blocks, seconds of each trial, and what the endpoints were."""
 
     name: str
     blocks: int
     duration_s: float
     omit_s: float
+    containers: str = "none"
+    image: str = ""
 
 
 class ProfileMeta(_Part):
@@ -83,13 +85,13 @@ def read_run(path: Path) -> RunData:
     trials_path = _trials_path(path)
     trials = read_trials(trials_path)
     meta_path = trials_path.with_name("run.json")
-    meta = _meta(meta_path, _json(meta_path)) if meta_path.exists() else None
+    meta = _meta(meta_path, read_json(meta_path)) if meta_path.exists() else None
     if meta:
         missing = [name for name in trials["profile"].unique() if name not in meta.profiles]
         if missing:
             raise InputError(f"{meta_path} has no profile {missing[0]!r}, but trials.csv does: they are of two runs.")
     environment_path = trials_path.with_name("environment.json")
-    environment = _json(environment_path) if environment_path.exists() else None
+    environment = read_json(environment_path) if environment_path.exists() else None
     return RunData(trials, meta, environment)
 
 
@@ -127,6 +129,8 @@ def read_trials(path: Path) -> pd.DataFrame:
 
 def _trials_path(path: Path) -> Path:
     found = path / "trials.csv" if path.is_dir() else path
+    if (path / PAIRS_FILE).is_file():
+        raise InputError(f"{path} is a run of several pairs; give the folder of one of them, which lies in it.")
     if not found.is_file():
         raise InputError(f"{found} does not exist; give a run's folder or its trials.csv.")
     return found
@@ -195,7 +199,8 @@ def _check_rows(path: Path, lines: Sequence[int], rows: Sequence[Mapping[str, An
             seen[key] = line
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object that a file holds; InputError where it does not."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

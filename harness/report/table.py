@@ -11,7 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.layout import Page, Section, page
+from harness.report.layout import page
+from harness.report.sections import Page, Section
 
 WIDTH = 80
 _VERDICT_STYLES = {"worse": "red", "better": "green", "no": "dim", "not": "yellow", "too": "yellow", "mixed": "yellow"}
@@ -56,7 +57,7 @@ def _drawn(section: Section, width: int) -> Table:
     """Return a section's table, its columns as far apart as fits."""
     for gap in (1, 0):
         drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
-        last = len(section.headings) - 1
+        last = -1 if section.matrix else len(section.headings) - 1
         for number, heading in enumerate(section.headings):
             drawn.add_column(
                 _heading(section) if number == 0 else heading,
@@ -65,11 +66,15 @@ def _drawn(section: Section, width: int) -> Table:
                 header_style="bold" if number == 0 else "",
             )
         for row in section.rows:
-            drawn.add_row(*row[:-1], Text(row[-1], style=_VERDICT_STYLES.get(row[-1].partition(" ")[0], "")))
+            drawn.add_row(*row[:-1], row[-1] if section.matrix else _verdict(row[-1]))
         console = Console(width=1000)
         if Measurement.get(console, console.options, drawn).maximum <= width:
             break
     return drawn
+
+
+def _verdict(text: str) -> Text:
+    return Text(text, style=_VERDICT_STYLES.get(text.partition(" ")[0], ""))
 
 
 def _heading(section: Section) -> str:

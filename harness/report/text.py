@@ -6,7 +6,8 @@ import json as standard_json
 
 import pandas as pd
 
-from harness.report.layout import Section, page
+from harness.report.layout import page
+from harness.report.sections import Section
 
 
 def csv(frame: pd.DataFrame) -> str:
@@ -42,9 +43,9 @@ def markdown(frame: pd.DataFrame) -> str:
 def _table(section: Section) -> list[str]:
     headings = (section.title, *section.headings[1:])
     inner = ["---:"] * (len(headings) - 2)
-    rows = [headings, ("---", *inner, "---"), *section.rows]
+    rows = [headings, ("---", *inner, "---:" if section.matrix else "---"), *section.rows]
     return [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows]
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace("\n", "<br>")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from harness import inventory, profiles, topology
+from harness.containers import Containers
 from harness.errors import HarnessError
 from harness.model import Node
 
@@ -34,10 +36,21 @@ def _for_each(
 
 
 def wanted_state(
-    names: Sequence[str], host: str, hostvars: Mapping[str, Any], mtus: Sequence[int], folders: Sequence[str] = ()
+    names: Sequence[str],
+    host: str,
+    hostvars: Mapping[str, Any],
+    mtus: Sequence[int],
+    folders: Sequence[str] = (),
+    engine: str = "none",
+    image: str = "",
 ) -> list[Any]:
     """Return what the netstate module brings up for these profiles on `host`."""
-    return _for_each(topology.wanted_state, names, host, hostvars, mtus, folders)
+    try:
+        containers = Containers.parse(str(engine), str(image))
+    except HarnessError as error:
+        raise AnsibleFilterError(str(error)) from error
+    resolve = partial(topology.wanted_state, containers=containers)
+    return _for_each(resolve, names, host, hostvars, mtus, folders)
 
 
 def endpoint_probes(

@@ -12,6 +12,7 @@ description:
   - Every link it makes belongs to a device group from its very creation and carries an alias that names its profile;
     namespaces carry the profile in their name, routes a routing protocol number. Only what is marked so is ever
     changed or removed.
+  - Endpoints may be containers; then they are started first, and their namespaces get the names.
   - Refuses, before any change, what would harm the host, such as a device name, VNI and port, or subnet in use.
 options:
   state:
@@ -24,6 +25,10 @@ options:
     type: list
     elements: dict
     required: true
+  own_image:
+    description: Image of ours that goes with the last container.
+    type: str
+    default: ""
 author: The harness's authors
 """
 
@@ -39,6 +44,11 @@ commands:
   returned: always
   type: list
   elements: str
+notes:
+  description: What the owner of the node should know, such as a port that could not be closed to others.
+  returned: when O(state=present)
+  type: list
+  elements: str
 """
 
 import ipaddress
@@ -46,6 +56,8 @@ import os
 from collections import defaultdict
 
 from ansible.module_utils import harness_claims as claims
+from ansible.module_utils import harness_containers as containers
+from ansible.module_utils import harness_firewall as firewall
 from ansible.module_utils import harness_processes as processes
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.harness_conflicts import conflicts
@@ -112,6 +124,7 @@ class Planner:
     """Collects the commands that lead from what is there to what is wanted."""
 
     def __init__(self):
+        self.containers = []
         self.create = []
         self.batches = defaultdict(list)
         self.fdb = defaultdict(list)
@@ -120,6 +133,7 @@ class Planner:
         self.rules = []
         self.processes = []
         self.differences = []
+        self.notes = []
 
     def add(self, netns, *words):
         """Queue one ip command in a namespace."""
@@ -127,7 +141,9 @@ class Planner:
 
     def commands(self):
         """Return every queued command as text, in the order in which it would be run."""
-        lines = [f"ip netns add {name}" for name in self.create]
+        lines = [f"{rule[0]} -I {' '.join(rule[1:])}" for _profile, rule in self.rules]
+        lines += [command for state in self.containers for command in containers.start_commands(state)]
+        lines += [f"ip netns add {name}" for name in self.create]
         for program, queue in (("ip", self.batches), ("bridge", self.fdb)):
             for netns, commands in queue.items():
                 scope = f" -n {netns}" if netns else ""
@@ -135,12 +151,20 @@ class Planner:
         for _profile, entry in self.sysctls:
             scope = f"ip netns exec {entry['netns']} " if entry["netns"] else ""
             lines.append(f"{scope}sysctl -w {entry['key']}={entry['value']}")
-        lines += [f"iptables -I {' '.join(rule)}" for rule in self.rules]
         lines += [f"write {entry['path']}" for _profile, entry in self.files]
         return lines + [" ".join(argv) for _profile, argv in self.processes]
 
     def apply(self):
-        """Run everything queued; the node's own links come first, for they put ends into the namespaces."""
+        """Run everything queued: rules before there is a port to guard, containers, then links.
+
+        The node's own links come first, for they put ends into the namespaces.
+        """
+        for profile, rule in self.rules:
+            family = next(name for name, program in firewall.PROGRAMS.items() if program == rule[0])
+            claims.claim(profile, "chain", f"{family}/{rule[1]}", firewall.state_of(family, rule[1]))
+            firewall.insert(rule)
+        for state in self.containers:
+            containers.start(state)
         for name in self.create:
             run(["ip", "netns", "add", name])
         for netns in sorted(self.batches):
@@ -153,8 +177,6 @@ class Planner:
             if not entry["netns"]:
                 claims.claim(profile, "sysctl", entry["key"], claims.read_sysctl(entry))
             claims.write_sysctl(entry, str(entry["value"]))
-        for rule in self.rules:
-            run(["iptables", "-w", "-I", *rule])
         for profile, entry in self.files:
             claims.write_file(profile, entry)
         for profile, argv in self.processes:
@@ -198,7 +220,7 @@ def plan_settings(plan, state, link, now, *, made):
     if link.get("master") and now.get("master") != link["master"]:
         plan.add(netns, "link", "set", "dev", name, "master", link["master"])
     held = {f"{entry['local']}/{entry['prefixlen']}" for entry in now.get("addr_info", [])}
-    for address in link.get("addresses", []):
+    for address in [] if link.get("adopt") else link.get("addresses", []):
         if address not in held:
             plan.add(netns, "addr", "add", address, "dev", name, *address_flags(address))
     if "UP" not in now.get("flags", []):
@@ -245,8 +267,16 @@ def same_route(route, there):
     )
 
 
+def plan_rules(plan, state, root):
+    """Queue the firewall's rules that are missing."""
+    profile = state["profile"]
+    rules, notes = firewall.missing_port_rules(profile, state["ports"], root)
+    plan.rules += [(profile, rule) for rule in rules + firewall.missing_forward_rules(profile, state["forward"])]
+    plan.notes += notes
+
+
 def plan_claims(plan, state, names):
-    """Queue sysctls, forwarding rules and files that are not as wanted."""
+    """Queue sysctls, processes and files that are not as wanted."""
     profile = state["profile"]
     for entry in state["sysctls"]:
         new = entry["netns"] and entry["netns"] not in names
@@ -254,7 +284,6 @@ def plan_claims(plan, state, names):
         ours, anyones = (False, False) if entry["netns"] else claims.is_claimed("sysctl", entry["key"], profile)
         if unlike or (anyones and not ours):  # another profile changed it: it has to stay when that one leaves
             plan.sysctls.append((profile, entry))
-    plan.rules += claims.missing_rules(profile, state["forward"]) if state["forward"] else []
     plan.processes += [(profile, argv) for argv in state["processes"] if processes.running(profile, argv) is None]
     for entry in state["files"]:
         if claims.read_file(entry["path"]) != claims.file_text(entry):
@@ -262,23 +291,29 @@ def plan_claims(plan, state, names):
 
 
 def make_present(module, wanted):
-    """Bring up what is missing; return the commands and the differences found."""
-    names = existing_namespaces()
-    spaces = {"": Space("")}
-    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
-    problems = [text for state in wanted for text in conflicts(state, spaces[""])]
+    """Bring up what is missing; return the commands, the differences found, and what the owner should know."""
+    root = Space("")
+    problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:
         raise NodeError("; ".join(problems))
+    torn = make_absent(module, [state for state in wanted if containers.is_half_up(state)])[0]
+    names = existing_namespaces()
+    spaces = {"": Space("") if torn else root}
+    spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
     plan = Planner()
     for state in wanted:
-        plan.create += [name for name in state["namespaces"] if name not in names]
+        plan_rules(plan, state, spaces[""])
+        if state["containers"]:
+            plan.containers += [] if containers.is_up(state) else [state]
+        else:
+            plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
             plan_link(plan, state, link, spaces)
         plan_routes(plan, state, spaces)
         plan_claims(plan, state, names)
     if not module.check_mode:
         plan.apply()
-    return plan.commands(), plan.differences
+    return torn + plan.commands(), plan.differences, plan.notes
 
 
 def make_absent(module, wanted):
@@ -297,17 +332,18 @@ def make_absent(module, wanted):
         ]
         pattern = namespace_pattern(profile)
         commands = [["ip", "route", "del", dst, "proto", ROUTE_PROTOCOL] for dst in routes]
-        commands += [["iptables", "-w", "-D", *rule] for rule in claims.own_rules(profile)]
         commands += [["ip", "link", "del", "dev", name] for name in links]
         commands += [["ip", "netns", "del", name] for name in sorted(existing_namespaces()) if pattern.fullmatch(name)]
+        commands += firewall.own_rules(profile)  # last: no port is open without them
         stopped = processes.stop(profile, module.check_mode)
         for command in commands:
             # Removing one end of a pair takes the other along.
             gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
             if not module.check_mode and not gone:
                 run(command)
+        stopped += containers.remove(state, module.params["own_image"], module.check_mode)
         done += stopped + [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
-    return done, []
+    return done, [], []
 
 
 def main():
@@ -316,18 +352,22 @@ def main():
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wanted": {"type": "list", "elements": "dict", "required": True},
+            "own_image": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     action = make_present if module.params["state"] == "present" else make_absent
     try:
-        commands, unlike = action(module, module.params["wanted"])
+        commands, unlike, notes = action(module, module.params["wanted"])
     except NodeError as error:
         module.fail_json(msg=str(error))
+    for text in notes:
+        module.warn(text)
     module.exit_json(
         changed=bool(commands),
         commands=commands,
         differences=unlike,
+        notes=notes,
         diff={"before": "".join(f"# {text}\n" for text in unlike), "after": "".join(f"{c}\n" for c in commands)},
     )
 

@@ -1,7 +1,7 @@
-"""What profiles change on a node that cannot carry a mark of its own: sysctls, forwarding rules, small files.
+"""What profiles change on a node that cannot carry a mark of its own: sysctls, small files, a firewall's chain.
 
 A claim is a file on the node that says what was there before and which profiles want it changed; when the last of
-them leaves, what was there before comes back. A forwarding rule carries its mark as a comment.
+them leaves, what was there before comes back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import json
 import os
 from contextlib import suppress
 
-from ansible.module_utils.harness_node import alias_of, run
+from ansible.module_utils.harness_firewall import remove_chain
+from ansible.module_utils.harness_node import run
 
 DIRECTORY = "/run/vxlan-harness-node"
 
@@ -104,6 +105,9 @@ def _restore(kept):
     if kept["kind"] == "sysctl":
         write_sysctl({"netns": "", "key": kept["target"]}, kept["before"])
         return
+    if kept["kind"] == "chain":
+        remove_chain(*kept["target"].split("/"), kept["before"])
+        return
     with suppress(FileNotFoundError):
         os.remove(kept["target"])
     if kept["before"]:  # the folder was ours, too
@@ -128,32 +132,3 @@ def _replace(path, text):
     with open(path + ".new", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".new", path)
-
-
-def forward_rules(profile, networks):
-    """Return the rules, as words of iptables, that let a profile's networks through a host that drops by default."""
-    mark = ["-m", "comment", "--comment", alias_of(profile)]
-    return [["FORWARD", side, network, *mark, "-j", "ACCEPT"] for network in networks for side in ("-s", "-d")]
-
-
-def forward_listing():
-    """Return the FORWARD chain as iptables -S prints it; none of it where there is no iptables."""
-    with suppress(FileNotFoundError):
-        return run(["iptables", "-w", "-S", "FORWARD"]).splitlines()
-    return []
-
-
-def missing_rules(profile, networks):
-    """Return the forwarding rules that are needed and not there: a chain that accepts everything needs none."""
-    listing = forward_listing()
-    if not [line for line in listing if line != "-P FORWARD ACCEPT"]:
-        return []
-    held = [line for line in listing if f'"{alias_of(profile)}"' in line or f" {alias_of(profile)} " in line]
-    return [rule for rule in forward_rules(profile, networks) if not any(f"{rule[1]} {rule[2]} " in h for h in held)]
-
-
-def own_rules(profile):
-    """Return the words that delete each forwarding rule of a profile."""
-    mark = alias_of(profile)
-    marked = [line for line in forward_listing() if f'--comment "{mark}" ' in line or f"--comment {mark} " in line]
-    return [line.replace('"', "").split()[1:] for line in marked]

@@ -6,9 +6,13 @@ import ipaddress
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 
+from ansible.module_utils import harness_containers as containers
 from ansible.module_utils.harness_claims import is_claimed, read_file
-from ansible.module_utils.harness_node import ROUTE_PROTOCOL, is_ours, overlaps, run
+from ansible.module_utils.harness_node import ROUTE_PROTOCOL, NodeError, is_ours, overlaps, read_json, run
+
+DOCKER_BRIDGE = "docker0"
 
 
 def tunnel_key(kind, attributes):
@@ -18,17 +22,25 @@ def tunnel_key(kind, attributes):
     return None
 
 
+def remedy(name):
+    """Return what to do about a device that has a wanted name."""
+    if name == DOCKER_BRIDGE:
+        return "give --containers docker (-e containers=docker) to use it, or change the name in the profile"
+    return f"remove it (ip link del {name}) or change the name in the profile"
+
+
 def conflicts(state, root):
     """Return a sentence for each thing on the node that this profile would collide with."""
     profile = state["profile"]
     found = []
     own = {name for name, link in root.links.items() if is_ours(link, profile)}
+    found += containers.conflicts(state, root)
     for link in state["links"]:
         there = root.links.get(link["name"])
         if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
             found.append(
                 f"a device named {link['name']} is already there and not made by profile {profile}; "
-                f"remove it (ip link del {link['name']}) or change the name in the profile"
+                f"{remedy(link['name'])}"
             )
         key = tunnel_key(link["kind"], link["attributes"])
         for name, other in root.links.items():
@@ -38,8 +50,9 @@ def conflicts(state, root):
     found += [
         f"{port['protocol']} port {port['port']}, which profile {profile} needs, is already in use; see `ss -nlp`"
         for port in state["ports"]
-        if not own and not shares_port(root, port) and is_taken(port)
+        if port["port"] and not own and not shares_port(root, port) and is_taken(port)
     ]
+    found += [text for port in state["ports"] for text in wrong_source(port)]
     found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
@@ -52,14 +65,14 @@ def conflicts(state, root):
         if read_file(entry["path"]) is not None and not is_claimed("file", entry["path"], profile)[1]
     ]
     foreign = [route for route in root.routes if route.get("dev") not in own and is_foreign(route)]
-    adopted = {link["name"] for link in state["links"] if link.get("adopt")}
+    named = {link["name"] for link in state["links"] if not link.get("netns")}  # said above where it is not ours
     for network in state["networks"]:
         wanted = ipaddress.ip_network(network)
         found += [
             f"route {route['dst']} dev {route.get('dev', '?')} overlaps {network} of profile {profile}; "
             "change the profile's networks"
             for route in foreign
-            if route.get("dev") not in adopted and overlaps(route["dst"], wanted)
+            if route.get("dev") not in named and overlaps(route["dst"], wanted)
         ]
     return found
 
@@ -68,6 +81,20 @@ def shares_port(root, port):
     """Tell whether another tunnel of the kernel's has the port: those of one kind share its socket."""
     shown = [link.get("linkinfo", {}).get("info_data", {}) for link in root.links.values()]
     return any(details.get("port") == port["port"] for details in shown)
+
+
+def wrong_source(port):
+    """Return a sentence where the peer would drop a tunnel's packets: they leave from another of our addresses."""
+    with suppress(NodeError):  # no route at all is for the verification to find
+        (route,) = read_json(["ip", "-j", "route", "get", port["peer"]]) if port["source"] else ({},)
+        actual = route.get("prefsrc", port["source"])
+        if actual != port["source"]:
+            text = (
+                f"packets to {port['peer']} leave from {actual} and not from underlay_address {port['source']}, and "
+                "the peer takes them from that only; change underlay_address, or give the link `local: $address`"
+            )
+            return [text]
+    return []
 
 
 def is_taken(port):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import subprocess
+
+# An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 GROUP = "18504"
 """Device group of every link we make: the kernel sets it at creation, an alias only afterwards."""
@@ -65,8 +69,13 @@ def alias_of(profile):
 def is_ours(link, profile):
     """Tell whether a link was made for this profile; one that was cut off before its alias was set counts."""
     alias = link.get("ifalias", "")
+    return alias == alias_of(profile) or (not alias and is_made_by_us(link))
+
+
+def is_made_by_us(link):
+    """Tell whether a link was made for any profile."""
     groups = (link.get("group"), link.get("linkinfo", {}).get("info_data", {}).get("group"))  # a TUN device has its own
-    return alias == alias_of(profile) or (not alias and GROUP in map(str, groups))
+    return GROUP in map(str, groups)
 
 
 def namespace_pattern(profile):

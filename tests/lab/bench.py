@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.containers import Containers, Engine
 from harness.doctor import impossible_profiles
 from harness.labs.base import Lab
-from harness.labs.local import DEFAULT_RATE, LocalLab, enter_argv
+from harness.labs.holder import enter_argv
+from harness.labs.local import DEFAULT_RATE, LocalLab
 from harness.model import UNDERLAY
 from harness.playbook import PlaybookResult, PlaybookRunner
 from harness.profiles import known_profiles
@@ -76,14 +78,14 @@ class Bench:
 
 
 @contextmanager
-def bench(rate: str = DEFAULT_RATE) -> Iterator[Bench]:
+def bench(rate: str = DEFAULT_RATE, engine: Engine = Engine.NONE) -> Iterator[Bench]:
     """Bring up a lab that shares nothing with any other, and take it down."""
     with state_folder() as root:
-        source = LocalLab(rate, state_root=root)
+        source = LocalLab(rate, state_root=root, containers=engine)
         lab = source.up()
         try:
             with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
-                yield Bench(lab, client, server, PlaybookRunner(lab))
+                yield Bench(lab, client, server, PlaybookRunner(lab, containers=Containers.parse(engine)))
         finally:
             source.down()
 

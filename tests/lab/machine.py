@@ -105,13 +105,14 @@ class Machine:
 class Command:
     """A command that runs; what it prints is in files, so that nobody has to keep reading."""
 
-    def __init__(self, argv: Sequence[str], tmp_path: Path) -> None:
+    def __init__(self, argv: Sequence[str], tmp_path: Path, typed: str = "") -> None:
+        """Start it; `typed` is what stands on its standard input."""
         self._out, self._err = tmp_path / f"{uuid.uuid4().hex}.out", tmp_path / f"{uuid.uuid4().hex}.err"
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._entered = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
-            )
+        with self._out.open("wb") as out, self._err.open("wb") as err, tempfile.TemporaryFile() as given:
+            given.write(typed.encode())
+            given.seek(0)
+            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=out, stderr=err, env=environment)
 
     def __enter__(self) -> Self:
         return self

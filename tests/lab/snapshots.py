@@ -18,8 +18,9 @@ VOLATILE_KEYS = {"tentative", "expires", "valid_life_time", "preferred_life_time
 """What the kernel changes by itself; a bridge's timers likewise."""
 OWN_PROCESSES = {"sshd", "sshd-session", "sh", "ps", "tee"}
 """The connection by which the snapshot is taken, and the snapshot itself."""
-OWN_FILES = "/run/xtables.lock"
-"""Left by every call of iptables, the snapshot's own among them."""
+OWN_FILES = ("/run/xtables.lock", "/run/sudo")
+"""Left by every call of iptables, the snapshot's own among them, and by sudo where it has asked for a password."""
+# A daemon's own files in /run change all the time; what it holds is asked of itself.
 
 # One section a program, so that a snapshot is one call.
 _SCRIPT = r"""
@@ -33,12 +34,14 @@ echo @neighbours; ip -j neigh show nud permanent
 echo @fdb; bridge -j fdb show
 echo @qdiscs; tc -j qdisc show
 echo @namespaces; ip netns list
-echo @nft; nft list ruleset
+echo @nft; nft -s list ruleset
 echo @iptables; for family in iptables ip6tables; do for table in filter nat mangle raw; do
   "$family" -w -t "$table" -S; done; done
-echo @sysctls; sysctl -a -r '^net\.(ipv4|ipv6|bridge|netfilter)\.'
-echo @files; find /run /tmp /root -xdev ! -type f; find /run /tmp /root -xdev -type f -exec cksum {} +
+echo @sysctls; sysctl -a -r '^net\.(ipv4|ipv6|bridge|netfilter)\.' | grep -v nf_conntrack_count
+echo @files; find /run /tmp /root -xdev -name 'docker*' -prune -o -name engine -prune -o ! -type f -print
+find /run /tmp /root -xdev -name 'docker*' -prune -o -name engine -prune -o -type f -exec cksum {} +
 echo @processes; ps -e -o comm=
+echo @containers; [ ! -S /run/docker.sock ] || { docker ps -a --format '{{.Names}} {{.Image}}'; docker images -q; }
 """
 _JSON = {"links", "routes4", "routes6", "rules4", "rules6", "neighbours", "fdb", "qdiscs"}
 
@@ -56,7 +59,7 @@ def snapshot(node: Remote) -> Snapshot:
     }
     state["links"] = {link["ifname"]: link for link in map(json.loads, state["links"])}
     state["processes"] = [name for name in state["processes"] if name not in OWN_PROCESSES]
-    state["files"] = [line for line in state["files"] if not line.endswith(OWN_FILES)]
+    state["files"] = [line for line in state["files"] if not any(name in line for name in OWN_FILES)]
     return state
 
 
@@ -116,13 +119,18 @@ def _ip(*words: str) -> list[str]:
 
 def _entries(text: str) -> list[str]:
     """Return the entries of a JSON list as sorted texts, without what changes by itself."""
-    entries = [_steady(entry) for entry in json.loads(text or "[]") if not _own_route(entry)]
+    entries = [_steady(entry) for entry in json.loads(text or "[]") if not _own_route(entry) and not _learned(entry)]
     return sorted(json.dumps(entry, sort_keys=True) for entry in entries if entry)
 
 
 def _own_route(entry: Mapping[str, Any]) -> bool:
     """Tell whether it is a link-local address's own route, which comes when duplicate detection is through."""
     return entry.get("type") in {"local", "anycast"} and str(entry.get("dst")).startswith("fe80:")
+
+
+def _learned(entry: Mapping[str, Any]) -> bool:
+    """Tell whether it is a forwarding entry that a bridge or a tunnel learned from traffic."""
+    return "mac" in entry and entry.get("state") == ""
 
 
 def _steady(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -45,7 +45,7 @@ def held_by(scratch: Path) -> list[ProcessId]:
 
 
 def test_nodes_have_the_names_devices_and_addresses_of_the_seed(bench: Bench) -> None:
-    for node, (name, address, address6) in zip(bench.nodes, NODES, strict=True):
+    for node, (name, address, address6) in zip(bench.nodes, NODES[:2], strict=True):
         assert done(node, "hostname").strip() == name
         links = {link["ifname"]: link for link in listed(node, "ip", "-j", "addr", "show")}
         assert set(links) == {"lo", "ens33"}
@@ -64,7 +64,7 @@ def test_link_is_shaped_as_asked(rate: str, bit_s: float | None) -> None:
 
 
 def test_nodes_reach_each_other_and_nothing_else(bench: Bench) -> None:
-    (client, server), (_, near, near6), (_, far, far6) = bench.nodes, *NODES
+    (client, server), (_, near, near6), (_, far, far6) = bench.nodes, *NODES[:2]
     for node, own, other in ((client, near, far), (server, far, near)):
         assert done(node, "ping", "-n", "-c", "1", "-W", "1", other)
         assert [route["dst"] for route in listed(node, "ip", "-j", "route", "show")] == ["172.12.1.0/24"], own

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.labs.local import enter_argv
+from harness.labs.holder import enter_argv
 from harness.options import RunOptions, prepare
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Command, Machine

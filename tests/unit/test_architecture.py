@@ -9,9 +9,11 @@ import pytest
 HARNESS = Path(__file__).parents[2] / "harness"
 LAYERS = [
     "__init__ model errors".split(),
-    "profiles inventory plan wire stats proof readings environment topology support tools report".split(),
-    "target remote playbook store labs interrupt doctor".split(),
-    "trial scene experiment options progress".split(),
+    (
+        "profiles containers inventory pairs plan wire stats proof readings environment topology support tools report"
+    ).split(),
+    "target remote ansible_environment playbook store labs interrupt doctor".split(),
+    "trial scene experiment campaign options progress".split(),
     ["cli"],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

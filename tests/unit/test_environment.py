@@ -100,7 +100,7 @@ def test_version_of_ping(printed: str, version: str | None) -> None:
 
 def test_nic_is_handed_over_as_a_word() -> None:
     argv = environment.argv("ens33")
-    assert (argv[:2], argv[3:]) == (["sh", "-c"], ["sh", "ens33"])
+    assert (argv[:2], argv[3:]) == (["sh", "-c"], ["sh", "ens33", "none"])
     assert "ens33" not in argv[2]
 
 

@@ -76,6 +76,7 @@ class World:
     unknown_link_types: tuple[str, ...] = ()
     nic_bytes: int = 0
     tunnel_bytes: int = 0
+    cancelled: Callable[[], bool] = lambda: False
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -104,8 +105,14 @@ class FakeBackground(Background):
         (world.servers if self._is_server else world.clients).append(self.argv)
         self._number = len(world.clients)
 
-    def wait(self, timeout_s: float, on_line: Callable[[str], None] | None = None) -> Completed:
+    def wait(
+        self,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Completed:
         assert timeout_s > 0
+        self._world.cancelled = cancelled
         if self._is_server:
             return Completed(self.argv, 0, self._world.server_output, "")
         code, output = self._world.behaviours.get(self._number, measure)(self._world, self.argv)
@@ -167,7 +174,7 @@ class FakeSource:
         self._world = world
         self._lab = lab
 
-    def nodes(self) -> tuple[Node, Node]:
+    def nodes(self) -> tuple[Node, ...]:
         return self._lab.nodes
 
     def probe(self) -> list[str]:

@@ -21,7 +21,8 @@ def listing(**hosts: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse(**hosts: dict[str, Any]) -> tuple[Any, Any]:
-    return inventory.parse(listing(**hosts), "my.yml")
+    client, server = inventory.parse(listing(**hosts), "my.yml")
+    return client, server
 
 
 def test_two_hosts_are_client_and_server_in_their_order() -> None:
@@ -63,7 +64,7 @@ def test_hosts_of_child_groups_count_once() -> None:
     [
         ({}, r"has 0 host\(s\) \(none\); a run needs exactly two"),
         ({"a": A}, r"has 1 host\(s\) \(a\); a run needs exactly two, the client's first"),
-        ({"a": A, "b": B, "c": A}, r"has 3 host\(s\) \(a, b, c\)"),
+        ({"a": A, "b": B, "c": A}, r"has 3 host\(s\) \(a, b, c\); .*; --pairs \(overlay_pairs in a playbook\) chooses"),
     ],
 )
 def test_not_two_hosts(hosts: dict[str, Any], words: str) -> None:
@@ -142,6 +143,29 @@ def test_bad_mtu(mtu: object) -> None:
 @pytest.mark.parametrize("mtu", [576, 1500, 9000, 65535])
 def test_good_mtu(mtu: int) -> None:
     assert parse(a=A, b={**B, "underlay_mtu": mtu})[1].mtu == mtu
+
+
+C = {"underlay_address": "192.0.2.13"}
+
+
+def test_several_hosts_are_taken_where_pairs_of_them_are_chosen() -> None:
+    listed = listing(c=C, a=A, b=B)
+    found = inventory.parse(listed, "my.yml", several=True)
+    assert [(node.name, node.index) for node in found] == [("c", 1), ("a", 2), ("b", 3)]
+    with pytest.raises(InputError, match=r"b and d have the same underlay_address"):
+        inventory.parse(listing(a=A, b=B, c=C, d=B), "my.yml", several=True)
+    with pytest.raises(InputError, match=r"has 1 host\(s\) \(a\)"):
+        inventory.parse(listing(a=A), "my.yml", several=True)
+
+
+@pytest.mark.parametrize(("host", "pair"), [("a", "a2 c1"), ("c", "c1 a2"), ("b", "b1 d2"), ("d", "d2 b1")])
+def test_pair_of_takes_the_pair_that_the_playbook_was_told(host: str, pair: str) -> None:
+    hosts: dict[str, dict[str, Any]] = {"a": A, "b": B, "c": C, "d": {"underlay_address": "192.0.2.14"}, "e": {}}
+    own = {"groups": {"nodes": [*hosts]}, "overlay_pairs": [["c", "a"], ["b", "d"]]}
+    hostvars = {name: {**values, **own} for name, values in hosts.items()}
+    assert " ".join(f"{node.name}{node.index}" for node in inventory.pair_of(host, hostvars)) == pair
+    with pytest.raises(InputError, match=r"host e is in none of overlay_pairs; leave it out by --limit"):
+        inventory.pair_of("e", hostvars)
 
 
 @pytest.mark.parametrize(("host", "first"), [("a", "a"), ("b", "b")])

@@ -1,8 +1,10 @@
 """Bad input: each a sentence that names the option and the valid choices, exit code 2, and nothing changed."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from harness.labs.local import NIC_MTU, LocalLab, parse_rate
 from harness.labs.static import StaticLab
 from harness.model import Direction, Timing
 from harness.options import RunOptions, bounded, choices, integers, prepare
+from harness.pairs import Wave
 
 REPO = Path(__file__).parents[2]
 GIVEN = RunOptions(
@@ -101,6 +104,15 @@ def test_seed_is_made_where_none_is_given() -> None:
         ({"omit": -1}, "--omit -1: choose a number from 0 to 60"),
         ({"blocks": 0}, "--blocks 0: choose a number from 1"),
         ({"rate": "fast"}, "--rate 'fast': give none, or a number with kbit, mbit or gbit"),
+        ({"nodes": 1}, "--nodes 1: choose a number from 2 to 8"),
+        ({"nodes": 9, "pairs": "all"}, "--nodes 9: choose a number from 2 to 8"),
+        ({"nodes": 4}, "--nodes 4: say which of them are measured, by --pairs k8s-1:k8s-2,… or --pairs all"),
+        ({"nodes": 2, "lab": "own.yml"}, "--nodes is for the local lab; an inventory has the hosts that are in it"),
+        ({"pairs": "k8s-1:k8s-3"}, "--pairs: there is no host 'k8s-3'; there are k8s-1, k8s-2, --nodes makes more"),
+        ({"nodes": 8, "pairs": "k8s-1:x"}, "--pairs: there is no host 'x'; there are k8s-1, .*, k8s-8\\."),
+        ({"nodes": 4, "pairs": "k8s-1"}, "--pairs: 'k8s-1' is not CLIENT:SERVER"),
+        ({"nodes": 4, "parallel_pairs": True}, "--nodes 4: say which of them"),
+        ({"parallel_pairs": True}, "--parallel-pairs is of no use without --pairs"),
         ({"lab": "missing.yml"}, "--lab missing.yml: there is no such inventory; give local, vagrant, or the path"),
         ({"profiles_dir": (Path("/missing"),)}, "/missing is not a folder of profiles; give --profiles-dir"),
     ],
@@ -176,6 +188,49 @@ def test_own_hosts_must_agree_on_the_mtu(monkeypatch: pytest.MonkeyPatch) -> Non
         prepare(replace(GIVEN, lab="own.yml"))
 
 
+def text_of(waves: Sequence[Wave]) -> str:
+    return " | ".join(" ".join(map(str, wave)) for wave in waves)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pairs", "parallel", "waves"),
+    [
+        (None, None, False, ""),
+        (None, "all", False, "k8s-1:k8s-2"),
+        (3, "all", False, "k8s-1:k8s-2 | k8s-1:k8s-3 | k8s-2:k8s-3"),
+        (4, "k8s-2:k8s-1,k8s-3:k8s-4", False, "k8s-2:k8s-1 | k8s-3:k8s-4"),
+        (4, "k8s-2:k8s-1,k8s-3:k8s-4", True, "k8s-2:k8s-1 k8s-3:k8s-4"),
+    ],
+)
+def test_pairs_are_measured_in_waves(nodes: int | None, pairs: str | None, *, parallel: bool, waves: str) -> None:
+    prepared = prepare(replace(GIVEN, nodes=nodes, pairs=pairs, parallel_pairs=parallel))
+    assert text_of(prepared.waves) == waves
+    assert [node.name for node in prepared.source.nodes()] == [f"k8s-{n}" for n in range(1, (nodes or 2) + 1)]
+
+
+def test_keep_needs_pairs_that_can_stand_together() -> None:
+    given = replace(GIVEN, nodes=4, pairs="k8s-1:k8s-2,k8s-3:k8s-4")
+    assert len(prepare(replace(given, parallel_pairs=True), keep=True).waves) == 1
+    with pytest.raises(
+        InputError, match="--keep: these 2 pairs are set up and torn down in 2 turns; give one pair, or"
+    ):
+        prepare(given, keep=True)
+
+
+def test_pairs_of_own_hosts_must_agree_on_the_mtu_if_they_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    mtus = {"a": 9000, "b": 1500, "c": 9000}
+    hosts = {n: {"underlay_address": f"192.0.2.{i}", "underlay_mtu": mtu} for i, (n, mtu) in enumerate(mtus.items(), 1)}
+    printed = {"_meta": {"hostvars": hosts}, "nodes": {"hosts": [*hosts]}}
+    monkeypatch.setattr("harness.labs.static.listing", lambda _path: printed)
+    given = replace(GIVEN, lab="own.yml", mtu="8950")
+    prepared = prepare(replace(given, pairs="a:c"))
+    assert (prepared.plan.nic_mtu, text_of(prepared.waves)) == (9000, "a:c")
+    with pytest.raises(InputError, match=r"own\.yml: underlay_mtu is 9000 on a and 1500 on b"):
+        prepare(replace(given, pairs="all"))
+    with pytest.raises(InputError, match=r"has 3 host\(s\) \(a, b, c\); a run needs exactly two.*; --pairs \(overlay"):
+        prepare(given)
+
+
 def test_local_lab_is_made_with_the_rate_and_not_yet_up() -> None:
     source = prepare(replace(GIVEN, rate="100mbit")).source
     assert isinstance(source, LocalLab)
@@ -200,6 +255,10 @@ def harness(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         ("plan --plan slow --json", "--plan slow: choose one of"),
         ("run --rate fast", "--rate 'fast': give none"),
         ("run --profile bad --profiles-dir profiles", "bad.yml, line 4: colour: unknown key"),
+        ("plan --nodes 4 --pairs k8s-1:k8s-2,k8s-2:k8s-1", "k8s-2:k8s-1 is k8s-1:k8s-2 the other way round"),
+        ("run --nodes 4", "--nodes 4: say which of them are measured"),
+        ("run --lab two.yml --pairs a:c", "there is no host 'c'; there are a, b."),
+        ("lab up --nodes 9", "--nodes 9: choose a number from 2 to 8"),
         ("run --lab three.yml", "group `nodes` has 3 host(s) (c, a, b); a run needs exactly two"),
         ("run --lab two.yml --out two.yml", "cannot write results to two.yml/"),
         ("plan --duration soon", "Invalid value for '--duration': 'soon' is not a valid integer"),
@@ -236,6 +295,22 @@ def test_plan_changes_nothing_and_tells_everything(tmp_path: Path) -> None:
     *trials, last = done.stdout.splitlines()
     assert len(trials) == 2 * 2 * 3, "2 blocks of ping and iperf3, on vxlan at 1450 and underlay at 1450 and 1500"
     assert last.startswith("12 trials in 2 blocks (seed 7), about ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_of_pairs_tells_their_waves_and_the_time_of_all(tmp_path: Path) -> None:
+    given = "plan --profile vxlan --mtu 1450 --flows 1 --blocks 2 --seed 7 --nodes 4 --pairs all".split()
+    single = json.loads(harness(tmp_path, *given[:11], "--json").stdout)
+    for more, expected in (((), 6), (("--parallel-pairs",), 3)):
+        done = harness(tmp_path, *given, *more)
+        assert (done.returncode, done.stderr) == (0, "")
+        waves = [line.split()[1:] for line in done.stdout.splitlines()[:expected]]
+        assert [len(wave) for wave in waves] == [6 // expected] * expected
+        assert ("share a switch" in done.stdout) == bool(more)
+        assert f"6 pairs in {expected} turns, 12 trials in 2 blocks each (seed 7" in done.stdout
+        made = json.loads(harness(tmp_path, *given, *more, "--json").stdout)
+        assert made["waves"] == waves
+        assert made["expected_s"] == pytest.approx(expected * single["expected_s"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from harness.errors import ConnectionLostError
 from harness.model import Node
-from harness.remote import Background, Remote
+from harness.remote import _END as END
+from harness.remote import MARK, Background, Remote
+from harness.target import Target
 
 
 class Channel:
@@ -159,7 +161,7 @@ def test_command_that_does_not_end_in_time_is_killed_by_its_own_pid(connected: C
     running = remote.background(["iperf3", "-s"])
     with pytest.raises(TimeoutError, match="`iperf3` on k8s-1 did not end in time"), running:
         running.wait(0.0)
-    assert shlex.split(transport.opened[1].command)[-3:] == ["kill", "-KILL", "4711"]
+    assert shlex.split(transport.opened[1].command)[-3:] == [END, "sh", "4711"]
     assert transport.opened[0].closed
 
 
@@ -168,7 +170,7 @@ def test_pid_is_waited_for_before_killing(connected: Connect) -> None:
     remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError()]), Channel([b"8\n"]))
     with remote.background(["iperf3", "-s"]):
         pass
-    assert shlex.split(transport.opened[1].command)[-3:] == ["kill", "-KILL", "4711"]
+    assert shlex.split(transport.opened[1].command)[-3:] == [END, "sh", "4711"]
 
 
 def test_command_that_has_ended_is_not_killed(connected: Connect) -> None:
@@ -226,7 +228,7 @@ def test_node_that_does_not_answer_says_what_to_try(
     config.write_text("Host k8s-1\n  ProxyCommand sleep 0\n", encoding="utf-8")
     remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
     with pytest.raises(
-        ConnectionLostError, match=r"cannot connect to k8s-1 \(k8s-1\): .*Try `ssh k8s-1` by hand first"
+        ConnectionLostError, match=r"cannot connect to k8s-1 \(k8s-1\): .*Try `ssh -F .*ssh_config k8s-1` first"
     ):
         remote.connect()
     assert not remote.is_connected()
@@ -238,3 +240,45 @@ def test_proxy_command_that_is_not_there(tmp_path: Path) -> None:
     config.write_text("Host k8s-1\n  ProxyCommand /no/such/program\n", encoding="utf-8")
     with pytest.raises(ConnectionLostError, match=r"cannot connect to k8s-1 .*/no/such/program"):
         Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config).connect()
+
+
+def marks(transport: Transport) -> list[str]:
+    return [word for channel in transport.opened for word in shlex.split(channel.command) if word.startswith(MARK)]
+
+
+def test_commands_of_one_connection_carry_one_mark(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"1\n"]), Channel([b"2\n"]))
+    remote.run(["tool"])
+    remote.run(["tool"])
+    assert len(marks(transport)) == 2
+    assert len(set(marks(transport))) == 1
+
+
+class Broken(Transport):
+    """A connection that dies after its first channel, and does not know it."""
+
+    def open_session(self, timeout: float) -> Channel:
+        if self.opened:
+            raise paramiko.SSHException("Timeout opening channel.")
+        return super().open_session(timeout)
+
+
+def test_next_connection_ends_what_a_lost_one_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    transports = [Broken([Channel([b"1\n"])]), Transport([Channel([b"2\n"]), Channel([b"3\n"])])]
+    current: list[Transport] = []
+    monkeypatch.setattr(paramiko.SSHClient, "connect", lambda *_, **__: current.append(transports[len(current)]))
+    monkeypatch.setattr(paramiko.SSHClient, "get_transport", lambda _: current[-1])
+    monkeypatch.setattr(Target, "open_socket", lambda *_: None)
+    monkeypatch.setattr(Transport, "set_keepalive", lambda *_: None, raising=False)
+    config = tmp_path / "ssh_config"
+    config.write_text("Host *\n  User root\n", encoding="utf-8")
+    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
+    remote.run(["tool"])
+    with pytest.raises(ConnectionLostError, match="lost the connection to k8s-1: Timeout opening channel"):
+        remote.run(["tool"])
+    remote.run(["tool"])
+    first, second = transports
+    cleaning, command = (shlex.split(channel.command) for channel in second.opened)
+    assert cleaning[-1] == marks(first)[0], "the mark of the lost connection, to be looked for"
+    assert cleaning[2] == command[2] != marks(first)[0]
+    assert command[-1] == "tool"

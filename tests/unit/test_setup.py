@@ -217,8 +217,9 @@ def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
 
 
 def test_an_unknown_option_is_refused(machine: Machine) -> None:
-    outcome = machine.setup("--virtualbox")
-    assert (outcome.code, outcome.err) == (2, "setup: unknown option --virtualbox; there is --vagrant.\n")
+    outcome = machine.setup("--dokcer")
+    assert (outcome.code, outcome.calls) == (2, [])
+    assert outcome.err == "setup: unknown option --dokcer; there are --docker and --vagrant.\n"
 
 
 def test_programs_in_sbin_count(machine: Machine) -> None:
@@ -298,6 +299,22 @@ def test_a_machine_with_sshd_keeps_its_service(machine: Machine) -> None:
     outcome = machine.without("iperf3").setup()
     assert not outcome.ran("systemctl")
     assert "ssh" not in outcome.out
+
+
+def test_docker_is_brought_only_when_asked_for_and_stays_off(machine: Machine) -> None:
+    assert not machine.setup().ran("apt-get")
+    outcome = machine.setup("--docker")
+    assert installed(outcome) == ["docker.io"]
+    mask = outcome.position("systemctl --quiet mask docker.service docker.socket containerd.service")
+    assert mask < outcome.position(" install ")
+    assert "systemctl unmask docker.service docker.socket containerd.service" in outcome.out
+
+
+def test_a_docker_that_is_there_is_left_alone(machine: Machine) -> None:
+    machine.program("dockerd", "#!/bin/sh\n")
+    machine.program("docker", "#!/bin/sh\n")
+    outcome = machine.setup("--docker")
+    assert (outcome.code, outcome.ran("systemctl"), outcome.ran("apt-get")) == (0, False, False)
 
 
 def test_apt_asks_nothing(machine: Machine) -> None:

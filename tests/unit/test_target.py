@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import ConnectionLostError, InputError
 from harness.model import Node
-from harness.target import Target
+from harness.target import ALIVE, Target
 
 CONFIG = """
 Host k8s-1
@@ -77,7 +77,7 @@ def test_key_of_the_inventory_comes_first(config: Path, tmp_path: Path) -> None:
 
 
 def test_jump_hosts_are_left_to_ssh(config: Path) -> None:
-    ssh = ("ssh", "-F", str(config), "-J", "me@first:2022", "-o", "BatchMode=yes")
+    ssh = ("ssh", "-F", str(config), "-J", "me@first:2022", "-o", "BatchMode=yes", *ALIVE)
     assert target(config, "jumped").proxy_argv == (*ssh, "-W", "[192.0.2.99]:2222", "ssh://second")
 
 

@@ -234,3 +234,35 @@ def test_probe_of_a_small_endpoint_is_no_larger_than_it() -> None:
 
 def test_probe_of_the_underlay_is_one_at_its_own_mtu() -> None:
     assert pinged("underlay", CLIENT, SERVER, 1450, 1500) == [("underlay", 1500, "", "172.12.1.12", 1500)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "protocol", "number", "peer", "source"),
+    [
+        ("vxlan", "udp", 4789, "172.12.1.12", "172.12.1.11"),
+        ("flannel", "udp", 8472, "172.12.1.12", ""),
+        ("flannel-direct", "udp", 8473, "172.12.1.12", ""),
+        ("vxlan6", "udp", 4791, "fd00:172:12:1::12", ""),
+        ("geneve", "udp", 6081, "172.12.1.12", "172.12.1.11"),
+        ("gre", "47", None, "172.12.1.12", ""),
+        ("ipip", "4", None, "172.12.1.12", ""),
+        ("wireguard", "udp", 51820, "172.12.1.12", "172.12.1.11"),
+        ("udp-userspace", "udp", 8285, "172.12.1.12", ""),
+        ("tcp-userspace", "tcp", 8286, "172.12.1.12", ""),
+    ],
+)
+def test_port_is_taken_from_the_peer(profile: str, protocol: str, number: int | None, peer: str, source: str) -> None:
+    assert state(profile)["ports"] == [{"protocol": protocol, "port": number, "peer": peer, "source": source}]
+    assert [entry["peer"] for entry in state(profile, SERVER, CLIENT)["ports"]] == [peer[:-1] + "1"]
+
+
+def test_routed_profile_without_a_tunnel_opens_nothing() -> None:
+    assert (state("host-gw")["ports"], state("underlay")["ports"]) == ([], [])
+
+
+@pytest.mark.parametrize(("kind", "number"), [("vxlan", 8472), ("geneve", 6081)])
+def test_tunnel_without_a_port_has_its_kinds_own(kind: str, number: int) -> None:
+    wanted = wanted_state(
+        varied(links=(Link(name="docker0", kind="bridge"), Link(name="t0", kind=kind))), *PAIRS[0], ()
+    )
+    assert [entry["port"] for entry in wanted["ports"]] == [number]

@@ -1,7 +1,7 @@
 """The Vagrant lab with a vagrant that only writes down what it is asked; the real one is for `make test-vagrant`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from harness.errors import LabError
 from harness.labs import vagrant
 from harness.labs.vagrant import VagrantLab
 from harness.target import Target
+from tests.unit.test_options import GIVEN
 
 REPO = Path(__file__).parents[2]
 # vagrant 2.3.4 with vagrant-libvirt 0.11.2: `vagrant ssh-config lab`
@@ -219,6 +220,6 @@ def test_status(fake: Fake, second: str, fails: bool) -> None:
 
 
 def test_run_takes_it_by_name() -> None:
-    source, nic_mtu = options.lab_source("vagrant", "1gbit")
+    source = options.lab_source(replace(GIVEN, lab="vagrant"))
     assert isinstance(source, VagrantLab)
-    assert nic_mtu == 1500
+    assert [node.mtu for node in source.nodes()] == [1500, 1500]

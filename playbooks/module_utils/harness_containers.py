@@ -1,0 +1,236 @@
+"""Endpoints that are containers: started from an image, known by a label, their namespaces given names.
+
+Everything else of a profile is done to the namespace's name, whoever made it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from contextlib import suppress
+
+from ansible.module_utils.harness_claims import DIRECTORY
+from ansible.module_utils.harness_node import NodeError, read_json, run
+
+LABEL = "vxlan-harness.profile"
+"""Label of every container we start; its value is the profile."""
+NAMES = "{{.Names}}"
+NETNS = "/run/netns"
+LDD_PATH = 3
+"""Words of a line of ldd in front of which a library's path stands: `libc.so.6 => /lib/libc.so.6 (0x…)`."""
+
+
+def _record(profile):
+    """Return the file that says which engine a profile's containers were started with."""
+    return os.path.join(DIRECTORY, f"containers-{profile}.engine")
+
+
+def engine_of(profile):
+    """Return the engine that a profile's containers were started with, None where none were."""
+    with suppress(FileNotFoundError), open(_record(profile), encoding="utf-8") as file:
+        return file.read().strip()
+    return None
+
+
+def _listed(engine, *filters):
+    """Return the names of all containers, running or not, that pass the filters."""
+    return set(run([engine, "ps", "--all", *filters, "--format", NAMES]).split())
+
+
+def _ours(engine, profile=None):
+    """Return the names of our containers, of one profile or of all."""
+    return _listed(engine, "--filter", f"label={LABEL}={profile}" if profile else f"label={LABEL}")
+
+
+def _inspect(engine, names):
+    """Return what the engine knows of these containers, by name."""
+    shown = json.loads(run([engine, "container", "inspect", *sorted(names)])) if names else []
+    return {entry["Name"].lstrip("/"): entry for entry in shown}
+
+
+def conflicts(state, root):
+    """Return a sentence for each thing that keeps a profile's endpoints from being containers here."""
+    wanted = state["containers"]
+    if not wanted:
+        return []
+    engine = wanted["engine"]
+    if shutil.which(engine, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+        return [f"{engine} is not installed on this node; install it, or do without --containers {engine}"]
+    try:
+        known = _listed(engine)
+        ours = _ours(engine)
+    except NodeError as error:
+        return [f"{engine} does not answer on this node: {error}"]
+    found = [
+        f"a container named {member['name']} is already there and not ours; rename it, or do without profile "
+        f"{state['profile']}"
+        for member in wanted["members"]
+        if member["name"] in known - ours
+    ]
+    if wanted["bridge"]:
+        found += _bridge_conflicts(wanted, root, ours)
+    return found
+
+
+def _bridge_conflicts(wanted, root, ours):
+    """Yield what keeps the engine's own bridge from being joined to the peer's."""
+    bridge, gateway = wanted["bridge"], wanted["gateway"]
+    link = root.links.get(bridge)
+    if link is None:
+        yield f"there is no {bridge} on this node; is the default bridge of {wanted['engine']} switched off?"
+        return
+    held = [f"{entry['local']}/{entry['prefixlen']}" for entry in link.get("addr_info", [])]
+    if gateway not in held:
+        yield (
+            f"{bridge} holds {', '.join(held) or 'no address'}, but the profile's endpoints need {gateway}; "
+            "copy the profile and give the copy a bridge of its own"
+        )
+    shown = json.loads(run([wanted["engine"], "network", "inspect", "bridge"]))[0]
+    others = sorted(entry["Name"] for entry in shown["Containers"].values() if entry["Name"] not in ours)
+    if others:
+        yield (
+            f"{bridge} carries other containers ({', '.join(others)}); the peer's {bridge} hands out the same "
+            "addresses, so joining both would disturb them: measure a profile with a bridge of its own instead, "
+            "or stop them yourself"
+        )
+
+
+def is_up(state):
+    """Tell whether a profile's containers are all as wanted; without any wanted, whether none is there."""
+    wanted = state["containers"]
+    if not wanted:
+        return engine_of(state["profile"]) is None
+    there = _inspect(wanted["engine"], _ours(wanted["engine"], state["profile"]))
+    members = {member["name"]: member for member in wanted["members"]}
+    return set(there) == set(members) and all(
+        _is_as_wanted(entry, members[name], wanted) for name, entry in there.items()
+    )
+
+
+def is_half_up(state):
+    """Tell whether there is something of a profile's containers that has to go before they can be made."""
+    profile, wanted = state["profile"], state["containers"]
+    if is_up(state):
+        return False
+    namespaces = {member["namespace"] for member in wanted["members"]} if wanted else set()
+    named = any(name and os.path.exists(os.path.join(NETNS, name)) for name in namespaces)
+    return named or engine_of(profile) is not None or bool(wanted and _ours(wanted["engine"], profile))
+
+
+def _is_as_wanted(entry, member, wanted):
+    """Tell whether a container runs, with the right image and address, and has its namespace's name."""
+    pid = entry["State"]["Pid"]
+    if not entry["State"]["Running"] or entry["Config"]["Image"].removeprefix("localhost/") != wanted["image"]:
+        return False
+    if wanted["bridge"] and _address(entry) != member["address"]:
+        return False
+    if not member["namespace"]:
+        return True
+    try:
+        name, own = (os.stat(path) for path in (os.path.join(NETNS, member["namespace"]), f"/proc/{pid}/ns/net"))
+    except FileNotFoundError:
+        return False
+    return (name.st_dev, name.st_ino) == (own.st_dev, own.st_ino)
+
+
+def _address(entry):
+    """Return the address that the engine gave a container on its own bridge."""
+    return entry["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+
+
+def start_commands(state):
+    """Return what `start` would run, as text."""
+    wanted = state["containers"]
+    return [" ".join(_run_argv(wanted, state["profile"], member)) for member in wanted["members"]]
+
+
+def _run_argv(wanted, profile, member):
+    """Return the argv that starts one container; it only has to stay, the node's own programs run inside."""
+    network = "bridge" if wanted["bridge"] else "none"
+    words = [wanted["engine"], "run", "--detach", "--name", member["name"], "--label", f"{LABEL}={profile}"]
+    return [*words, "--network", network, "--entrypoint", "sleep", wanted["image"], "infinity"]
+
+
+def start(state):
+    """Start a profile's containers and name their namespaces; none of them is there yet."""
+    wanted, profile = state["containers"], state["profile"]
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    with open(_record(profile), "w", encoding="utf-8") as file:
+        file.write(wanted["engine"] + "\n")
+    if wanted["own_image"]:
+        _import_image(wanted["engine"], wanted["image"])
+    for member in wanted["members"]:  # one after the other: that is the order in which addresses are handed out
+        run(_run_argv(wanted, profile, member))
+        entry = _inspect(wanted["engine"], [member["name"]])[member["name"]]
+        pid = str(entry["State"]["Pid"])
+        if wanted["bridge"] and _address(entry) != member["address"]:
+            raise NodeError(
+                f"{wanted['engine']} gave container {member['name']} {_address(entry) or 'no address'}, not "
+                f"{member['address']}; something else holds or has held that address on {wanted['bridge']}"
+            )
+        if member["namespace"]:
+            run(["ip", "netns", "attach", member["namespace"], pid])
+            if wanted["bridge"]:
+                _set_mtu(member)
+        else:
+            # It only keeps its address from being handed out; the peer's endpoint has the same, so it must be silent.
+            run(["nsenter", "--target", pid, "--net", "ip", "link", "set", "dev", "eth0", "down"])
+
+
+def _set_mtu(member):
+    """Give both ends of a container's veth pair the endpoint's MTU, as `mtu` in the engine's settings would."""
+    eth0 = read_json(["ip", "-n", member["namespace"], "-j", "link", "show", "dev", "eth0"])[0]
+    if eth0["mtu"] == member["mtu"]:
+        return
+    outside = next(link for link in read_json(["ip", "-j", "link", "show"]) if link["ifindex"] == eth0["link_index"])
+    run(["ip", "link", "set", "dev", outside["ifname"].split("@")[0], "mtu", str(member["mtu"])])
+    run(["ip", "-n", member["namespace"], "link", "set", "dev", "eth0", "mtu", str(member["mtu"])])
+
+
+def _import_image(engine, image):
+    """Make our own image of the node's `sleep` and the libraries that it needs, unless it is there."""
+    if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode == 0:
+        return
+    program = shutil.which("sleep") or "/bin/sleep"
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    libraries = [word for line in linked.splitlines() for word in line.split()[:LDD_PATH] if word.startswith("/")]
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
+        tar.add(program, "bin/sleep")
+        for path in dict.fromkeys(libraries):
+            tar.add(path, path.lstrip("/"))
+    done = subprocess.run([engine, "import", "-", image], input=archive.getvalue(), capture_output=True, check=False)
+    if done.returncode != 0:
+        raise NodeError(f"`{engine} import` failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+
+def remove(state, own_image, check_mode):
+    """Remove a profile's containers, and our image with the last of all; return what was done."""
+    profile = state["profile"]
+    wanted = state["containers"]
+    kept = engine_of(profile)
+    if not wanted and kept is None:
+        return []
+    engine = kept or wanted["engine"]
+    try:
+        names = sorted(_ours(engine, profile))
+        # Podman would wait ten seconds for a `sleep` that, as the first process, hears no SIGTERM.
+        words = ["rm", "--force", *(["--time", "0"] if engine == "podman" else [])]
+        done = [[engine, *words, *names]] if names else []
+        last = not _ours(engine) - set(names)
+    except (NodeError, FileNotFoundError):
+        if kept is None:  # nothing was started, and nothing can be: the engine is not there or does not run
+            return []
+        raise
+    if last and own_image and run([engine, "images", "--quiet", own_image]).strip():
+        done.append([engine, "rmi", own_image])
+    if not check_mode:
+        for argv in done:
+            run(argv)
+        with suppress(FileNotFoundError):
+            os.remove(_record(profile))
+    return [" ".join(argv) for argv in done]

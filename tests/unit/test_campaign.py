@@ -1,0 +1,340 @@
+"""Several pairs with fakes: their order, one that fails, an interruption, and that everything is always cleaned up."""
+
+import csv
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.campaign import Campaign, End, failure, total
+from harness.errors import ConnectionLostError, LabError, PlaybookError, VerificationError
+from harness.experiment import Equipment, Options, Outcome
+from harness.interrupt import Interruption
+from harness.labs.base import Lab
+from harness.model import Node, Slot, Trial
+from harness.pairs import PARALLEL_WARNING, Pair, parse, waves
+from harness.plan import Plan
+from harness.playbook import PlaybookResult
+from harness.store import PairsFolder
+from tests.unit.test_experiment import PLAN, PROFILES, TRIALS, Answer, FakeRemote, FakeSource, World, measure, raises
+
+NAMES = ("k8s-1", "k8s-2", "k8s-3", "k8s-4")
+NODES = [Node(name, index, f"172.12.1.{10 + index}", "ens33") for index, name in enumerate(NAMES, 1)]
+DONE = Outcome(ok=TRIALS, failed=0, invalid=0)
+SIDE_BY_SIDE = "k8s-1:k8s-2,k8s-3:k8s-4"
+
+
+class Playbooks:
+    """Playbooks of which one fails at `<name> <pairs>`."""
+
+    def __init__(self, world: World, lab: Lab) -> None:
+        self._world = world
+        self._lab = lab
+
+    def run(
+        self,
+        name: str,
+        profiles: Sequence[str],  # noqa: ARG002 - as the protocol has it
+        mtus: Sequence[int],  # noqa: ARG002
+        folders: Sequence[Path] = (),  # noqa: ARG002
+        *,
+        cancellable: bool = True,
+    ) -> PlaybookResult:
+        assert cancellable == (name != "teardown")
+        hosts = [host for pair in self._lab.pairs for host in pair.hosts]
+        assert [node.name for node in self._lab.nodes] == hosts
+        assert [node.index for node in self._lab.nodes] == [1, 2] * len(self._lab.pairs)
+        self._world.happens(f"{name} {' '.join(map(str, self._lab.pairs))}")
+        return PlaybookResult({}, 0.1, {})
+
+
+class Watcher:
+    """An observer, of one pair or of all."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def stage(self, text: str) -> None:
+        assert text
+
+    def planned(self, plan: Plan) -> None:
+        assert plan == PLAN
+
+    def started(self, slot: Slot, number: int) -> None:
+        assert slot
+        self._world.happens(f"trial {number} {self._name}")
+
+    def live(self, figure: str) -> None:
+        assert figure
+
+    def finished(self, trial: Trial) -> None:
+        assert trial.run_id.endswith(self._name.replace(":", "--"))
+
+    def warn(self, text: str) -> None:
+        self._world.warnings.append(text)
+
+
+@dataclass
+class Bench:
+    """Pairs about to be measured. A node's world is its own, for pairs at the same time count their own bytes."""
+
+    tmp_path: Path
+    world: World = field(default_factory=World)
+    nodes: dict[str, World] = field(default_factory=dict)
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def __post_init__(self) -> None:
+        for client, server in (NAMES[:2], NAMES[2:]):
+            own = World(events=self.world.events, failures=self.world.failures)
+            self.nodes |= {client: own, server: own}
+
+    def run(self, text: str, *, parallel: bool = False, shared: bool = False, keep: bool = False) -> dict[str, End]:
+        """Measure the pairs; `shared`: all nodes have one world, as pairs of any nodes one after the other need it."""
+        first, second, *others = NODES
+        lab = Lab("local", self.tmp_path / "i", None, first, second, 1e9, True, self.tmp_path, tuple(others))
+        pairs = parse(text, NAMES)
+        self.folder = PairsFolder.create(self.tmp_path / "results", ["vxlan"], pairs)
+        equipment = Equipment(
+            FakeSource(self.world, lab),
+            lambda node, _lab: FakeRemote(self.world if shared else self.nodes[node.name], node),
+            lambda lab: Playbooks(self.world, lab),
+            self.interruption,
+            Watcher(self.world, "all"),
+        )
+        campaign = Campaign(
+            waves(pairs, parallel=parallel), self.folder, equipment, lambda pair: Watcher(self.world, str(pair))
+        )
+        ends = campaign.run(PLAN, PROFILES, Options(keep=keep))
+        return {str(pair): end for pair, end in ends.items()}
+
+    def rows(self, pair: str) -> list[dict[str, str]]:
+        path = self.folder.runs[Pair(*pair.split(":"))].path / "trials.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
+        return json.loads((self.folder.path / name).read_text(encoding="utf-8"))
+
+    def happened(self, *words: str) -> list[str]:
+        """Return the events that start with one of these words, in their order."""
+        return [event for event in self.world.events if event.split()[0] in words]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def steps(pairs: str) -> list[str]:
+    return [f"{name} {pairs}" for name in ("apply", "verify", "teardown")]
+
+
+def test_one_after_the_other_each_set_up_measured_and_torn_down(bench: Bench) -> None:
+    ends = bench.run("k8s-1:k8s-2,k8s-1:k8s-3", shared=True)
+    assert ends == {"k8s-1:k8s-2": End(DONE), "k8s-1:k8s-3": End(DONE)}
+    expected = ["up"]
+    for pair in ends:
+        apply, verify, teardown = steps(pair)
+        expected += [apply, verify, *(f"trial {number} {pair}" for number in range(1, TRIALS + 1)), teardown]
+    assert bench.happened("up", "apply", "verify", "trial", "teardown", "down") == [*expected, "down"]
+
+
+def test_every_host_is_connected_to_and_looked_at_once_before_anything_is_changed(bench: Bench) -> None:
+    bench.run("all", shared=True)
+    assert sorted(bench.happened("connect", "close")) == sorted(
+        f"{what} {name}" for what in ("connect", "close") for name in NAMES
+    )
+    assert bench.world.events.count("environment") == len(NAMES)
+    before = bench.world.events[: bench.world.events.index("apply k8s-1:k8s-2")]
+    assert [event for event in before if event.startswith("connect")] == [f"connect {name}" for name in NAMES]
+
+
+def test_host_of_no_pair_is_left_alone(bench: Bench) -> None:
+    bench.run("k8s-1:k8s-3", shared=True)
+    assert bench.happened("connect") == ["connect k8s-1", "connect k8s-3"]
+
+
+def test_host_that_cannot_be_reached_stops_all_before_anything_is_changed(bench: Bench) -> None:
+    bench.world.failures["connect k8s-4"] = ConnectionLostError("no")
+    with pytest.raises(ConnectionLostError):
+        bench.run("all", shared=True)
+    assert bench.happened("apply", "down") == ["down"]
+
+
+def test_disjoint_pairs_share_one_set_up_and_are_measured_at_the_same_time(bench: Bench) -> None:
+    """Each pair's first client waits for the other's: were they not at the same time, neither would go on."""
+
+    def meeting(world: World, argv: Sequence[str]) -> Answer:
+        world.happens("arrived")
+        deadline = time.monotonic() + 60
+        while world.events.count("arrived") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return measure(world, argv)
+
+    for name in ("k8s-1", "k8s-3"):
+        bench.nodes[name].behaviours[1] = meeting
+    ends = bench.run(SIDE_BY_SIDE, parallel=True)
+    assert ends == {pair: End(DONE) for pair in SIDE_BY_SIDE.split(",")}
+    assert bench.happened("apply", "verify", "teardown") == steps(SIDE_BY_SIDE.replace(",", " "))
+
+
+def test_each_pair_has_a_run_folder_and_an_order_of_its_own(bench: Bench) -> None:
+    bench.run(SIDE_BY_SIDE, parallel=True)
+    name = bench.folder.path.name
+    for number, folder in enumerate(("k8s-1--k8s-2", "k8s-3--k8s-4")):
+        described = bench.json(f"{folder}/run.json")
+        assert described["run_id"] == f"{name}/{folder}"
+        assert described["plan"]["seed"] == PLAN.seed + number
+        assert described["warnings"].count(PARALLEL_WARNING) == 1
+        assert set(bench.json(f"{folder}/environment.json")) == set(folder.split("--"))
+        rows = bench.rows(folder.replace("--", ":"))
+        assert [row["status"] for row in rows] == ["ok"] * TRIALS
+        assert {row["run_id"] for row in rows} == {f"{name}/{folder}"}
+        slots = replace(PLAN, seed=PLAN.seed + number).slots
+        assert [(row["profile"], row["tool"]) for row in rows] == [(slot.profile, slot.cell.tool) for slot in slots]
+    assert bench.json("pairs.json") == {
+        "schema_version": 1,
+        "run_id": name,
+        "hosts": [*NAMES],
+        "waves": [SIDE_BY_SIDE.split(",")],
+        "errors": {},
+    }
+
+
+def test_pairs_by_themselves_are_not_warned_of_each_other(bench: Bench) -> None:
+    bench.run("k8s-1:k8s-2", parallel=True)
+    assert PARALLEL_WARNING not in bench.world.warnings
+
+
+@pytest.mark.parametrize(
+    ("event", "error"), [("apply", PlaybookError("no device")), ("verify", VerificationError("no ping"))]
+)
+def test_pair_whose_set_up_fails_does_not_stop_the_next(bench: Bench, event: str, error: Exception) -> None:
+    bench.world.failures[f"{event} k8s-1:k8s-2"] = error
+    ends = bench.run("k8s-1:k8s-2,k8s-1:k8s-3", shared=True)
+    assert (ends["k8s-1:k8s-2"].error, ends["k8s-1:k8s-2"].outcome) == (error, None)
+    assert ends["k8s-1:k8s-3"] == End(DONE)
+    assert bench.happened("teardown") == ["teardown k8s-1:k8s-2", "teardown k8s-1:k8s-3"]
+    assert bench.json("pairs.json")["errors"] == {"k8s-1:k8s-2": str(error)}
+    assert any("k8s-1:k8s-2: " in text for text in bench.world.warnings)
+
+
+def test_pairs_whose_common_set_up_fails_are_tried_one_by_one(bench: Bench) -> None:
+    both = SIDE_BY_SIDE.replace(",", " ")
+    error = PlaybookError("k8s-4: no device")
+    bench.world.failures |= {f"apply {both}": error, "apply k8s-3:k8s-4": error}
+    ends = bench.run(SIDE_BY_SIDE, parallel=True)
+    assert ends == {"k8s-1:k8s-2": End(DONE), "k8s-3:k8s-4": End(error=error)}
+    expected = [f"{word} {pairs}" for pairs in (both, "k8s-1:k8s-2", "k8s-3:k8s-4") for word in ("apply", "teardown")]
+    assert bench.happened("apply", "teardown") == expected
+    assert PARALLEL_WARNING not in bench.json("k8s-1--k8s-2/run.json")["warnings"]
+
+
+def test_teardown_that_fails_keeps_the_figures_and_the_next_pair(bench: Bench) -> None:
+    error = PlaybookError("unreachable")
+    bench.world.failures["teardown k8s-1:k8s-2"] = error
+    ends = bench.run("k8s-1:k8s-2,k8s-3:k8s-4", shared=True)
+    assert ends == {"k8s-1:k8s-2": End(DONE, error), "k8s-3:k8s-4": End(DONE)}
+    assert len(bench.rows("k8s-1:k8s-2")) == TRIALS
+    assert bench.world.events.count("down") == 1
+
+
+def test_teardown_that_fails_does_not_have_parallel_pairs_measured_again(bench: Bench) -> None:
+    error = PlaybookError("unreachable")
+    bench.world.failures[f"teardown {SIDE_BY_SIDE.replace(',', ' ')}"] = error
+    ends = bench.run(SIDE_BY_SIDE, parallel=True)
+    assert ends == {pair: End(DONE, error) for pair in SIDE_BY_SIDE.split(",")}
+    assert len(bench.happened("apply")) == 1
+
+
+def test_pair_that_fails_in_the_middle_does_not_stop_the_one_beside_it(bench: Bench) -> None:
+    error = LabError("no space left")
+    bench.world.failures["trial 2 k8s-3:k8s-4"] = error
+    ends = bench.run(SIDE_BY_SIDE, parallel=True)
+    assert ends == {"k8s-1:k8s-2": End(DONE), "k8s-3:k8s-4": End(error=error)}
+    assert len(bench.rows("k8s-3:k8s-4")) == 1
+
+
+def until_cancelled(world: World, _argv: Sequence[str]) -> Answer:
+    """Measure for ever, as a long trial of the other pair does."""
+    deadline = time.monotonic() + 60
+    while not world.cancelled():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    world.happens("stopped")
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug of ours")], ids=repr)
+def test_interruption_stops_every_pair_keeps_what_was_measured_and_cleans_up(
+    bench: Bench, error: BaseException
+) -> None:
+    bench.nodes["k8s-1"].behaviours[3] = raises(error)
+    bench.nodes["k8s-3"].behaviours[2] = until_cancelled
+    with pytest.raises(type(error)):
+        bench.run(f"{SIDE_BY_SIDE},k8s-1:k8s-3", parallel=True)
+    assert [len(bench.rows(pair)) for pair in SIDE_BY_SIDE.split(",")] == [2, 1]
+    both = SIDE_BY_SIDE.replace(",", " ")
+    assert bench.happened("stopped", "teardown", "down", "apply") == [
+        f"apply {both}",
+        "stopped",
+        f"teardown {both}",
+        "down",
+    ]
+
+
+def test_signal_stops_pairs_at_the_same_time(bench: Bench) -> None:
+    """The handler's exception comes up in the main thread while that waits for the pairs."""
+
+    def request(_world: World, _argv: Sequence[str]) -> Answer:
+        bench.interruption.requested = True
+        return until_cancelled(_world, _argv)
+
+    bench.nodes["k8s-1"].behaviours[2] = request
+    bench.nodes["k8s-3"].behaviours[2] = until_cancelled
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(SIDE_BY_SIDE, parallel=True)
+    assert bench.happened("stopped", "down") == ["stopped", "stopped", "down"]
+
+
+def test_signal_during_a_clean_up_ends_the_run_after_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    happens = bench.world.happens
+
+    def impatient(event: str) -> None:
+        bench.interruption.requested |= event.startswith("teardown")
+        happens(event)
+
+    monkeypatch.setattr(bench.world, "happens", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run("k8s-1:k8s-2,k8s-3:k8s-4", shared=True)
+    assert bench.happened("apply", "teardown", "down") == ["apply k8s-1:k8s-2", "teardown k8s-1:k8s-2", "down"]
+
+
+def test_exit_code_of_pairs_is_that_of_the_first_error_and_all_are_named() -> None:
+    first, second, third = parse("k8s-1:k8s-2,k8s-1:k8s-3,k8s-1:k8s-4", NAMES)
+    ends = {first: End(Outcome(3, 1, 0)), second: End(Outcome(1, 0, 2))}
+    assert failure(ends) is None
+    assert total(ends) == Outcome(4, 1, 2)
+    found = failure({**ends, third: End(error=PlaybookError("no")), second: End(DONE, ConnectionLostError("gone"))})
+    assert (type(found), str(found)) == (ConnectionLostError, "k8s-1:k8s-3: gone; k8s-1:k8s-4: no")
+
+
+def test_keep_leaves_the_only_wave_standing(bench: Bench) -> None:
+    bench.run(SIDE_BY_SIDE, parallel=True, keep=True)
+    assert bench.happened("teardown", "down") == []
+
+
+def test_folders_without_a_trial_are_discarded(bench: Bench) -> None:
+    bench.world.failures["apply k8s-1:k8s-2"] = PlaybookError("no device")
+    bench.run("k8s-1:k8s-2,k8s-3:k8s-4", shared=True)
+    bench.folder.discard_empty()
+    assert sorted(path.name for path in bench.folder.path.iterdir()) == ["k8s-3--k8s-4", "pairs.json"]
+    empty = PairsFolder.create(bench.tmp_path / "results", ["vxlan"], parse(SIDE_BY_SIDE, NAMES))
+    empty.discard_empty()
+    assert not empty.path.exists()
