@@ -30,7 +30,7 @@ from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
 REPO = box.REPO
 CACHE = REPO / ".cache" / "vagrant"
-CONTAINERS: tuple[str, ...] = ()
+CONTAINERS = ("--containers", "docker")
 """Options of `harness run` that choose what the endpoints are."""
 PLAN = "--blocks 2 --duration 1 --omit 0 --flows 1 --mtu 1450 --seed 4".split()
 NODES = ("k8s-1", "k8s-2")
