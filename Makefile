@@ -21,7 +21,7 @@ test: lint  ## lint, then all tests, those that need the real kernel too (as roo
 	@$(call as_root,$(bin)/python -m pytest -m "" $(ARGS))
 
 test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
-	@$(call as_root,$(bin)/python -m tests.vagrant.prove)
+	@$(call as_root,$(bin)/python -m tests.vagrant.prove $(ARGS))
 
 unit: setup  ## only the tests that need neither root nor a network
 	@$(bin)/python -m pytest $(ARGS)

@@ -77,7 +77,9 @@ class VagrantLab:
         if scratch is None:
             raise LabError("the Vagrant lab has no folder to write to.")
         config = scratch / "ssh_config"
-        config.write_text("\n".join(strict_block(node.name, blocks[node.name], keys[node.name]) for node in nodes))
+        config.write_text(
+            "\n".join(strict_block(node.name, blocks[node.name], keys[node.name]) for node in nodes), "utf-8"
+        )
         hosts = {
             node.name: {**node.variables, "ansible_ssh_common_args": shlex.join(["-F", str(config)])} for node in nodes
         }
@@ -100,7 +102,7 @@ def ssh_config(directory: Path = DIRECTORY) -> str:
     """Return what `vagrant ssh-config` says of both machines; raises LabError where they are not up."""
     done = _vagrant(["ssh-config", ALIAS], directory)
     if done.returncode != 0:
-        raise LabError(f"the machines of the Vagrant lab are not up. {NOT_UP} Vagrant: {_last_line(done)}")
+        raise LabError(f"the machines of the Vagrant lab are not up. {NOT_UP} Vagrant: {_words(done)}")
     return done.stdout
 
 
@@ -161,7 +163,7 @@ def states(directory: Path = DIRECTORY) -> dict[str, str]:
     """Return each machine's state, in Vagrant's words; raises LabError."""
     done = _vagrant(["status", "--machine-readable", ALIAS], directory)
     if done.returncode != 0:
-        raise LabError(f"vagrant does not tell how its machines are: {_last_line(done)}")
+        raise LabError(f"vagrant does not tell how its machines are: {_words(done)}")
     rows = [line.split(",") for line in done.stdout.splitlines()]  # time, machine, kind, value
     return {row[1]: row[3] for row in rows if len(row) > 3 and row[2] == "state"}  # noqa: PLR2004 - the four columns
 
@@ -200,6 +202,7 @@ def _environment() -> dict[str, str]:
     return os.environ | {"LC_ALL": "C.UTF-8", "VAGRANT_CHECKPOINT_DISABLE": "1"}
 
 
-def _last_line(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    return lines[0] if lines else f"exit code {done.returncode}"
+def _words(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the first sentence of what vagrant said; it breaks its lines anywhere."""
+    text = " ".join((done.stderr or done.stdout).split())
+    return f"{text.split('. ')[0].rstrip('.')}." if text else f"exit code {done.returncode}."

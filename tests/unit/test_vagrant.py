@@ -165,7 +165,9 @@ def test_dotfile_path_is_honoured(fake: Fake, monkeypatch: pytest.MonkeyPatch) -
 
 def test_machines_that_are_not_up(fake: Fake) -> None:
     fake.answer("ssh-config", stderr=NOT_READY, code=1)
-    with pytest.raises(LabError, match=r"not up. `harness lab up --lab vagrant` .* The provider for this"):
+    with pytest.raises(
+        LabError, match=r"not up. `harness lab up --lab vagrant` .* reporting that it is not yet ready for SSH\.$"
+    ):
         VagrantLab(fake.directory).up()
 
 

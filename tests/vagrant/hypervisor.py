@@ -99,6 +99,7 @@ class Hypervisor:
             "VAGRANT_CHECKPOINT_DISABLE": "1",
             "VAGRANT_DEFAULT_PROVIDER": "libvirt",
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DEPRECATION_WARNINGS": "0",
         }
 
     def namespaces(self) -> set[str]:
@@ -110,7 +111,7 @@ class Hypervisor:
 
     def end(self) -> None:
         """End everything inside; doing it twice does no harm."""
-        for process in (self._inside, self._holder):  # the first process of a PID namespace takes all others with it
+        for process in (self._holder, self._inside):  # the first process of a PID namespace takes all others with it
             if process is not None and not process.kill(timeout_s=30):
                 raise RuntimeError(f"process {process.pid} does not end")
         self._holder = self._inside = None

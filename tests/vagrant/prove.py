@@ -1,11 +1,13 @@
 """`make test-vagrant`: two real virtual machines from nothing, every profile between them, and nothing left.
 
-`python -m tests.vagrant.prove`, as root. Prints each step with its seconds and ends with 0 only if all of it
-held. The machines are emulated in software, so this shows that things work; its figures say nothing.
+`python -m tests.vagrant.prove [--containers docker]`, as root. Prints each step with its seconds and ends with 0 only
+if all of it held. The machines are emulated in software where KVM is of no use: then this shows that things work, and
+its figures say nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import fcntl
 import hashlib
@@ -30,12 +32,12 @@ from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
 REPO = box.REPO
 CACHE = REPO / ".cache" / "vagrant"
-CONTAINERS: tuple[str, ...] = ()
-"""Options of `harness run` that choose what the endpoints are."""
 PLAN = "--blocks 2 --duration 1 --omit 0 --flows 1 --mtu 1450 --seed 4".split()
 NODES = ("k8s-1", "k8s-2")
 INVENTORY = "inventory/vagrant.yml"
 KEPT_BOXES = 1
+PROGRESS = re.compile(r"\x1b\[K|Progress: \d+%")
+"""What Vagrant overwrites hundreds of times while it copies a box."""
 CONNECTION_LOST, NO_LAB = 5, 3
 """Exit codes of `harness`."""
 
@@ -143,7 +145,7 @@ class Inside:
             "HARNESS_VM_BOX": box_path.stem,
             "HARNESS_VM_BOX_URL": box_path.as_uri(),
             "HARNESS_VM_KEY": str(box_path.with_suffix(".key")),
-            "HARNESS_VM_DRIVER": "kvm" if os.access("/dev/kvm", os.W_OK) and has_kvm() else "qemu",
+            "HARNESS_VM_DRIVER": "kvm" if has_kvm() else "qemu",
             "HARNESS_VM_BOOT_TIMEOUT": "1200",
         }
 
@@ -158,7 +160,8 @@ class Inside:
             text=True,
         ) as process:
             for line in process.stdout or ():
-                say(f"   {line.rstrip().rpartition(chr(13))[2]}")  # progress overwrites itself by carriage returns
+                if not PROGRESS.search(line):
+                    say(f"   {line.rstrip()}")
         check(process.returncode == 0, f"`{' '.join(argv)}` ended with {process.returncode}")
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -174,8 +177,10 @@ class Inside:
 
 
 def has_kvm() -> bool:
-    """Tell whether a virtual CPU can really be made; the device alone does not say so."""
-    argv = "qemu-system-x86_64 -accel kvm -display none -machine none -monitor none -daemonize -pidfile".split()
+    """Tell whether a machine really starts with KVM; that the device is there does not say so."""
+    argv = (
+        "qemu-system-x86_64 -accel kvm -cpu host -machine pc -S -nodefaults -display none -daemonize -pidfile".split()
+    )
     with tempfile.TemporaryDirectory() as folder:
         pid = Path(folder) / "pid"
         done = subprocess.run([*argv, str(pid)], capture_output=True, check=False)
@@ -192,7 +197,7 @@ def refuses_without_machines(inside: Inside) -> None:
 
 
 def answers_plain_ansible(inside: Inside) -> None:
-    inside.show("ansible", "-i", INVENTORY, "nodes", "-m", "ansible.builtin.ping", "--one-line")
+    inside.show("ansible", "-i", INVENTORY, "nodes", "-m", "ansible.builtin.ping")
     inside.show("harness", "lab", "status", "--lab", "vagrant")
 
 
@@ -203,11 +208,11 @@ def provisioning_changes_nothing_more(inside: Inside) -> None:
     check(changes == ["0", "0"], f"provisioning again changed something:\n{done.stdout}")
 
 
-def measures_every_profile(inside: Inside, results: Path) -> None:
+def measures_every_profile(inside: Inside, results: Path, containers: str) -> None:
     profiles = [name for name in known_profiles() if name != UNDERLAY]
     wanted = [word for name in profiles for word in ("--profile", name)]
     command = ["harness", "run", "--lab", "vagrant", "--skip-unsupported", "--out", str(results)]
-    inside.show(*command, *PLAN, *CONTAINERS, *wanted)
+    inside.show(*command, "--containers", containers, *PLAN, *wanted)
     run = next(results.iterdir())
     with (run / "trials.csv").open(encoding="utf-8", newline="") as file:
         trials = list(csv.DictReader(file))
@@ -220,11 +225,12 @@ def measures_every_profile(inside: Inside, results: Path) -> None:
 
 
 def refuses_another_host_key(inside: Inside) -> None:
-    """A machine whose key is not the recorded one is not measured, by Ansible's connection or ours."""
+    """A machine whose key is not the recorded one is neither measured, nor set up, nor recorded anew."""
     known = Path(inside.environment["VAGRANT_DOTFILE_PATH"]) / "lab" / f"{NODES[0]}.known_hosts"
     right = known.read_text(encoding="utf-8")
-    other = known.with_name(f"{NODES[1]}.known_hosts").read_text(encoding="utf-8").replace(NODES[1], NODES[0])
-    known.write_text(other, encoding="utf-8")
+    machine = right.splitlines()[0]
+    _, *others = known.with_name(f"{NODES[1]}.known_hosts").read_text(encoding="utf-8").splitlines()
+    known.write_text("\n".join([machine, *others, ""]).replace(NODES[1], NODES[0]), encoding="utf-8")
     try:
         done = inside.run("harness", "run", "--lab", "vagrant", *PLAN)
         check(done.returncode == CONNECTION_LOST, f"with another host key, exit code {done.returncode}: {done.stderr}")
@@ -233,8 +239,12 @@ def refuses_another_host_key(inside: Inside) -> None:
         check(
             "REMOTE HOST IDENTIFICATION HAS CHANGED" in ansible.stdout + ansible.stderr, "Ansible took another host key"
         )
+        again = inside.run("vagrant", "provision", "--provision-with", "access", NODES[0])
+        check(again.returncode != 0, "vagrant provision took another host key")
+        check("shows other SSH host keys than when it was made" in again.stderr, again.stdout + again.stderr)
     finally:
         known.write_text(right, encoding="utf-8")
+    inside.show("vagrant", "provision", "--provision-with", "access", "lab")
 
 
 def is_destroyed(inside: Inside) -> None:
@@ -245,10 +255,13 @@ def is_destroyed(inside: Inside) -> None:
     check(not files, f"files left after destroy: {files}")
 
 
-def prove(steps: Steps, work: Path) -> None:
+def install(steps: Steps) -> None:
     with steps("packages"):
         done = subprocess.run([REPO / "scripts" / "setup.sh", "--vagrant"], check=False)
         check(done.returncode == 0, "scripts/setup.sh --vagrant failed")
+
+
+def prove(steps: Steps, work: Path, containers: str) -> None:
     with steps("ruby -c Vagrantfile"):
         check(subprocess.run(["ruby", "-c", "Vagrantfile"], check=False).returncode == 0, "Vagrantfile is not Ruby")
     with steps("box"):
@@ -264,8 +277,8 @@ def prove(steps: Steps, work: Path) -> None:
             answers_plain_ansible(inside)
         with steps("provisioning again changes nothing"):
             provisioning_changes_nothing_more(inside)
-        with steps("a run of every profile"):
-            measures_every_profile(inside, work / "results")
+        with steps(f"a run of every profile, containers {containers}"):
+            measures_every_profile(inside, work / "results", containers)
         with steps("another host key is refused"):
             refuses_another_host_key(inside)
         with steps("vagrant destroy -f lab"):
@@ -276,6 +289,9 @@ def prove(steps: Steps, work: Path) -> None:
 
 def main() -> int:
     """Prove it; return the exit code."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--containers", choices=("docker", "none"), default="none", help="what the endpoints are")
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
     os.chdir(REPO)
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -287,12 +303,14 @@ def main() -> int:
         return 1
     for left_over in (*CACHE.glob("run-*"), *CACHE.glob("build-*")):  # of one that was killed
         shutil.rmtree(left_over)
-    before = Machine.now()
     steps = Steps()
     failure = ""
+    before = Machine.now()
     work = Path(tempfile.mkdtemp(dir=CACHE, prefix="run-"))
     try:
-        prove(steps, work)
+        install(steps)
+        before = Machine.now()  # packages stay, with the folders that come with them
+        prove(steps, work, options.containers)
     except (FailureError, RuntimeError) as error:
         failure = str(error)
     except KeyboardInterrupt:
