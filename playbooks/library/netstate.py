@@ -292,6 +292,7 @@ def plan_claims(plan, state, names):
 
 def make_present(module, wanted):
     """Bring up what is missing; return the commands, the differences found, and what the owner should know."""
+    containers.wake(wanted)
     root = Space("")
     problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:

@@ -52,6 +52,13 @@ def _inspect(engine, names):
     return {entry["Name"].lstrip("/"): entry for entry in shown}
 
 
+def wake(states):
+    """Call each engine that is wanted: one that is started by its first call makes its bridge then."""
+    for engine in {state["containers"]["engine"] for state in states if state["containers"]}:
+        with suppress(FileNotFoundError):
+            subprocess.run([engine, "version"], capture_output=True, check=False)
+
+
 def conflicts(state, root):
     """Return a sentence for each thing that keeps a profile's endpoints from being containers here."""
     wanted = state["containers"]

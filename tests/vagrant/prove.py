@@ -1,6 +1,6 @@
 """`make test-vagrant`: two real virtual machines from nothing, every profile between them, and nothing left.
 
-`python -m tests.vagrant.prove [--containers docker]`, as root. Prints each step with its seconds and ends with 0 only
+`python -m tests.vagrant.prove [--containers none]`, as root. Prints each step with its seconds and ends with 0 only
 if all of it held. The machines are emulated in software where KVM is of no use: then this shows that things work, and
 its figures say nothing.
 """
@@ -290,7 +290,7 @@ def prove(steps: Steps, work: Path, containers: str) -> None:
 def main() -> int:
     """Prove it; return the exit code."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--containers", choices=("docker", "none"), default="none", help="what the endpoints are")
+    parser.add_argument("--containers", choices=("docker", "none"), default="docker", help="what the endpoints are")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
     os.chdir(REPO)
