@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.model import TRIAL_COLUMNS
 from harness.profiles import PROFILES_DIRECTORY
 from tests.lab.bench import bench as own_bench
 from tests.lab.bench import done
@@ -86,6 +87,8 @@ def test_user_with_sudo_on_hosts_with_one_nic(hosts: Hosts, tmp_path: Path) -> N
     assert command.exit_code == 0, command.stderr
     (folder,) = (path.parent for path in (hosts.folder / ODD).glob("*/trials.csv"))
     assert [row["status"] for row in rows(folder)] == ["ok"] * 4
+    assert list(rows(folder)[0]) == list(TRIAL_COLUMNS), "those of every lab"
+    assert "vxlan against underlay" in command.stdout
     assert hosts.bench.changes(before) == []
     assert sorted(Path.cwd().iterdir()) == files_before
     assert [name for name in hosts.machine.state()["files"] if "canary" in name.rpartition("/")[2]] == []

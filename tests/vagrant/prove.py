@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.model import UNDERLAY
+from harness.model import TRIAL_COLUMNS, UNDERLAY
 from harness.profiles import known_profiles
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
@@ -217,6 +217,7 @@ def measures_every_profile(inside: Inside, results: Path, containers: str) -> No
     with (run / "trials.csv").open(encoding="utf-8", newline="") as file:
         trials = list(csv.DictReader(file))
     description = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    check(list(trials[0]) == list(TRIAL_COLUMNS), "the columns of trials.csv are not those of every lab")
     measured = {row["profile"] for row in trials}
     check(measured == {UNDERLAY, *profiles}, f"left out: {', '.join(sorted({UNDERLAY, *profiles} - measured))}")
     bad = [f"{row['profile']} {row['status']}: {row['reason']}" for row in trials if row["status"] != "ok"]
