@@ -25,6 +25,8 @@ from harness.remote import Completed, Remote
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
 MTUS = (1450, 1500)
+SETTLING_S = 3.0
+"""How long the kernel may take to see, for instance, that a bridge has lost its last port."""
 PROFILES = sorted(set(known_profiles()) - {UNDERLAY})
 """Every profile there is but the underlay, for which nothing is set up."""
 
@@ -67,7 +69,11 @@ class Bench:
         return {node.name: snapshot(node) for node in self.nodes}
 
     def changes(self, before: dict[str, Snapshot]) -> list[str]:
-        """Return how the nodes differ from an earlier snapshot."""
+        """Return how the nodes differ from an earlier snapshot, once what the kernel does behind a change is done."""
+        eventually(lambda: not self._differences(before), SETTLING_S)
+        return self._differences(before)
+
+    def _differences(self, before: dict[str, Snapshot]) -> list[str]:
         return [f"{name}: {text}" for name, now in self.snapshot().items() for text in differences(before[name], now)]
 
     def enter(self, node: Remote) -> list[str]:

@@ -13,7 +13,7 @@ from harness.errors import PlaybookError
 from harness.labs.engine import CGROUP_PARENT, CGROUPS
 from harness.playbook import PlaybookRunner
 from harness.remote import Remote
-from tests.lab.bench import Bench, done, ping
+from tests.lab.bench import Bench, done, eventually, ping
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_run import rows_of, started, wait_for_rows
@@ -46,6 +46,18 @@ def containers(node: Remote) -> list[str]:
     return sorted(done(node, "docker", "ps", "--format", "{{.Names}}").split())
 
 
+def has_carrier(node: Remote) -> bool:
+    return "NO-CARRIER" not in done(node, "ip", "link", "show", "dev", "docker0")
+
+
+@pytest.fixture(autouse=True)
+def settled(request: pytest.FixtureRequest) -> None:
+    """Every test starts when the kernel has seen that docker0 lost the last container of the one before."""
+    if "dockers" in request.fixturenames:
+        bench: Bench = request.getfixturevalue("dockers")
+        assert eventually(lambda: not any(has_carrier(node) for node in bench.nodes))
+
+
 def start_foreign(node: Remote, name: str, network: str) -> None:
     """Start a container that is not ours, from an image of its own."""
     script = "mkdir -p /tmp/r/bin; cp /bin/sleep /tmp/r/bin; for l in $(ldd /bin/sleep | grep -o '/[^ ]*'); do "
@@ -53,6 +65,7 @@ def start_foreign(node: Remote, name: str, network: str) -> None:
     script += "tar -c -C /tmp/r . | docker import - theirs:1; rm -r /tmp/r; "
     script += shlex.join(["docker", "run", "-d", "--name", name, "--network", network, "theirs:1", "sleep", "999"])
     done(node, "sh", "-ec", script)
+    assert eventually(lambda: has_carrier(node) == (network == "bridge"))
 
 
 def remove_foreign(node: Remote, name: str) -> None:
