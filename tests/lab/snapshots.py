@@ -14,8 +14,10 @@ from harness.remote import Remote
 
 Snapshot = dict[str, Any]
 
-VOLATILE_KEYS = {"tentative", "expires", "valid_life_time", "preferred_life_time", "cache_info"}
+VOLATILE_KEYS = {"tentative", "expires", "valid_life_time", "preferred_life_time", "cache_info", "operstate"}
 """What the kernel changes by itself; a bridge's timers likewise."""
+CARRIER = {"NO-CARRIER", "LOWER_UP", "linkdown"}
+"""Flags that follow whether a link's other end is up, some time after it: nobody sets them."""
 OWN_PROCESSES = {"sshd", "sshd-session", "sh", "ps", "tee"}
 """The connection by which the snapshot is taken, and the snapshot itself."""
 OWN_FILES = ("/run/xtables.lock", "/run/sudo")
@@ -138,4 +140,6 @@ def _steady(value: Any) -> Any:  # noqa: ANN401 - JSON
         return {
             key: _steady(item) for key, item in value.items() if key not in VOLATILE_KEYS and not key.endswith("_timer")
         }
-    return [_steady(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_steady(item) for item in value if not (isinstance(item, str) and item in CARRIER)]
+    return value

@@ -50,14 +50,6 @@ def has_carrier(node: Remote) -> bool:
     return "NO-CARRIER" not in done(node, "ip", "link", "show", "dev", "docker0")
 
 
-@pytest.fixture(autouse=True)
-def settled(request: pytest.FixtureRequest) -> None:
-    """Every test starts when the kernel has seen that docker0 lost the last container of the one before."""
-    if "dockers" in request.fixturenames:
-        bench: Bench = request.getfixturevalue("dockers")
-        assert eventually(lambda: not any(has_carrier(node) for node in bench.nodes))
-
-
 def start_foreign(node: Remote, name: str, network: str) -> None:
     """Start a container that is not ours, from an image of its own."""
     script = "mkdir -p /tmp/r/bin; cp /bin/sleep /tmp/r/bin; for l in $(ldd /bin/sleep | grep -o '/[^ ]*'); do "
