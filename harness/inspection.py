@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 from harness.doctor import Check
 from harness.errors import HarnessError
 from harness.experiment import Equipment, Options, bring_up, supported
+from harness.model import Node
 from harness.plan import Plan
 from harness.profiles import Profile
 from harness.remote import Remote
 from harness.scene import environments
 
 
-def inspect(plan: Plan, profiles: Mapping[str, Profile], equipment: Equipment) -> Iterator[Check]:
+def inspect(
+    plan: Plan, profiles: Mapping[str, Profile], equipment: Equipment, folders: Sequence[Path] = ()
+) -> Iterator[Check]:
     """Yield what a run of this plan needs on each node, until something is missing without which nothing else works.
 
-    A local lab is brought up for it, and taken down; raises LabError where that fails.
+    A local lab is brought up for it, and taken down; raises LabError where that fails. `folders` hold profiles of the
+    user's own.
     """
     with ExitStack() as stack:
         lab = bring_up(stack, equipment, Options())
         remotes: list[Remote] = []
+
+        def connect(node: Node) -> None:
+            remotes.append(stack.enter_context(equipment.connect(node, lab)))
+
         for node in (lab.client, lab.server):
-            check = _tried(
-                f"{node.name}: answers over SSH",
-                lambda node=node: remotes.append(stack.enter_context(equipment.connect(node, lab))),  # type: ignore[misc]
-            )
+            check = _tried(f"{node.name}: answers over SSH", connect, node)
             yield check
             if not check.passed:
                 return
-        client, server = remotes
-        pair = (client, server)
-        for remote in pair:
-            yield _tried(
-                f"{remote.name}: has what measures",
-                lambda remote=remote: environments(lab, [remote]),  # type: ignore[misc]
-            )
+        for remote in remotes:
+            yield _tried(f"{remote.name}: has what measures", environments, lab, [remote])
         playbooks = equipment.playbooks(lab)
+        can_make = partial(supported, plan, remotes=remotes, observer=equipment.observer, skip=False)
         for name in plan.profiles[1:]:
-            one = {name: profiles[name]}
-            check = _tried(
-                f"{name}: the kernels can make it",
-                lambda one=one: supported(plan, one, pair, equipment.observer, skip=False),  # type: ignore[misc]
-            )
+            check = _tried(f"{name}: the kernels can make it", can_make, {name: profiles[name]})
             yield check
             if check.passed:
-                yield _tried(
-                    f"{name}: nothing is in its way",
-                    lambda name=name: playbooks.run("preflight", [name], plan.mtus),  # type: ignore[misc]
-                )
+                yield _tried(f"{name}: nothing is in its way", playbooks.run, "preflight", [name], plan.mtus, folders)
 
 
-def _tried(what: str, action: Callable[[], object]) -> Check:
+def _tried(what: str, action: Callable[..., object], *arguments: object) -> Check:
     """Return a check that passes where an action does; otherwise its error says what to do."""
     try:
-        action()
+        action(*arguments)
     except HarnessError as error:
         return Check(what, passed=False, remedy=str(error))
     return Check(what, passed=True, remedy="")

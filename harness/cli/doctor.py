@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.console import out
-from harness.cli.equipment import asked_passwords, equipped
+from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     ask_become_pass_option,
     ask_pass_option,
@@ -20,6 +20,7 @@ from harness.errors import LabError
 
 if TYPE_CHECKING:
     from harness.doctor import Check
+    from harness.target import Passwords
 
 
 @click.command()
@@ -44,23 +45,21 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
         out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
     if (options["profile"] or not local) and all(check.passed for check in found):
-        passwords = asked_passwords(options["lab"], "SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+        passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
         found = list(_inspected(options, passwords))
     if not all(check.passed for check in found):
         raise LabError("something is missing or in the way; the lines above say what mends it.")
 
 
-def _inspected(options: dict[str, Any], asked: list[str | None]) -> Iterator[Check]:
+def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]:
     """Look at the nodes, printing each check as it is known."""
     from harness.inspection import inspect
     from harness.options import prepare_inspection
 
     prepared = prepare_inspection(**options)
-    problems = prepared.source.probe()
-    if problems:
-        raise LabError(" ".join(problems))
-    with equipped(prepared, asked) as (equipment, _):
-        for check in inspect(prepared.plan, prepared.profiles, equipment):
+    require_source(prepared)
+    with equipped(prepared, passwords) as (equipment, _):
+        for check in inspect(prepared.plan, prepared.profiles, equipment, options["profiles_dir"]):
             _show_check(check)
             yield check
 

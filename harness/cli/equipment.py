@@ -9,35 +9,46 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.console import err
-from harness.errors import InputError
+from harness.errors import InputError, LabError
 
 if TYPE_CHECKING:
     from harness.experiment import Equipment
     from harness.options import Prepared
     from harness.progress import RunProgress
+    from harness.target import Passwords
 
 
-def asked_passwords(lab: str, *names: str) -> list[str | None]:
-    """Return the password for each of these names, typed unseen and valid on both hosts; None for an empty name.
+def require_source(prepared: Prepared) -> None:
+    """Raise LabError with everything that the lab misses here."""
+    problems = prepared.source.probe()
+    if problems:
+        raise LabError(" ".join(problems))
 
-    Raises InputError for a lab that takes none.
-    """
-    if any(names) and lab in ("local", "vagrant"):
+
+def asked_passwords(lab: str, *, login: bool, become: bool) -> Passwords:
+    """Return the passwords that are wanted, typed unseen and valid on both hosts; InputError for a lab without any."""
+    from harness.options import LOCAL, VAGRANT
+    from harness.target import Passwords
+
+    if (login or become) and lab in (LOCAL, VAGRANT):
         raise InputError(f"--ask-pass and --ask-become-pass are for hosts of your own; --lab {lab} takes no password.")
-    return [click.prompt(f"{name} password", hide_input=True, err=True) if name else None for name in names]
+    return Passwords(_typed("SSH") if login else None, _typed("BECOME") if become else None)
+
+
+def _typed(name: str) -> str:
+    typed: str = click.prompt(f"{name} password", hide_input=True, err=True)
+    return typed
 
 
 @contextmanager
-def equipped(prepared: Prepared, asked: list[str | None]) -> Iterator[tuple[Equipment, RunProgress]]:
+def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipment, RunProgress]]:
     """Give the real equipment, Ctrl-C handled and progress shown."""
     from harness.experiment import Equipment
     from harness.interrupt import Interruption
     from harness.playbook import PlaybookRunner
     from harness.progress import RunProgress
     from harness.remote import Remote
-    from harness.target import Passwords
 
-    passwords = Passwords(*asked)
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
         equipment = Equipment(

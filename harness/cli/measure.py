@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.console import err, out
-from harness.cli.equipment import asked_passwords, equipped
+from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, plan_options
 from harness.cli.results import show, summarise_path
-from harness.errors import FailedTrialsError, LabError, VerificationError
+from harness.errors import FailedTrialsError, VerificationError
 
 if TYPE_CHECKING:
     from harness.experiment import Outcome
     from harness.options import Prepared
     from harness.store import PairsFolder, RunFolder
+    from harness.target import Passwords
 
 
 @click.command()
@@ -48,10 +49,8 @@ def run(
     from harness.store import PairsFolder, RunFolder
 
     prepared = prepare(RunOptions(**options), keep=keep)
-    problems = prepared.source.probe()
-    if problems:
-        raise LabError(" ".join(problems))
-    passwords = asked_passwords(options["lab"], "SSH" if ask_pass else "", "BECOME" if ask_become_pass else "")
+    require_source(prepared)
+    passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     names = prepared.plan.profiles[1:] or prepared.plan.profiles
     how = {"keep": keep, "skip_unsupported": skip_unsupported, "folders": options["profiles_dir"]}
     if prepared.waves:
@@ -71,17 +70,15 @@ def run(
     _judge(outcome, folder.path)
 
 
-def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], asked: list[str | None]) -> Outcome:
+def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], passwords: Passwords) -> Outcome:
     """Run the experiment with the real equipment."""
     from harness import experiment
 
-    with equipped(prepared, asked) as (equipment, _):
+    with equipped(prepared, passwords) as (equipment, _):
         return experiment.run(prepared.plan, prepared.profiles, folder, equipment, experiment.Options(**how))
 
 
-def _run_pairs(
-    prepared: Prepared, folder: PairsFolder, how: dict[str, Any], asked: list[str | None], form: str
-) -> None:
+def _run_pairs(prepared: Prepared, folder: PairsFolder, how: dict[str, Any], passwords: Passwords, form: str) -> None:
     """Measure several pairs and print their matrices."""
     from harness import campaign
     from harness.experiment import Options
@@ -89,7 +86,7 @@ def _run_pairs(
 
     count = TrialCount()
     try:
-        with equipped(prepared, asked) as (equipment, shown):
+        with equipped(prepared, passwords) as (equipment, shown):
             made = campaign.Campaign(prepared.waves, folder, equipment, lambda pair: PairProgress(shown, pair, count))
             ends = made.run(prepared.plan, prepared.profiles, Options(**how))
     finally:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import LabError, PlaybookError
+from harness.profiles import PROFILES_DIRECTORY
 from tests.lab.bench import Bench, done
 from tests.lab.machine import Machine
 
@@ -88,8 +89,13 @@ def test_teardown_leaves_what_is_in_the_way(bench: Bench) -> None:
 
 
 def test_doctor_names_what_is_in_the_way_on_the_nodes(machine: Machine, tmp_path: Path) -> None:
+    own = (PROFILES_DIRECTORY / "host-gw.yml").read_text(encoding="utf-8").replace("name: host-gw", "name: mine")
+    (tmp_path / "mine.yml").write_text(own, encoding="utf-8")
     before = machine.state()
-    assert machine.run(tmp_path, "doctor", "--profile", "vxlan").exit_code == 0
+    words = ["doctor", "--profile", "vxlan", "--profile", "mine", "--profiles-dir", str(tmp_path)]
+    with machine.start(tmp_path, *words) as command:
+        assert command.wait() == 0, command.stdout
+        assert "ok      mine: nothing is in its way" in command.stdout
     assert machine.changes(before) == []
     machine.run(tmp_path, "lab", "up")
     machine.run(tmp_path, *"lab exec k8s-2 ip link add name docker0 type bridge".split())
