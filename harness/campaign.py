@@ -51,6 +51,7 @@ class Campaign:
         self._folder = folder
         self._equipment = equipment
         self._observe = observe
+        self._hosts = {name for pair in folder.runs for name in pair.hosts}
         self._number = {pair: number for number, pair in enumerate(folder.runs, 1)}
 
     def run(self, plan: Plan, profiles: Mapping[str, Profile], options: Options) -> dict[Pair, End]:
@@ -62,8 +63,7 @@ class Campaign:
         ends: dict[Pair, End] = {}
         with ExitStack() as stack:
             lab = bring_up(stack, equipment, options)
-            names = {name for pair in self._folder.runs for name in pair.hosts}
-            chosen = [node for node in lab.nodes if node.name in names]
+            chosen = [node for node in lab.nodes if node.name in self._hosts]
             remotes = {node.name: stack.enter_context(equipment.connect(node, lab)) for node in chosen}
             # Read once, before the first trial: later a node's load would be that of its own earlier trials.
             seen = environments(lab, [*remotes.values()], plan.containers.engine)
@@ -81,12 +81,11 @@ class Campaign:
 
     def _describe(self, lab: Lab, ends: Mapping[Pair, End]) -> None:
         """Write pairs.json as far as is known."""
-        names = {name for pair in self._folder.runs for name in pair.hosts}
         self._folder.write_json(
             {
                 "schema_version": SCHEMA_VERSION,
                 "run_id": self._folder.path.name,
-                "hosts": [node.name for node in lab.nodes if node.name in names],
+                "hosts": [node.name for node in lab.nodes if node.name in self._hosts],
                 "waves": [[str(pair) for pair in wave] for wave in self._waves],
                 "errors": {str(pair): str(end.error) for pair, end in ends.items() if end.error},
             }

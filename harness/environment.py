@@ -35,7 +35,7 @@ echo @driver; ethtool -i "$nic"
 echo @qdisc; tc qdisc show dev "$nic"
 if [ "$engine" != none ]; then
   echo @containers; "$engine" version --format '{{.Server.Version}}'
-  echo @containers_mtu; docker network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}'
+  echo @containers_mtu; "$engine" network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}'
 fi
 """
 SECTIONS = tuple(re.findall(r"^ *echo @(\w+)", _SCRIPT, re.MULTILINE))

@@ -122,6 +122,7 @@ def wanted_state(
         "networks": list(profile.networks),
         "namespaces": [],
         "containers": None,
+        "own_image": OWN_IMAGE,
         "links": fill(plain["links"], names, where),
         "routes": [{"netns": "", **route} for route in fill(plain["routes"], names, where)],
         "neighbours": fill(plain["neighbours"], names, where),
@@ -240,7 +241,6 @@ def _add_containers(
     state["containers"] = {
         "engine": containers.engine.value,
         "image": containers.image,
-        "own_image": containers.image == OWN_IMAGE,
         "bridge": bridge,
         "gateway": "",
         "members": members,

@@ -23,9 +23,15 @@ STARTING_S = 60.0
 _ENDING_S = 3.0
 
 # Runs in a node, as root, before anything else of it. The node sees the host's files through overlays, so that what
-# an engine leaves in /etc, /opt and /var/lib ends with the node. A fresh sysfs hides the host's control groups.
+# an engine leaves in /etc, /opt and /var/lib ends with the node. A fresh sysfs hides the host's control groups:
+# they are kept before it is mounted, and put back after.
 SCRIPT = """
+keep_cgroups() {
+    mkdir /run/cgroup
+    mount --rbind /sys/fs/cgroup /run/cgroup
+}
 prepare_engine() {
+    mount --rbind /run/cgroup /sys/fs/cgroup
     for place in /etc /opt /var/lib; do
         mkdir -p "/run/engine$place/upper" "/run/engine$place/work"
         mount -t overlay overlay \

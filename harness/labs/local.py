@@ -51,10 +51,8 @@ _HOLDER = f"""
 set -e
 {engine.SCRIPT}
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/cgroup
-mount --rbind /sys/fs/cgroup /run/cgroup
+[ "$3" = none ] || keep_cgroups
 mount -t sysfs sysfs /sys
-[ "$3" = none ] || mount --rbind /run/cgroup /sys/fs/cgroup
 [ "$3" = none ] || prepare_engine "$3" "$4"
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs -o mode=700 tmpfs "$2"

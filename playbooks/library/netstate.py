@@ -25,10 +25,6 @@ options:
     type: list
     elements: dict
     required: true
-  own_image:
-    description: Image of ours that goes with the last container.
-    type: str
-    default: ""
 author: The harness's authors
 """
 
@@ -297,7 +293,8 @@ def make_present(module, wanted):
     problems = [text for state in wanted for text in conflicts(state, root)]
     if problems:
         raise NodeError("; ".join(problems))
-    torn, *_none = make_absent(module, [state for state in wanted if containers.is_half_up(state)])
+    down = [state for state in wanted if not containers.is_up(state)]
+    torn, *_none = make_absent(module, [state for state in down if containers.is_left(state)])
     names = existing_namespaces()
     spaces = {"": Space("") if torn else root}
     spaces.update({name: Space(name) for state in wanted for name in state["namespaces"] if name in names})
@@ -305,7 +302,7 @@ def make_present(module, wanted):
     for state in wanted:
         plan_rules(plan, state, spaces[""])
         if state["containers"]:
-            plan.containers += [] if containers.is_up(state) else [state]
+            plan.containers += [state] if state in down else []
         else:
             plan.create += [name for name in state["namespaces"] if name not in names]
         for link in state["links"]:
@@ -342,7 +339,7 @@ def make_absent(module, wanted):
             gone = command[1:3] == ["link", "del"] and not os.path.exists(f"/sys/class/net/{command[-1]}")
             if not module.check_mode and not gone:
                 run(command)
-        stopped += containers.remove(state, module.params["own_image"], module.check_mode)
+        stopped += containers.remove(state, module.check_mode)
         done += stopped + [" ".join(command) for command in commands] + claims.release(profile, module.check_mode)
     return done, [], []
 
@@ -353,7 +350,6 @@ def main():
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wanted": {"type": "list", "elements": "dict", "required": True},
-            "own_image": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

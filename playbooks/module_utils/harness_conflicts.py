@@ -57,7 +57,7 @@ def conflicts(state, root):
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
         for program in state["programs"]
-        if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None
+        if shutil.which(program) is None
     ]
     found += [
         f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"

@@ -65,7 +65,7 @@ def conflicts(state, root):
     if not wanted:
         return []
     engine = wanted["engine"]
-    if shutil.which(engine, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+    if shutil.which(engine) is None:
         return [f"{engine} is not installed on this node; install it, or do without --containers {engine}"]
     try:
         known = _listed(engine)
@@ -118,11 +118,9 @@ def is_up(state):
     )
 
 
-def is_half_up(state):
-    """Tell whether there is something of a profile's containers that has to go before they can be made."""
+def is_left(state):
+    """Tell whether there is something of a profile that is not up that has to go before its containers can be made."""
     profile, wanted = state["profile"], state["containers"]
-    if is_up(state):
-        return False
     namespaces = {member["namespace"] for member in wanted["members"]} if wanted else set()
     named = any(name and os.path.exists(os.path.join(NETNS, name)) for name in namespaces)
     return named or engine_of(profile) is not None or bool(wanted and _ours(wanted["engine"], profile))
@@ -168,7 +166,7 @@ def start(state):
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     with open(_record(profile), "w", encoding="utf-8") as file:
         file.write(wanted["engine"] + "\n")
-    if wanted["own_image"]:
+    if wanted["image"] == state["own_image"]:
         _import_image(wanted["engine"], wanted["image"])
     for member in wanted["members"]:  # one after the other: that is the order in which addresses are handed out
         run(_run_argv(wanted, profile, member))
@@ -215,7 +213,7 @@ def _import_image(engine, image):
         raise NodeError(f"`{engine} import` failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
 
-def remove(state, own_image, check_mode):
+def remove(state, check_mode):
     """Remove a profile's containers, and our image with the last of all; return what was done."""
     profile = state["profile"]
     wanted = state["containers"]
@@ -233,8 +231,8 @@ def remove(state, own_image, check_mode):
         if kept is None:  # nothing was started, and nothing can be: the engine is not there or does not run
             return []
         raise
-    if last and own_image and run([engine, "images", "--quiet", own_image]).strip():
-        done.append([engine, "rmi", own_image])
+    if last and run([engine, "images", "--quiet", state["own_image"]]).strip():
+        done.append([engine, "rmi", state["own_image"]])
     if not check_mode:
         for argv in done:
             run(argv)

@@ -42,7 +42,7 @@ def running(profile, argv=None):
 
 def start(profile, argv):
     """Start a profile's program, detached; raises NodeError where it is missing or ends at once."""
-    if shutil.which(argv[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+    if shutil.which(argv[0]) is None:
         raise NodeError(f"profile {profile} needs {argv[0]}, which is not installed here; install it first")
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     quiet = subprocess.DEVNULL
