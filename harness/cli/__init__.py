@@ -14,7 +14,7 @@ from harness.cli.doctor import doctor
 from harness.cli.lab import lab
 from harness.cli.measure import plan, run
 from harness.cli.results import compare, profiles
-from harness.errors import INTERRUPTED, HarnessError
+from harness.model.errors import INTERRUPTED, HarnessError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

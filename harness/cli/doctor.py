@@ -16,11 +16,11 @@ from harness.cli.options import (
     lab_option,
     profiles_dir_option,
 )
-from harness.errors import LabError
+from harness.model.errors import LabError
 
 if TYPE_CHECKING:
-    from harness.doctor import Check
-    from harness.target import Passwords
+    from harness.inspect.doctor import Check
+    from harness.nodes.target import Passwords
 
 
 @click.command()
@@ -36,7 +36,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
 
     Without --profile and --lab only this machine is looked at.
     """
-    from harness.doctor import checks, impossible_profiles
+    from harness.inspect.doctor import checks, impossible_profiles
 
     local = options["lab"] == "local"
     found = checks() if local else []
@@ -53,8 +53,8 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
 
 def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]:
     """Look at the nodes, printing each check as it is known."""
-    from harness.inspection import inspect
-    from harness.options import prepare_inspection
+    from harness.cli.prepare import prepare_inspection
+    from harness.inspect.nodes import inspect
 
     prepared = prepare_inspection(**options)
     require_source(prepared)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.console import err
-from harness.errors import InputError, LabError
+from harness.model.errors import InputError, LabError
 
 if TYPE_CHECKING:
-    from harness.experiment import Equipment
-    from harness.options import Prepared
-    from harness.progress import RunProgress
-    from harness.target import Passwords
+    from harness.cli.prepare import Prepared
+    from harness.cli.progress import RunProgress
+    from harness.nodes.target import Passwords
+    from harness.run.experiment import Equipment
 
 
 def require_source(prepared: Prepared) -> None:
@@ -27,8 +27,8 @@ def require_source(prepared: Prepared) -> None:
 
 def asked_passwords(lab: str, *, login: bool, become: bool) -> Passwords:
     """Return the passwords that are wanted, typed unseen and valid on both hosts; InputError for a lab without any."""
-    from harness.options import LOCAL, VAGRANT
-    from harness.target import Passwords
+    from harness.cli.prepare import LOCAL, VAGRANT
+    from harness.nodes.target import Passwords
 
     if (login or become) and lab in (LOCAL, VAGRANT):
         raise InputError(f"--ask-pass and --ask-become-pass are for hosts of your own; --lab {lab} takes no password.")
@@ -43,11 +43,11 @@ def _typed(name: str) -> str:
 @contextmanager
 def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipment, RunProgress]]:
     """Give the real equipment, Ctrl-C handled and progress shown."""
-    from harness.experiment import Equipment
-    from harness.interrupt import Interruption
-    from harness.playbook import PlaybookRunner
-    from harness.progress import RunProgress
-    from harness.remote import Remote
+    from harness.cli.progress import RunProgress
+    from harness.fabric.playbook import PlaybookRunner
+    from harness.nodes.remote import Remote
+    from harness.run.experiment import Equipment
+    from harness.run.interrupt import Interruption
 
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:

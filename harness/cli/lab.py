@@ -10,7 +10,7 @@ import click
 
 from harness.cli.console import out
 from harness.cli.options import containers_option, made_lab_option, nodes_option, rate_option
-from harness.errors import InputError, LabError
+from harness.model.errors import InputError, LabError
 
 
 @click.group()
@@ -25,10 +25,10 @@ def lab() -> None:
 @nodes_option
 def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
     """Bring a lab up and leave it standing."""
-    from harness.containers import Containers
+    from harness.cli.prepare import bounded
     from harness.labs import vagrant
     from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
-    from harness.options import bounded
+    from harness.model.containers import Containers
 
     engine = Containers.parse(containers).engine
 

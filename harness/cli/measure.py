@@ -11,13 +11,13 @@ from harness.cli.console import err, out
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, plan_options
 from harness.cli.results import show, summarise_path
-from harness.errors import FailedTrialsError, VerificationError
+from harness.model.errors import FailedTrialsError, VerificationError
 
 if TYPE_CHECKING:
-    from harness.experiment import Outcome
-    from harness.options import Prepared
-    from harness.store import PairsFolder, RunFolder
-    from harness.target import Passwords
+    from harness.cli.prepare import Prepared
+    from harness.nodes.target import Passwords
+    from harness.results.store import PairsFolder, RunFolder
+    from harness.run.experiment import Outcome
 
 
 @click.command()
@@ -45,8 +45,8 @@ def run(
     **options: Any,  # noqa: ANN401 - RunOptions by name
 ) -> None:
     """Measure profiles against the underlay and print the comparison."""
-    from harness.options import RunOptions, prepare
-    from harness.store import PairsFolder, RunFolder
+    from harness.cli.prepare import RunOptions, prepare
+    from harness.results.store import PairsFolder, RunFolder
 
     prepared = prepare(RunOptions(**options), keep=keep)
     require_source(prepared)
@@ -72,7 +72,7 @@ def run(
 
 def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], passwords: Passwords) -> Outcome:
     """Run the experiment with the real equipment."""
-    from harness import experiment
+    from harness.run import experiment
 
     with equipped(prepared, passwords) as (equipment, _):
         return experiment.run(prepared.plan, prepared.profiles, folder, equipment, experiment.Options(**how))
@@ -80,9 +80,9 @@ def _carry_out(prepared: Prepared, folder: RunFolder, how: dict[str, Any], passw
 
 def _run_pairs(prepared: Prepared, folder: PairsFolder, how: dict[str, Any], passwords: Passwords, form: str) -> None:
     """Measure several pairs and print their matrices."""
-    from harness import campaign
-    from harness.experiment import Options
-    from harness.progress import PairProgress, TrialCount
+    from harness.cli.progress import PairProgress, TrialCount
+    from harness.run import campaign
+    from harness.run.experiment import Options
 
     count = TrialCount()
     try:
@@ -120,8 +120,8 @@ def _judge(outcome: Outcome, path: Path) -> None:
 @json_option
 def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
     """Show what `run` would do with the same options; changes nothing, needs no root."""
-    from harness.options import RunOptions, prepare
-    from harness.progress import clock
+    from harness.cli.prepare import RunOptions, prepare
+    from harness.cli.progress import clock
 
     prepared = prepare(RunOptions(**options))
     made, waves = prepared.plan, prepared.waves
@@ -144,8 +144,8 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by
 
 def _show_waves(prepared: Prepared) -> None:
     """Print which pairs are measured when, and how long all of it takes."""
-    from harness.pairs import PARALLEL_WARNING
-    from harness.progress import clock
+    from harness.cli.progress import clock
+    from harness.model.pairs import PARALLEL_WARNING
 
     made, waves = prepared.plan, prepared.waves
     for number, wave in enumerate(waves, 1):

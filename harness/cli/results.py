@@ -56,7 +56,7 @@ def compare(a: Path, b: Path | None, form: str) -> None:
 @profiles_dir_option
 def profiles(profiles_dir: tuple[Path, ...]) -> None:
     """List the profiles there are."""
-    from harness.profiles import known_profiles, load_file
+    from harness.fabric.profiles import known_profiles, load_file
 
     table = Table(box=None, pad_edge=False)
     for column in ("profile", "kind", "what it is"):

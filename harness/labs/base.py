@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from harness.model import Node
-from harness.pairs import Pair
+from harness.model.pairs import Pair
+from harness.model.trial import Node
 
 
 @dataclass(frozen=True)

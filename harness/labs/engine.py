@@ -12,8 +12,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.containers import Engine
-from harness.errors import LabError
+from harness.model.containers import Engine
+from harness.model.errors import LabError
 
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_PARENT = "vxlan-harness"

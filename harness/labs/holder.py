@@ -8,8 +8,8 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from harness.errors import LabError
 from harness.labs.process import ProcessId, child_of
+from harness.model.errors import LabError
 
 _UNSHARE = "unshare --net --mount --uts --ipc --pid --fork --kill-child=KILL --mount-proc"
 

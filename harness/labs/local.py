@@ -16,13 +16,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from harness.containers import Engine
-from harness.errors import InputError, LabError
-from harness.labs import engine, holder, switch
+from harness.labs import engine, holder, wiring
 from harness.labs.base import Lab
 from harness.labs.holder import enter_argv
 from harness.labs.process import ProcessId, command
-from harness.model import Node
+from harness.model.containers import Engine
+from harness.model.errors import InputError, LabError
+from harness.model.trial import Node
 
 STATE_ROOT = Path("/run/vxlan-harness")
 KEPT = "lab"
@@ -126,7 +126,7 @@ class LocalLab:
         )
 
     def probe(self) -> list[str]:
-        """Return a sentence for each thing that is missing here; see harness.doctor for the full list."""
+        """Return a sentence for each thing that is missing here; see harness.inspect.doctor for the full list."""
         return [] if os.geteuid() == 0 else [NEEDS_ROOT]
 
     def up(self) -> Lab:
@@ -197,12 +197,12 @@ class LocalLab:
         ports = [(node["name"], node["inside"]["pid"]) for node in state["nodes"]]
         if len(ports) == MIN_NODES:
             (_, first), (_, second) = ports
-            switch.cable(first, second, DEVICE, NIC_MTU)
+            wiring.cable(first, second, DEVICE, NIC_MTU)
         else:
-            held = switch.start(detached=self.keep)
-            state["switch"] = {"name": switch.NAME, **held.described()}
+            held = wiring.start(detached=self.keep)
+            state["switch"] = {"name": wiring.NAME, **held.described()}
             _write_json(self.directory / "state.json", state)
-            switch.plug(held.inside.pid, ports, DEVICE, NIC_MTU)
+            wiring.plug(held.inside.pid, ports, DEVICE, NIC_MTU)
         for node in state["nodes"]:
             enter = enter_argv(node["inside"]["pid"])
             command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])

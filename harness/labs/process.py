@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import LabError
+from harness.model.errors import LabError
 
 _START_TIME_FIELD = 21
 """Index of starttime in /proc/PID/stat, see proc_pid_stat(5)."""

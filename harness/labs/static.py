@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness import ansible_environment, inventory
-from harness.errors import InputError
 from harness.labs.base import Lab
-from harness.model import Node
+from harness.model.errors import InputError
+from harness.model.trial import Node
+from harness.nodes import ansible_environment, inventory
 
 VARIABLES = (
     *"underlay_address underlay_address6 underlay_device underlay_mtu ansible_connection".split(),

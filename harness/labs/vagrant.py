@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import LabError
 from harness.labs.base import Lab
 from harness.labs.static import StaticLab
-from harness.model import Node
+from harness.model.errors import LabError
+from harness.model.trial import Node
 
 DIRECTORY = Path(__file__).resolve().parents[2]
 """Where the Vagrantfile is."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness import stats
-from harness.model import UNDERLAY, Cell, Direction
+from harness.model.trial import UNDERLAY, Cell, Direction
 from harness.report import notes
 from harness.report.figures import NOTHING, Metric, Side, framed, median, metrics_of, sides
 from harness.report.reading import Meta, RunData
+from harness.truth import stats
 
 COMPARE_COLUMNS = (
     "profile,tool,protocol,direction,mtu,flows,metric,unit,trials_a,trials_b,median_a,median_b,cv,ratio,"

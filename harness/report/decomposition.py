@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.model import UNDERLAY
+from harness.model.trial import UNDERLAY
 
 _CELL = ["tool", "protocol", "direction", "mtu", "flows"]
 

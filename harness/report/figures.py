@@ -11,7 +11,7 @@ from typing import cast
 
 import pandas as pd
 
-from harness.model import Cell, Direction, Status
+from harness.model.trial import Cell, Direction, Status
 from harness.report.reading import CELL_COLUMNS, Meta
 
 BITS_PER_GBIT = 1e9

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from harness.model import PAIR_COLUMNS, UNDERLAY, Direction
+from harness.model.trial import PAIR_COLUMNS, UNDERLAY, Direction
 from harness.report import matrix
 from harness.report.compare import COMPARE_COLUMNS
 from harness.report.decomposition import steps

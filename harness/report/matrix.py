@@ -8,8 +8,8 @@ from typing import cast
 
 import pandas as pd
 
-from harness.model import UNDERLAY, Direction
-from harness.pairs import Pair
+from harness.model.pairs import Pair
+from harness.model.trial import UNDERLAY, Direction
 from harness.report.notes import SEPARATOR, advice_first
 from harness.report.sections import (
     Page,
@@ -22,7 +22,7 @@ from harness.report.sections import (
     scale_of,
     sentence,
 )
-from harness.stats import Verdict
+from harness.truth.stats import Verdict
 
 LEGEND = (
     "Rows are clients, columns servers. ratio: goodput or median round trip against the underlay at its NIC's MTU, "

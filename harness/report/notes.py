@@ -10,10 +10,10 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from harness.model import Cell, PathState, Status
+from harness.model.trial import Cell, PathState, Status
 from harness.report.figures import BITS_PER_GBIT, Side
 from harness.report.reading import Meta
-from harness.stats import MIN_BLOCKS
+from harness.truth.stats import MIN_BLOCKS
 
 SEPARATOR = "; "
 MULTI_THREADED_SINCE = (3, 16)

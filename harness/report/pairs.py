@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.errors import InputError
-from harness.model import PAIR_COLUMNS, PAIRS_FILE, SCHEMA_VERSION
-from harness.pairs import Pair
+from harness.model.errors import InputError
+from harness.model.pairs import Pair
+from harness.model.trial import PAIR_COLUMNS, PAIRS_FILE, SCHEMA_VERSION
 from harness.report import notes
 from harness.report.matrix import Hosts
 from harness.report.reading import Meta, read_json, read_run

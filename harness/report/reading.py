@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import InputError
-from harness.model import PAIRS_FILE, SCHEMA_VERSION, TRIAL_COLUMNS, Direction, Kind, Status
-from harness.wire import clamped_mtu, overhead
+from harness.model.errors import InputError
+from harness.model.trial import PAIRS_FILE, SCHEMA_VERSION, TRIAL_COLUMNS, Direction, Kind, Status
+from harness.truth.wire import clamped_mtu, overhead
 
 CELL_COLUMNS = ["tool", "protocol", "direction", "mtu", "flows"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness import stats, wire
-from harness.model import SUMMARY_COLUMNS, UNDERLAY, Cell, Direction, Kind, PathState
+from harness.model.trial import SUMMARY_COLUMNS, UNDERLAY, Cell, Direction, Kind, PathState
 from harness.report import notes
 from harness.report.figures import NOTHING, Metric, Side, framed, median, metrics_of, sides
 from harness.report.reading import Meta, RunData, read_run, read_trials
+from harness.truth import stats, wire
 
 __all__ = ["Pair", "RunData", "default_pairs", "read_run", "read_trials", "summarise"]
 

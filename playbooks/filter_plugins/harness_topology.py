@@ -1,4 +1,4 @@
-"""Ansible filters: what profiles mean on a node. The thinking is in harness.topology; this only hands it over."""
+"""Ansible filters: what profiles mean on a node. The thinking is in harness.fabric; this only hands it over."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from harness import inventory, profiles, topology
-from harness.containers import Containers
-from harness.errors import HarnessError
-from harness.model import Node
+from harness.fabric import profiles, topology
+from harness.model.containers import Containers
+from harness.model.errors import HarnessError
+from harness.model.trial import Node
+from harness.nodes import inventory
 
 Resolve = Callable[[profiles.Profile, Node, Node, Sequence[int]], Any]
 

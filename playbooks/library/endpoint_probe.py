@@ -12,7 +12,7 @@ description:
     probed at the same time. Changes nothing.
 options:
   pairs:
-    description: One entry for each pair of endpoints, as harness.topology.probes() returns it.
+    description: One entry for each pair of endpoints, as harness.fabric.topology.probes() returns it.
     type: list
     elements: dict
     required: true

@@ -16,11 +16,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import FailedTrialsError, VerificationError
+from harness.fabric.playbook import PlaybookRunner
+from harness.fabric.topology import DEFAULT_MTUS
 from harness.labs.local import LocalLab
-from harness.model import UNDERLAY
-from harness.playbook import PlaybookRunner
-from harness.topology import DEFAULT_MTUS
+from harness.model.errors import FailedTrialsError, VerificationError
+from harness.model.trial import UNDERLAY
 
 HARNESS = Path(sys.executable).with_name("harness")
 NOOP = Path(__file__).with_name("noop")

@@ -13,15 +13,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.containers import Containers, Engine
-from harness.doctor import impossible_profiles
+from harness.fabric.playbook import PlaybookResult, PlaybookRunner
+from harness.fabric.profiles import known_profiles
+from harness.inspect.doctor import impossible_profiles
 from harness.labs.base import Lab
 from harness.labs.holder import enter_argv
 from harness.labs.local import DEFAULT_RATE, LocalLab
-from harness.model import UNDERLAY
-from harness.playbook import PlaybookResult, PlaybookRunner
-from harness.profiles import known_profiles
-from harness.remote import Completed, Remote
+from harness.model.containers import Containers, Engine
+from harness.model.trial import UNDERLAY
+from harness.nodes.remote import Completed, Remote
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
 MTUS = (1450, 1500)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.remote import Remote
+from harness.nodes.remote import Remote
 
 Snapshot = dict[str, Any]
 

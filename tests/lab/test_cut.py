@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import remote
-from harness.errors import ConnectionLostError
-from harness.remote import Remote
+from harness.model.errors import ConnectionLostError
+from harness.nodes import remote
+from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done, eventually
 from tests.lab.connections import measuring_sshd, parent_of
 from tests.lab.machine import OUT, Command, Machine

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.containers import OWN_IMAGE, Containers, Engine
-from harness.errors import PlaybookError
+from harness.fabric.playbook import PlaybookRunner
 from harness.labs.engine import CGROUP_PARENT, CGROUPS
-from harness.playbook import PlaybookRunner
-from harness.remote import Remote
+from harness.model.containers import OWN_IMAGE, Containers, Engine
+from harness.model.errors import PlaybookError
+from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done, eventually, ping
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from harness.labs.local import DEVICE, NODES
-from harness.remote import Remote
+from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done, eventually
 
 pytestmark = pytest.mark.lab

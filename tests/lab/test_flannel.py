@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.remote import Remote
+from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done
 
 pytestmark = pytest.mark.lab

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import TRIAL_COLUMNS
-from harness.profiles import PROFILES_DIRECTORY
+from harness.fabric.profiles import PROFILES_DIRECTORY
+from harness.model.trial import TRIAL_COLUMNS
 from tests.lab.bench import bench as own_bench
 from tests.lab.bench import done
 from tests.lab.hosts import ADDRESSES, ASKED, CONTROL, FOLDER, FREE, PASSWORD, SSH, Hosts

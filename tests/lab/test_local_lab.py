@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.errors import ConnectionLostError
 from harness.labs.local import NODES, LocalLab, take_down_all
 from harness.labs.process import ProcessId
-from harness.remote import Remote
+from harness.model.errors import ConnectionLostError
+from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, bench, done, eventually, state_folder
 from tests.lab.snapshots import differences, host_snapshot
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
-from harness.remote import Remote
+from harness.nodes.remote import Remote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
 from tests.lab.snapshots import differences, host_snapshot

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import LabError, PlaybookError
-from harness.profiles import PROFILES_DIRECTORY
+from harness.fabric.profiles import PROFILES_DIRECTORY
+from harness.model.errors import LabError, PlaybookError
 from tests.lab.bench import Bench, done
 from tests.lab.machine import Machine
 

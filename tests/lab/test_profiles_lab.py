@@ -4,9 +4,9 @@ import shlex
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.model import UNDERLAY
-from harness.remote import Remote
+from harness.model.errors import HarnessError
+from harness.model.trial import UNDERLAY
+from harness.nodes.remote import Remote
 from tests.lab.bench import PROFILES, Bench, commands, done, missing_link_types, possible_profiles
 from tests.lab.bench import bench as own_bench
 

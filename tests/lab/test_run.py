@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.prepare import RunOptions, prepare
 from harness.labs.holder import enter_argv
-from harness.options import RunOptions, prepare
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Command, Machine
 from tests.lab.snapshots import Snapshot

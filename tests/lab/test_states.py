@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from harness import readings
-from harness.model import Endpoint
-from harness.profiles import load
-from harness.readings import Reading
-from harness.remote import Remote
-from harness.topology import endpoint
-from harness.trial import in_namespace
+from harness.fabric.profiles import load
+from harness.fabric.topology import endpoint
+from harness.model.readings import Reading
+from harness.model.trial import Endpoint
+from harness.nodes import readings
+from harness.nodes.remote import Remote
+from harness.run.trial import in_namespace
 from tests.lab.bench import MTUS, Bench, done, ping
 
 pytestmark = pytest.mark.lab

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.model import UNDERLAY
-from harness.profiles import load
-from harness.topology import endpoint
-from harness.wire import overhead
+from harness.fabric.profiles import load
+from harness.fabric.topology import endpoint
+from harness.model.trial import UNDERLAY
+from harness.truth.wire import overhead
 from tests.lab.bench import MTUS, PROFILES, Bench, done, missing_link_types, ping
 from tests.lab.capture import Capture, capturing
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.model import TRIAL_COLUMNS, Cell, Direction, Kind, Measurement, Slot, Status, Trial
+from harness.model.trial import TRIAL_COLUMNS, Cell, Direction, Kind, Measurement, Slot, Status, Trial
 
 VXLAN_HEADERS = ["ipv4", "udp", "vxlan", "ethernet"]
 KINDS = {"underlay": Kind.UNDERLAY, "host-gw": Kind.ROUTED, "vxlan": Kind.TUNNEL, "flannel": Kind.TUNNEL}

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from harness.campaign import Campaign, End, failure, total
-from harness.errors import ConnectionLostError, LabError, PlaybookError, VerificationError
-from harness.experiment import Equipment, Options, Outcome
-from harness.interrupt import Interruption
+from harness.fabric.playbook import PlaybookResult
 from harness.labs.base import Lab
-from harness.model import Node, Slot, Trial
-from harness.pairs import PARALLEL_WARNING, Pair, parse, waves
-from harness.plan import Plan
-from harness.playbook import PlaybookResult
-from harness.store import PairsFolder
+from harness.model.errors import ConnectionLostError, LabError, PlaybookError, VerificationError
+from harness.model.pairs import PARALLEL_WARNING, Pair, parse, waves
+from harness.model.trial import Node, Slot, Trial
+from harness.results.plan import Plan
+from harness.results.store import PairsFolder
+from harness.run.campaign import Campaign, End, failure, total
+from harness.run.experiment import Equipment, Options, Outcome
+from harness.run.interrupt import Interruption
 from tests.unit.test_experiment import PLAN, PROFILES, TRIALS, Answer, FakeRemote, FakeSource, World, measure, raises
 
 NAMES = ("k8s-1", "k8s-2", "k8s-3", "k8s-4")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from harness.model import Status, Trial
+from harness.model.trial import Status, Trial
 from harness.report.compare import COMPARE_COLUMNS, compare_runs
 from harness.report.summary import read_run
 from tests.unit.synthetic import META, around, full_run, iperf3, series, trial, write

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from harness.containers import OWN_IMAGE, Containers, Engine
-from harness.errors import InputError, LabError
+from harness.fabric.profiles import PROFILES_DIRECTORY, load
+from harness.fabric.topology import endpoint, namespace_name, wanted_state
 from harness.labs import engine
-from harness.model import Node
-from harness.profiles import PROFILES_DIRECTORY, load
-from harness.topology import endpoint, namespace_name, wanted_state
+from harness.model.containers import OWN_IMAGE, Containers, Engine
+from harness.model.errors import InputError, LabError
+from harness.model.trial import Node
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import environment
+from harness.nodes import environment
 
 TEXT = (Path(__file__).parents[1] / "golden" / "environment.txt").read_text(encoding="utf-8")
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from harness import experiment
-from harness.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
-from harness.experiment import Equipment, Options, Outcome
-from harness.interrupt import Interruption
+from harness.fabric.playbook import PlaybookResult
+from harness.fabric.profiles import Profile, load
 from harness.labs.base import Lab
-from harness.model import Direction, Kind, Node, Slot, Timing, Trial
-from harness.plan import Plan
-from harness.playbook import PlaybookResult
-from harness.profiles import Profile, load
-from harness.remote import Background, Completed, Remote
-from harness.scene import Scene
-from harness.store import RunFolder
+from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
+from harness.model.trial import Direction, Kind, Node, Slot, Timing, Trial
+from harness.nodes.remote import Background, Completed, Remote
+from harness.results.plan import Plan
+from harness.results.store import RunFolder
+from harness.run import experiment
+from harness.run.experiment import Equipment, Options, Outcome
+from harness.run.interrupt import Interruption
+from harness.run.scene import Scene
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ENVIRONMENT = (GOLDEN / "environment.txt").read_text(encoding="utf-8")

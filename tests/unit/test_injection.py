@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.errors import InputError
+from harness.fabric.profiles import load_file
 from harness.labs import static
-from harness.profiles import load_file
+from harness.model.errors import InputError
 
 COMMANDS = "x; touch canary; $(touch canary) `touch canary`\ntouch canary\n../canary | tee canary > canary"
 NOBODY: dict[str, object] = {

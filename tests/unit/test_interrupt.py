@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness.interrupt import SIGNALS, Interruption
+from harness.run.interrupt import SIGNALS, Interruption
 
 
 def send(number: signal.Signals) -> None:

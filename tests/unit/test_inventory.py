@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness import inventory
-from harness.errors import InputError
+from harness.model.errors import InputError
+from harness.nodes import inventory
 
 A = {"underlay_address": "192.0.2.11", "underlay_device": "eth0", "ansible_host": "a.example"}
 B = {"underlay_address": "192.0.2.12", "underlay_device": "eth1", "underlay_mtu": 9000}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ToolError
-from harness.model import Cell, Direction, Measurement, Timing
-from harness.tools.base import Conditions
-from harness.tools.iperf3 import Iperf3, load
+from harness.measures.base import Conditions
+from harness.measures.iperf3 import Iperf3, load
+from harness.model.errors import ToolError
+from harness.model.trial import Cell, Direction, Measurement, Timing
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 IPERF3 = Iperf3()

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.errors import InputError
-from harness.model import PAIR_COLUMNS, Direction, Status, Trial
+from harness.model.errors import InputError
+from harness.model.trial import PAIR_COLUMNS, Direction, Status, Trial
 from harness.report import FORMATS
 from harness.report.layout import page
 from harness.report.pairs import has_pairs, summarise_pairs

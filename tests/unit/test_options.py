@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import options
-from harness.errors import InputError
+from harness.cli import prepare as options
+from harness.cli.prepare import RunOptions, bounded, choices, integers, prepare
 from harness.labs.local import NIC_MTU, LocalLab, parse_rate
 from harness.labs.static import StaticLab
-from harness.model import Direction, Timing
-from harness.options import RunOptions, bounded, choices, integers, prepare
-from harness.pairs import Wave
+from harness.model.errors import InputError
+from harness.model.pairs import Wave
+from harness.model.trial import Direction, Timing
 
 REPO = Path(__file__).parents[2]
 GIVEN = RunOptions(

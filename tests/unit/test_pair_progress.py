@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from harness.model import Kind, Status, Trial
-from harness.pairs import Pair
-from harness.progress import PairProgress, RunProgress, TrialCount
+from harness.cli.progress import PairProgress, RunProgress, TrialCount
+from harness.model.pairs import Pair
+from harness.model.trial import Kind, Status, Trial
 from tests.unit.test_experiment import PLAN
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from harness.errors import InputError
-from harness.pairs import Pair, parse, waves
+from harness.model.errors import InputError
+from harness.model.pairs import Pair, parse, waves
 
 HOSTS = ["a", "b", "c", "d"]
 

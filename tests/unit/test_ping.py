@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ToolError
-from harness.model import Cell, Direction, Measurement, Timing
-from harness.tools.base import Conditions
-from harness.tools.ping import Ping
+from harness.measures.base import Conditions
+from harness.measures.ping import Ping
+from harness.model.errors import ToolError
+from harness.model.trial import Cell, Direction, Measurement, Timing
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REPLIES = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")

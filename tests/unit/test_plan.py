@@ -6,9 +6,9 @@ from itertools import groupby
 
 import pytest
 
-from harness.errors import InputError
-from harness.model import Cell, Direction, Timing
-from harness.plan import PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan
+from harness.model.errors import InputError
+from harness.model.trial import Cell, Direction, Timing
+from harness.results.plan import PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan
 
 PLAN = Plan(
     name="quick",

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from harness.errors import InputError
-from harness.model import Kind
-from harness.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
+from harness.fabric.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
+from harness.model.errors import InputError
+from harness.model.trial import Kind
 
 Place = tuple[str | int, ...]
 SHIPPED = sorted(PROFILES_DIRECTORY.glob("*.yml"))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.model import Cell, Direction, Kind, Measurement
-from harness.proof import Proof, Span, Way, judge, path_state
-from harness.readings import Counters, Reading
+from harness.model.readings import Counters, Reading
+from harness.model.trial import Cell, Direction, Kind, Measurement
+from harness.truth.proof import Proof, Span, Way, judge, path_state
 
 TUNNEL, OTHER, NIC = "vxlan_docker", "flannel.1", "ens33"
 VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)

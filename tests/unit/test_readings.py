@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import readings
-from harness.errors import ToolError
-from harness.readings import Counters
+from harness.model.errors import ToolError
+from harness.model.readings import Counters
+from harness.nodes import readings
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BEFORE = (GOLDEN / "reading.txt").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from harness.errors import ConnectionLostError
-from harness.model import Node
-from harness.remote import _END as END
-from harness.remote import MARK, Background, Remote
-from harness.target import Target
+from harness.model.errors import ConnectionLostError
+from harness.model.trial import Node
+from harness.nodes.remote import _END as END
+from harness.nodes.remote import MARK, Background, Remote
+from harness.nodes.target import Target
 
 
 class Channel:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.experiment import DISTURBED_RATIO, _again, _chosen
-from harness.model import Status, Trial
-from harness.trial import Record
+from harness.model.trial import Status, Trial
+from harness.run.experiment import DISTURBED_RATIO, _again, _chosen
+from harness.run.trial import Record
 from tests.unit.synthetic import iperf3, trial
 
 CALM, DISTURBED = DISTURBED_RATIO / 2, DISTURBED_RATIO * 2

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness.model import SUMMARY_COLUMNS, Direction, Status, Trial
+from harness.model.trial import SUMMARY_COLUMNS, Direction, Status, Trial
 from harness.report import FORMATS
 from harness.report.compare import compare_runs
 from harness.report.layout import page

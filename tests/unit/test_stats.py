@@ -6,8 +6,8 @@ import random
 import pytest
 from scipy import stats as scipy_stats
 
-from harness import stats
-from harness.stats import Question, Ratio, Verdict
+from harness.truth import stats
+from harness.truth.stats import Question, Ratio, Verdict
 
 
 def test_paired_ratio_of_known_differences() -> None:

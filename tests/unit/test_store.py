@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
-from harness.model import Cell, Direction, Kind, Measurement, Slot, Status, Timing, Trial
-from harness.plan import Plan
-from harness.store import RunFolder
+from harness.model.errors import InputError
+from harness.model.trial import Cell, Direction, Kind, Measurement, Slot, Status, Timing, Trial
+from harness.results.plan import Plan
+from harness.results.store import RunFolder
 
 COLUMNS = (
     "run_id,block,position,profile,kind,tool,protocol,direction,mtu,flows,duration_s,started_at,status,reason,"

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.errors import InputError
-from harness.model import SUMMARY_COLUMNS, TRIAL_COLUMNS, Direction, Status, Trial
+from harness.model.errors import InputError
+from harness.model.trial import SUMMARY_COLUMNS, TRIAL_COLUMNS, Direction, Status, Trial
 from harness.report.summary import Pair, read_run, read_trials, summarise
 from tests.unit.synthetic import META, RUN_ID, around, full_run, iperf3, ping, series, trial, write
 

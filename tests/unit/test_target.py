@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ConnectionLostError, InputError
-from harness.model import Node
-from harness.target import ALIVE, Target
+from harness.model.errors import ConnectionLostError, InputError
+from harness.model.trial import Node
+from harness.nodes.target import ALIVE, Target
 
 CONFIG = """
 Host k8s-1

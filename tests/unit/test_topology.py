@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.errors import InputError
-from harness.model import Endpoint, Kind, Node
-from harness.profiles import PROFILES_DIRECTORY, Link, Profile, Route, load
-from harness.topology import DEFAULT_MTUS, endpoint, fill, namespace_name, probes, veth_name, wanted_state
+from harness.fabric.profiles import PROFILES_DIRECTORY, Link, Profile, Route, load
+from harness.fabric.topology import DEFAULT_MTUS, endpoint, fill, namespace_name, probes, veth_name, wanted_state
+from harness.model.errors import InputError
+from harness.model.trial import Endpoint, Kind, Node
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness import options
 from harness.cli import app
-from harness.errors import LabError
+from harness.cli import prepare as options
 from harness.labs import vagrant
 from harness.labs.vagrant import VagrantLab
-from harness.target import Target
+from harness.model.errors import LabError
+from harness.nodes.target import Target
 from tests.unit.test_options import GIVEN
 
 REPO = Path(__file__).parents[2]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness import wire
-from harness.errors import InputError
+from harness.model.errors import InputError
+from harness.truth import wire
 
 VXLAN = ["ipv4", "udp", "vxlan", "ethernet"]
 VXLAN6 = ["ipv6", "udp", "vxlan", "ethernet"]

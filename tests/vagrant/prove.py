@@ -25,8 +25,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.model import TRIAL_COLUMNS, UNDERLAY
-from harness.profiles import known_profiles
+from harness.fabric.profiles import known_profiles
+from harness.model.trial import TRIAL_COLUMNS, UNDERLAY
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 

@@ -1,0 +1,183 @@
+"""How a run is shown while it goes: a bar at a terminal, plain lines elsewhere. Everything goes to standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from harness.model.pairs import Pair, Wave
+from harness.model.trial import Slot, Status, Trial
+from harness.results.plan import Plan
+
+REFRESH_HZ = 2
+"""Drawing costs CPU that the trial under way would be missing."""
+_PLAIN_EVERY_S = 10.0
+
+
+def figure(trial: Trial) -> str:
+    """Return a trial's main figure as text."""
+    if trial.status is not Status.OK:
+        return trial.status.value
+    measured = trial.measurement
+    if measured.goodput_bps is not None:
+        return f"{measured.goodput_bps / 1e6:.0f} Mbit/s"
+    return f"{(measured.rtt_p50_s or 0) * 1e6:.0f} µs"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+class RunProgress:
+    """Observer of an experiment, or (`waves`) of one for each of several pairs."""
+
+    def __init__(self, plan: Plan, console: Console, waves: Sequence[Wave] = ()) -> None:
+        self._plan = plan
+        self._waves = len(waves) or 1
+        self._pairs = sum(map(len, waves)) or 1
+        self._console = console
+        self._said: set[str] = set()
+        self._started = time.monotonic()
+        self._last_line = 0.0
+        self._last = ""
+        self._number = 0
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=16),
+                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}"),
+                console=console,
+                refresh_per_second=REFRESH_HZ,
+                transient=True,
+            )
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._total, left="", live="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def _total(self) -> int:
+        return len(self._plan.slots) * self._pairs
+
+    def stage(self, text: str) -> None:
+        """Show that something other than a trial begins."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=text)
+        self._console.print(
+            f"{clock(time.monotonic() - self._started)} {text}", highlight=False, markup=False, style="dim"
+        )
+
+    def planned(self, plan: Plan) -> None:
+        """Take in what is going to be measured."""
+        self._plan = plan
+        if self._bar is not None:
+            self._bar.update(self._task, total=self._total)
+
+    def started(self, slot: Slot, number: int, who: str = "") -> None:
+        """Show the cell of a trial (`who`: and the pair that it is of) and the time left."""
+        self._number = number
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                description=f"{who}{slot.profile} {slot.cell} {self._last}",
+                completed=number - 1,
+                left=self._left(number - 1),
+            )
+
+    def live(self, figure: str) -> None:
+        """Show the figure of the trial under way."""
+        if self._bar is not None:
+            self._bar.update(self._task, live=figure)
+
+    def finished(self, trial: Trial, who: str = "") -> None:
+        """Keep the last figure in view; say at once what went wrong."""
+        self._last = figure(trial)
+        where = f"{who}block {trial.slot.block} {trial.slot.profile} {trial.slot.cell}"
+        if trial.status is not Status.OK:
+            self._console.print(
+                f"{trial.status.value}: {where}: {trial.reason}", highlight=False, markup=False, style="yellow"
+            )
+        now = time.monotonic()
+        if self._bar is None and (now - self._last_line >= _PLAIN_EVERY_S or self._number == self._total):
+            self._last_line = now
+            self._console.print(
+                f"{clock(now - self._started)} {self._number}/{self._total} {where}: {self._last}, "
+                f"{self._left(self._number)}",
+                highlight=False,
+                markup=False,
+            )
+
+    def warn(self, text: str) -> None:
+        """Show a warning, each one once."""
+        if text in self._said:
+            return
+        self._said.add(text)
+        self._console.print(f"note: {text}", highlight=False, markup=False, style="yellow")
+
+    def _left(self, done: int) -> str:
+        """Return the time left, from what the plan expects of each trial."""
+        share = 1 - done / max(self._total, 1)
+        return f"{clock(self._plan.expected_s * self._waves * share)} left"
+
+
+class PairProgress:
+    """Observer of one pair's experiment, beside others that may go on at the same time: all show on one display."""
+
+    def __init__(self, shown: RunProgress, pair: Pair, shared: TrialCount) -> None:
+        self._shown = shown
+        self._who = f"{pair} "
+        self._shared = shared
+
+    def stage(self, text: str) -> None:
+        """Show that something other than a trial begins."""
+        with self._shared.lock:
+            self._shown.stage(f"{self._who}{text}")
+
+    def planned(self, plan: Plan) -> None:
+        """Do nothing: all pairs have the same plan, which is known by then."""
+
+    def started(self, slot: Slot, number: int) -> None:  # noqa: ARG002 - trials of all pairs are counted together
+        """Show the cell of a trial and the time left."""
+        with self._shared.lock:
+            self._shared.started += 1
+            self._shown.started(slot, self._shared.started, self._who)
+
+    def live(self, figure: str) -> None:
+        """Show the figure of the trial under way."""
+        with self._shared.lock:
+            self._shown.live(figure)
+
+    def finished(self, trial: Trial) -> None:
+        """Show the figure of a trial, or what went wrong."""
+        with self._shared.lock:
+            self._shown.finished(trial, self._who)
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        with self._shared.lock:
+            self._shown.warn(text)
+
+
+class TrialCount:
+    """How many trials all pairs together have started."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.started = 0

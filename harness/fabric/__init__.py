@@ -1,0 +1,1 @@
+"""Who provides the paths of profiles."""

@@ -1,0 +1,250 @@
+"""Profiles: one YAML file each, found by globbing, validated before anything is done with them.
+
+Strings may hold `$variables`, filled in for each node by `harness.fabric.topology`; a profile is never a template, so
+no value in it can run anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from harness.model.errors import InputError
+from harness.model.trial import UNDERLAY, Kind
+from harness.truth.wire import HEADER_BYTES, overhead
+
+ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
+PROFILES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "profiles"
+
+# pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
+PlainDevice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Device = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9$][A-Za-z0-9_.$-]{0,14}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9$][A-Za-z0-9_.:$-]{0,60}(/[a-z0-9_$]{1,12})?$")]
+Attribute = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+SysctlKey = Annotated[str, StringConstraints(pattern=r"^net(\.[a-z0-9_$-]+){1,5}$")]
+Network = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+Value = bool | int | Word
+Mtu = Annotated[int, Field(ge=68, le=65535)] | Annotated[str, StringConstraints(pattern=r"^\$[a-z_]+$")]
+
+
+class Part(BaseModel):
+    """Base of everything in a profile: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Link(Part):
+    """One device on each node; `attributes` are the words of `ip link add … type KIND` (a bool is a flag)."""
+
+    name: Device
+    kind: Attribute
+    attributes: dict[Attribute, Value] = Field(default_factory=dict)
+    mtu: Mtu | None = None
+    mac: Word | None = None
+    master: Device | None = None
+    addresses: tuple[Word, ...] = ()
+
+
+class Route(Part):
+    """One route on each node, or in each endpoint."""
+
+    dst: Word
+    via: Word | None = None
+    dev: Device | None = None
+    onlink: bool = False
+
+
+class Neighbour(Part):
+    """A permanent neighbour entry."""
+
+    dst: Word
+    lladdr: Word
+    dev: Device
+
+
+class Fdb(Part):
+    """A permanent forwarding entry of a tunnel device: this MAC is behind that underlay address."""
+
+    lladdr: Word
+    dst: Word
+    dev: Device
+
+
+class Endpoints(Part):
+    """How an endpoint is joined to the node: a veth pair into this bridge, with this address inside."""
+
+    bridge: Device
+    address: Word
+    routes: tuple[Route, ...] = ()
+    sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
+
+
+class EnvFile(Part):
+    """A small file of KEY=VALUE lines on each node, below /run, gone with the profile."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/run/[a-z0-9-]{1,30}/[a-z0-9-]{1,30}(\.[a-z]{1,8})?$")]
+    values: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,30}$")], Value]
+
+
+class Forwarder(Part):
+    """A user-space program on each node that carries a TUN device's packets to the peer over UDP or TCP."""
+
+    device: PlainDevice
+    protocol: Literal["udp", "tcp"]
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Wireguard(Part):
+    """What joins a WireGuard device to the peer's: its UDP port, and the networks that are behind the peer."""
+
+    device: PlainDevice
+    port: Annotated[int, Field(ge=1, le=65535)]
+    allowed: tuple[Word, ...]
+
+
+class Profile(Part):
+    """One way for traffic to go from node to node.
+
+    `headers` are those in front of the inner IP packet, outermost first, the NIC's own Ethernet left out; the ceiling
+    follows from them. `tunnel` is the device whose counters are the proof; that of a routed profile must stay idle.
+    `forward` are the networks that the node has to forward, `roles` what a link alone is not enough for.
+    """
+
+    name: Name
+    kind: Kind
+    summary: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    headers: tuple[str, ...] = ()
+    tunnel: Device | None = None
+    tunnel_mtu: Annotated[int, Field(ge=68, le=65535)] | None = None
+    networks: tuple[Network, ...] = ()
+    links: tuple[Link, ...] = ()
+    routes: tuple[Route, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    fdb: tuple[Fdb, ...] = ()
+    sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
+    forward: tuple[Word, ...] = ()
+    files: tuple[EnvFile, ...] = ()
+    roles: tuple[Attribute, ...] = ()
+    forwarder: Forwarder | None = None
+    wireguard: Wireguard | None = None
+    endpoints: Endpoints | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        unknown = [header for header in self.headers if header not in HEADER_BYTES]
+        if unknown:
+            raise ValueError(f"unknown header {unknown[0]!r}; known are {', '.join(HEADER_BYTES)}")
+        for network in self.networks:
+            ipaddress.ip_network(network)
+        if self.kind is Kind.TUNNEL and not self.tunnel:
+            raise ValueError("a profile of kind tunnel names its `tunnel` device")
+        if self.tunnel and not self.roles and self.tunnel not in [link.name for link in self.links]:
+            raise ValueError(f"`tunnel` names {self.tunnel}, which is not among its links")
+        names = [link.name for link in self.links]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"link {twice[0]} stands twice")
+        masters = [link.master for link in self.links if link.master] + (
+            [self.endpoints.bridge] if self.endpoints else []
+        )
+        absent = [master for master in masters if master not in names]
+        if absent:
+            raise ValueError(f"bridge {absent[0]} is not among the links")
+        unknown_roles = [role for role in self.roles if not (ROLES_DIRECTORY / role / "tasks").is_dir()]
+        if unknown_roles:
+            raise ValueError(f"unknown role {unknown_roles[0]!r}; there is no {ROLES_DIRECTORY}/{unknown_roles[0]}")
+        if (self.kind is Kind.UNDERLAY) != (self.endpoints is None):
+            raise ValueError("every profile but the underlay has `endpoints`")
+        if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
+            raise ValueError(f"kind underlay and name {UNDERLAY} go together")
+        return self
+
+    def path_mtu(self, nic_mtu: int) -> int:
+        """Return the largest inner IP packet in bytes that passes whole, for a NIC of `nic_mtu` bytes."""
+        if self.tunnel_mtu is not None:
+            return self.tunnel_mtu
+        return nic_mtu - overhead(self.headers)
+
+
+def known_profiles(directories: Iterable[Path] = ()) -> dict[str, Path]:
+    """Return the file of every profile by name; later directories come on top of the shipped one."""
+    files: dict[str, Path] = {}
+    for directory in (PROFILES_DIRECTORY, *directories):
+        if not directory.is_dir():
+            raise InputError(f"{directory} is not a folder of profiles; give --profiles-dir a folder of YAML files.")
+        files.update({path.stem: path for path in sorted(directory.glob("*.yml"))})
+    return files
+
+
+def load(name: str, directories: Iterable[Path] = ()) -> Profile:
+    """Return the profile of that name; InputError names the known ones where there is none such."""
+    files = known_profiles(directories)
+    if name not in files:
+        raise InputError(f"unknown profile {name!r}; known are {', '.join(sorted(files))}.")
+    return load_file(files[name])
+
+
+def load_file(path: Path) -> Profile:
+    """Return the profile in a file; InputError names file and line of what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_duplicates(tree, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"profile {path} cannot be read: {error}.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"profile {path} is not YAML: {error}") from error
+    try:
+        # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
+        profile = Profile.model_validate_json(json.dumps(values))
+    except TypeError as error:
+        raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line_of(tree, first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the profile"
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        keys = f"; known keys are {', '.join(Profile.model_fields)}" if len(first["loc"]) == 1 else ""
+        raise InputError(f"{path}, line {line}: {where}: {what}{keys if what == 'unknown key' else ''}.") from error
+    if profile.name != path.stem:
+        raise InputError(f"{path}: the profile's name is {profile.name!r}; name the file {profile.name}.yml.")
+    return profile
+
+
+def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
+    """Raise InputError for a key that stands twice: YAML itself would take the last one without a word."""
+    children = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise InputError(f"{path}, line {key.start_mark.line + 1}: key {key.value!r} stands twice.")
+            seen.add(str(key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        children = node.value
+    for child in children:
+        _refuse_duplicates(child, path)
+
+
+def _line_of(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Return the line, from 1, of the deepest part of `location` that the document has."""
+    node = tree
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == part]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,1 @@
+"""Other uses of what a run stands on."""

@@ -1,0 +1,83 @@
+"""Everything that a run on this machine needs, each with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.fabric import support
+from harness.fabric.profiles import known_profiles, load
+
+SETUP = "run `make setup`"
+PROGRAMS = {
+    "iperf3": "measures throughput",
+    "ping": "measures latency and path MTU",
+    "ip": "makes links and namespaces",
+    "bridge": "reads forwarding entries",
+    "ss": "sees that a server listens",
+    "tc": "shapes the lab's link",
+    "ethtool": "reads the NIC's offloads",
+    "ssh": "is what Ansible connects with",
+    "ssh-keygen": "makes the lab's throw-away keys",
+    "sshd": "answers in the lab's nodes",
+    "unshare": "makes the lab's nodes",
+    "nsenter": "enters them",
+    "setpriv": "ends them with the harness",
+    "openvpn": "forwards in user space, for the profiles udp-userspace and tcp-userspace",
+}
+LINK_TYPES = ("veth", "bridge", "vxlan")
+QDISC = "tbf"
+CONGESTION_CONTROL = "cubic"
+MODPROBE = "load or build the kernel module"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One prerequisite: what it is, whether it is there, and what to do where it is not."""
+
+    what: str
+    passed: bool
+    remedy: str
+
+
+def checks() -> list[Check]:
+    """Return every check; nothing on the machine is changed."""
+    root = os.geteuid() == 0
+    found = [Check("root, for network namespaces", root, "run it with sudo")]
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    found += [
+        Check(f"{name}: {purpose}", shutil.which(name, path=path) is not None, SETUP)
+        for name, purpose in PROGRAMS.items()
+    ]
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    found.append(Check("ansible-playbook beside this Python", ansible.exists(), SETUP))
+    python = Path("/usr/bin/python3")
+    found.append(Check(f"{python}: runs Ansible's modules on the nodes", python.exists(), "apt-get install python3"))
+    if root and all(check.passed for check in found):
+        found += [Check(f"kernel: {kind}", can_make(kind), f"{MODPROBE} {kind}") for kind in LINK_TYPES]
+        found.append(Check(f"kernel: {QDISC}", _can_shape(), f"{MODPROBE} sch_{QDISC}"))
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="ascii").split()
+    remedy = f"modprobe tcp_{CONGESTION_CONTROL}"
+    found.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", CONGESTION_CONTROL in available, remedy))
+    return found
+
+
+def can_make(kind: str) -> bool:
+    """Tell whether this kernel knows a link type."""
+    done = subprocess.run(support.argv(kind), capture_output=True, text=True, check=False)
+    return not support.is_refused(kind, done.returncode, done.stderr)
+
+
+def impossible_profiles() -> dict[str, Sequence[str]]:
+    """Return the shipped profiles that this kernel cannot make, each with the link types it misses."""
+    return support.lacking({name: load(name) for name in known_profiles()}, can_make)
+
+
+def _can_shape() -> bool:
+    words = f"tc qdisc add dev lo root {QDISC} rate 1gbit burst 64kb limit 1mb".split()
+    return subprocess.run(["unshare", "--net", *words], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""The words of the harness as values; standard library only."""

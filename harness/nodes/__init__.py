@@ -1,0 +1,1 @@
+"""Reaching a node and reading it."""

@@ -1,0 +1,82 @@
+"""What a figure depends on beside the profile, read once per node and kept in environment.json.
+
+Pure: the script's text and the parsing of what it prints.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from harness.model.errors import ToolError
+
+# One section a program, so that one call reads everything; what a node does not have leaves its section empty.
+_SCRIPT = """
+nic=$1 engine=$2
+echo @hostname; hostname
+echo @kernel; uname -srvm
+echo @os; grep '^PRETTY_NAME=' /etc/os-release
+echo @cpu_model; grep -m1 '^model name' /proc/cpuinfo
+echo @cpus; nproc
+echo @memory; grep '^MemTotal' /proc/meminfo
+echo @load; cat /proc/loadavg
+echo @iperf3; iperf3 --version
+echo @ping; ping -V
+echo @iproute2; ip -V
+echo @congestion_control; cat /proc/sys/net/ipv4/tcp_congestion_control
+echo @available_congestion_control; cat /proc/sys/net/ipv4/tcp_available_congestion_control
+echo @sysctls; for key in tcp_rmem tcp_wmem tcp_timestamps tcp_mtu_probing ip_no_pmtu_disc ip_forward; do
+  printf '%s = ' "$key"; cat "/proc/sys/net/ipv4/$key"; done
+echo @bridge_netfilter; cat /proc/sys/net/bridge/bridge-nf-call-iptables
+echo @nic; ip -j -d link show dev "$nic"
+echo @offloads; ethtool -k "$nic"
+echo @driver; ethtool -i "$nic"
+echo @qdisc; tc qdisc show dev "$nic"
+if [ "$engine" != none ]; then
+  echo @containers; "$engine" version --format '{{.Server.Version}}'
+  echo @containers_mtu; "$engine" network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}'
+fi
+"""
+SECTIONS = tuple(re.findall(r"^ *echo @(\w+)", _SCRIPT, re.MULTILINE))
+
+
+def argv(nic: str, engine: str = "none") -> list[str]:
+    """Return the command that reads a node's environment, the container engine's version included."""
+    return ["sh", "-c", f"exec 2>/dev/null\n{_SCRIPT}", "sh", nic, engine]
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return the environment that the script printed; what was not there is None."""
+    sections: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("@"):
+            name = line[1:]
+            sections[name] = ""
+        elif name:
+            sections[name] += line + "\n"
+    if not sections:
+        raise ToolError(f"a node tells nothing of itself: {text.strip()[-200:]!r}")
+    known: dict[str, Any] = {key: sections.get(key, "").strip() or None for key in SECTIONS}
+    known["os"] = (known.get("os") or "").partition("=")[2].strip('"') or None
+    known["cpu_model"] = (known.get("cpu_model") or "").partition(":")[2].strip() or None
+    known["iperf3"] = _version(r"iperf (\d+\.\d+(?:\.\d+)?)", known.get("iperf3"))
+    known["ping"] = _version(r"iputils[- ]s?(\d+)", known.get("ping"))
+    known["load_1min"] = float(known["load"].split()[0]) if known.get("load") else None
+    known["offloads"] = _pairs(known.get("offloads"), ":")
+    known["sysctls"] = _pairs(known.get("sysctls"), "=")
+    known["containers_mtu"] = int(known["containers_mtu"]) if (known.get("containers_mtu") or "").isdigit() else None
+    known["nic"] = json.loads(known["nic"])[0] if known.get("nic") else None
+    return known
+
+
+def _version(pattern: str, text: str | None) -> str | None:
+    found = re.search(pattern, text or "")
+    return found[1] if found else None
+
+
+def _pairs(text: str | None, separator: str) -> dict[str, str]:
+    """Parse `name: value` lines; a heading without a value is left out."""
+    pairs = (line.partition(separator) for line in (text or "").splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs if value.strip()}

@@ -1,0 +1,1 @@
+"""The loop: lab up, paths up, trials, down again."""

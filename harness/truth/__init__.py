@@ -1,0 +1,1 @@
+"""Pure judgement: wire arithmetic, proof, statistics."""

@@ -1,0 +1,187 @@
+"""What the wire format allows: goodput ceilings from header arithmetic.
+
+All sizes are bytes. An MTU is the size of an IP packet. A header stack lists what stands in front of
+the inner IP packet, outermost first, without the NIC's own Ethernet header: VXLAN is `["ipv4", "udp",
+"vxlan", "ethernet"]`, the underlay and plain routes are `[]`. Only full-size packets of one direction
+are counted: no acknowledgements, no control traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from harness.model.errors import InputError
+from harness.model.trial import PathState
+
+HEADER_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        "ethernet": 14,  # IEEE 802.3: two addresses and a type, no FCS inside a tunnel
+        "vlan": 4,  # IEEE 802.1Q tag
+        "ipv4": 20,  # RFC 791 section 3.1, no options
+        "ipv6": 40,  # RFC 8200 section 3
+        "udp": 8,  # RFC 768
+        "tcp": 20,  # RFC 9293 section 3.1, no options
+        "tcp_timestamps": 12,  # RFC 7323 section 3.2: the option's 10 bytes and two of padding (appendix A)
+        "vxlan": 8,  # RFC 7348 section 5
+        "geneve": 8,  # RFC 8926 section 3.4, no options
+        "gre": 4,  # RFC 2784 section 2.1, no checksum
+        "gre_key": 4,  # RFC 2890 section 2.1: the key field, beside "gre"
+        "openvpn_length": 2,  # OpenVPN over TCP: the length in front of each packet (openvpn-protocol, TCP transport)
+        "wireguard": 32,  # WireGuard paper 5.4.6: 16 before the packet; RFC 8439 section 2.8: tag of 16
+    }
+)
+"""Size of each header that a profile may declare."""
+
+L1_EXTRA = 14 + 4 + 8 + 12
+"""Ethernet around an IP packet on a cable: header, FCS, preamble and gap (IEEE 802.3 clauses 3 and 4.4.2)."""
+
+_IPV6_FRAGMENT_HEADER = 8  # RFC 8200 section 4.5
+_FRAGMENT_UNIT = 8  # RFC 791 section 3.2: fragment offsets count units of 8 bytes
+
+
+def overhead(headers: Sequence[str]) -> int:
+    """Return the bytes that a stack of headers adds to the inner IP packet.
+
+    Raises:
+        InputError: a header is not one of HEADER_BYTES.
+    """
+    unknown = [name for name in headers if name not in HEADER_BYTES]
+    if unknown:
+        raise InputError(f"unknown header {unknown[0]!r}: use {', '.join(HEADER_BYTES)}")
+    return sum(HEADER_BYTES[name] for name in headers)
+
+
+COUNTED_BY_DEVICE = ("wireguard",)
+"""Headers that the tunnel device's own counters hold (wireguard/receive.c, update_rx_stats; the same is measured for
+what is sent: 102 packets, 78948 bytes on the device, 78948 + 102 x (20 + 8 + 14) on the NIC)."""
+
+
+def least_overhead(headers: Sequence[str]) -> int:
+    """Return the bytes by which the NIC's counters exceed the tunnel device's, at least, for every inner packet.
+
+    A TCP segment may carry several packets, so it adds only what stands behind it.
+    """
+    own = list(headers)
+    while "tcp" in own:
+        own = own[own.index("tcp") + 1 :]
+    return overhead([name for name in own if name not in ("tcp_timestamps", *COUNTED_BY_DEVICE)])
+
+
+def l1_bytes(ip_bytes: int) -> int:
+    """Return the bytes an IP packet takes up on an Ethernet cable, preamble and gap included."""
+    return ip_bytes + L1_EXTRA
+
+
+def payload(mtu: int, protocol: str, *, timestamps: bool = True) -> int:
+    """Return the user's bytes in one full-size IPv4 packet.
+
+    Args:
+        mtu: bytes of the IP packet.
+        protocol: "tcp", "udp" or "icmp".
+        timestamps: TCP carries timestamps (RFC 7323; Linux's default).
+
+    Raises:
+        InputError: the protocol is unknown, or the MTU leaves no room.
+    """
+    options = HEADER_BYTES["tcp_timestamps"] if timestamps else 0
+    sizes = {"tcp": HEADER_BYTES["tcp"] + options, "udp": HEADER_BYTES["udp"], "icmp": 8}  # icmp: RFC 792
+    if protocol not in sizes:
+        raise InputError(f"unknown protocol {protocol!r}: use {', '.join(sizes)}")
+    left = mtu - HEADER_BYTES["ipv4"] - sizes[protocol]
+    if left <= 0:
+        raise InputError(f"MTU {mtu} has no room for {protocol} payload")
+    return left
+
+
+def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
+    """Return the sizes of the IP packets that one is cut into at an MTU (RFC 791 3.2, RFC 8200 4.5)."""
+    if ip_bytes <= mtu:
+        return [ip_bytes]
+    own = HEADER_BYTES["ipv6"] if ipv6 else HEADER_BYTES["ipv4"]
+    repeated = own + (_IPV6_FRAGMENT_HEADER if ipv6 else 0)
+    room = (mtu - repeated) // _FRAGMENT_UNIT * _FRAGMENT_UNIT
+    if room <= 0:
+        raise InputError(f"MTU {mtu} has no room for fragments")
+    whole, rest = divmod(ip_bytes - own, room)
+    return [repeated + room] * whole + ([repeated + rest] if rest else [])
+
+
+def clamped_mtu(path_state: str) -> int | None:
+    """Return N of a path state "clamped to N", None of the other states.
+
+    Raises:
+        InputError: not a path state.
+    """
+    word, _, size = path_state.partition(" to ")
+    if word == PathState.CLAMPED and size.isascii() and size.isdigit():
+        return int(size)
+    if path_state in set(PathState) - {PathState.CLAMPED}:
+        return None
+    choices = ", ".join(f"{state} to N" if state is PathState.CLAMPED else state for state in PathState)
+    raise InputError(f"unknown path state {path_state!r}: use {choices}")
+
+
+def wire_packets(mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str) -> list[int] | None:
+    """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes.
+
+    None where nothing arrives (black-holed), or where the state contradicts the sizes ("whole" but
+    wider than the NIC's MTU). Inner fragments are cut at the tunnel's MTU, taken as the NIC's less the
+    overhead.
+    """
+    added = overhead(headers)
+    clamp = clamped_mtu(path_state)
+    if path_state == PathState.BLACK_HOLED:
+        return None
+    if path_state == PathState.OUTER_FRAGMENTED:
+        return fragment_sizes(mtu + added, nic_mtu, ipv6=bool(headers) and headers[0] == "ipv6")
+    inner = [mtu]
+    if path_state == PathState.INNER_FRAGMENTED:
+        inner = fragment_sizes(mtu, nic_mtu - added)
+    elif clamp is not None:
+        inner = fragment_sizes(mtu, clamp)
+    packets = [size + added for size in inner]
+    return packets if max(packets) <= nic_mtu else None
+
+
+def efficiency(
+    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str = PathState.WHOLE
+) -> float | None:
+    """Return payload bytes per byte on the cable (0 to 1) of full-size packets, None as in `wire_packets`.
+
+    In the state "clamped to N" TCP sends packets of N bytes; UDP keeps its datagram and the sender cuts
+    it at N.
+    """
+    clamp = clamped_mtu(path_state)
+    if protocol == "tcp" and clamp is not None:
+        mtu = min(mtu, clamp)
+    packets = wire_packets(mtu, headers, nic_mtu, path_state)
+    if packets is None:
+        return None
+    return payload(mtu, protocol) / sum(l1_bytes(size) for size in packets)
+
+
+def ceiling_ratio(
+    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str, baseline_mtu: int
+) -> float | None:
+    """Return the profile's goodput ceiling over that of the underlay at `baseline_mtu`.
+
+    Args:
+        protocol: "tcp" or "udp"; "icmp" has no goodput, so no ceiling.
+        mtu: inner MTU of the profile.
+        headers: the profile's stack, outermost first.
+        nic_mtu: MTU of the underlay's NIC.
+        path_state: what happened to full-size packets, as trials.csv has it.
+        baseline_mtu: MTU of the underlay's own packets, which always go whole.
+
+    Returns:
+        The ratio, or None where there is no ceiling (icmp, black-holed, contradictory sizes).
+
+    Raises:
+        InputError: an unknown header, protocol or path state.
+    """
+    if protocol == "icmp":
+        return None
+    own = efficiency(protocol, mtu, headers, nic_mtu, path_state)
+    base = efficiency(protocol, baseline_mtu, (), baseline_mtu)
+    return None if own is None or base is None else own / base
