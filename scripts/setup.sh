@@ -24,7 +24,8 @@ done
 
 # program:Debian package
 programs='
-    iperf3:iperf3 ping:iputils-ping ethtool:ethtool tcpdump:tcpdump openvpn:openvpn nft:nftables iptables:iptables
+    iperf3:iperf3 ping:iputils-ping sockperf:sockperf wrk:wrk apache2:apache2-bin
+    ethtool:ethtool tcpdump:tcpdump openvpn:openvpn nft:nftables iptables:iptables
     ip:iproute2 ss:iproute2 tc:iproute2 bridge:iproute2 nstat:iproute2
     sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client
     unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount

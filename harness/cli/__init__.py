@@ -9,11 +9,13 @@ import sys
 
 import click
 
+from harness.cli.compare import compare
 from harness.cli.console import err
 from harness.cli.doctor import doctor
 from harness.cli.lab import lab
-from harness.cli.measure import plan, run
-from harness.cli.results import compare, profiles
+from harness.cli.plan import plan
+from harness.cli.profiles import profiles
+from harness.cli.run import run
 from harness.model.errors import INTERRUPTED, HarnessError
 
 
@@ -36,7 +38,9 @@ def main() -> None:
         words = [word for word in ours if word != "--debug"] + argv[len(ours) :]
         code = app.main(words, prog_name="harness", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if debug:
+            raise
+        err.print(f"harness: {error.format_message()}", style="red", markup=False, soft_wrap=True)
         code = error.exit_code
     except HarnessError as error:
         if debug:

@@ -14,6 +14,9 @@ from harness.cli.options import (
     ask_pass_option,
     containers_option,
     lab_option,
+    measure_option,
+    mtu_option,
+    profile_option,
     profiles_dir_option,
 )
 from harness.model.errors import LabError
@@ -24,14 +27,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--profile", multiple=True, help="Look on the nodes for what is in this profile's way; repeatable.")
+@profile_option
 @lab_option
-@click.option("--mtu", default="1450,1500", show_default=True, help="The endpoints' MTUs in bytes.")
+@measure_option
+@mtu_option
 @profiles_dir_option
 @containers_option
 @ask_pass_option
 @ask_become_pass_option
-def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # noqa: ANN401 - RunOptions by name
+def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # noqa: ANN401 - Options by name
     """Check what a run needs, here and on the nodes, and name what mends what is missing; changes nothing.
 
     Without --profile and --lab only this machine is looked at.
@@ -39,7 +43,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     from harness.inspect.doctor import checks, impossible_profiles
 
     local = options["lab"] == "local"
-    found = checks() if local else []
+    found = checks(options["measures"]) if local else []
     for check in found:
         _show_check(check)
     for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
@@ -53,13 +57,13 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
 
 def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]:
     """Look at the nodes, printing each check as it is known."""
-    from harness.cli.prepare import prepare_inspection
+    from harness.cli.prepare import Options, prepare
     from harness.inspect.nodes import inspect
 
-    prepared = prepare_inspection(**options)
+    prepared = prepare(Options.of(options))
     require_source(prepared)
     with equipped(prepared, passwords) as (equipment, _):
-        for check in inspect(prepared.plan, prepared.profiles, equipment, options["profiles_dir"]):
+        for check in inspect(prepared.plan, prepared.profiles, equipment):
             _show_check(check)
             yield check
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
     from harness.cli.progress import RunProgress
     from harness.nodes.target import Passwords
-    from harness.run.experiment import Equipment
+    from harness.run.standing import Equipment
 
 
 def require_source(prepared: Prepared) -> None:
@@ -44,19 +44,21 @@ def _typed(name: str) -> str:
 def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipment, RunProgress]]:
     """Give the real equipment, Ctrl-C handled and progress shown."""
     from harness.cli.progress import RunProgress
+    from harness.fabric.ansible import AnsibleFabric
     from harness.fabric.playbook import PlaybookRunner
     from harness.nodes.remote import Remote
-    from harness.run.experiment import Equipment
     from harness.run.interrupt import Interruption
+    from harness.run.standing import Equipment
+
+    def requested() -> bool:
+        return interruption.requested
 
     interruption = Interruption(lambda: err.print("cleaning up; this takes a few seconds"))
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
         equipment = Equipment(
             prepared.source,
             lambda node, lab: Remote(node, lab.ssh_config, passwords),
-            lambda lab: PlaybookRunner(
-                lab, lambda: interruption.requested, passwords=passwords, containers=prepared.plan.containers
-            ),
+            lambda lab, profiles: AnsibleFabric(lab, profiles, PlaybookRunner(lab, requested, passwords=passwords)),
             interruption,
             progress,
         )

@@ -25,9 +25,9 @@ def lab() -> None:
 @nodes_option
 def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
     """Bring a lab up and leave it standing."""
-    from harness.cli.prepare import bounded
     from harness.labs import vagrant
-    from harness.labs.local import MAX_NODES, MIN_NODES, LocalLab, find_kept
+    from harness.labs.kept import MIN_NODES, find_kept
+    from harness.labs.local import LocalLab
     from harness.model.containers import Containers
 
     engine = Containers.parse(containers).engine
@@ -38,8 +38,7 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
         return
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    count = MIN_NODES if nodes is None else bounded(nodes, "--nodes", MIN_NODES, MAX_NODES)
-    made = LocalLab(rate, count=count, keep=True, containers=engine).up()
+    made = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine).up()
     *names, last = [node.name for node in made.nodes]
     out.print(f"{', '.join(names)} and {last} are up, link {rate}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
@@ -50,7 +49,7 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
 def lab_down(which: str) -> None:
     """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks."""
     from harness.labs import vagrant
-    from harness.labs.local import take_down_all
+    from harness.labs.kept import take_down_all
 
     if which == "vagrant":
         vagrant.take_down()
@@ -64,7 +63,7 @@ def lab_down(which: str) -> None:
 def lab_status(which: str) -> None:
     """Say whether a lab is up; exit code 3 where it is not."""
     from harness.labs import vagrant
-    from harness.labs.local import kept_state
+    from harness.labs.kept import kept_state
 
     if which == "vagrant":
         states = vagrant.states()
@@ -98,7 +97,7 @@ def lab_exec(node: str, argv: tuple[str, ...]) -> None:
 def _become(node: str, argv: Iterable[str]) -> None:
     """Replace this process by argv inside a node."""
     from harness.labs.holder import enter_argv
-    from harness.labs.local import kept_state
+    from harness.labs.kept import kept_state
 
     nodes = {entry["name"]: entry for entry in kept_state()["nodes"]}
     if node not in nodes:

@@ -1,14 +1,35 @@
-"""Options that several commands share."""
+"""Options that several commands share; those of measures and factors are made from the registries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., object])
+from harness.cli.types import ListOf, Parsed
+from harness.labs.kept import MIN_NODES
+from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
+from harness.measures.factors import FACTORS, one_of
+from harness.measures.registry import DEFAULT, MEASURES
+from harness.model.containers import Engine
+from harness.model.errors import InputError
+from harness.model.factors import Factor, Value
+from harness.results.plan import PRESETS
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+FACTOR_PREFIX = "factor_"
+"""In front of a factor's name in what click hands to a command."""
+
+
+def _rate(text: str) -> str:
+    """Return the text of a rate, which the lab itself reads."""
+    parse_rate(text)
+    return text
+
 
 lab_option = click.option(
     "--lab", default="local", show_default=True, help="local, vagrant, or the path of an Ansible inventory."
@@ -17,13 +38,24 @@ made_lab_option = click.option(
     "--lab", "which", type=click.Choice(("local", "vagrant")), default="local", show_default=True
 )
 rate_option = click.option(
-    "--rate", default="1gbit", show_default=True, help="What the local lab's link is shaped to, e.g. 1gbit; or none."
+    "--rate",
+    type=Parsed("RATE", _rate),
+    default=DEFAULT_RATE,
+    show_default=True,
+    help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
 )
 nodes_option = click.option(
-    "--nodes", type=int, help="Nodes of the local lab, from 2 to 8; 2 where not given. More than two take --pairs."
+    "--nodes",
+    type=click.IntRange(MIN_NODES, MAX_NODES),
+    help=f"Nodes of the local lab; {MIN_NODES} where not given. More than two take --pairs.",
 )
+profile_option = click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable.")
 profiles_dir_option = click.option(
-    "--profiles-dir", multiple=True, type=click.Path(path_type=Path), help="Folder of your own profiles; repeatable."
+    "--profiles-dir",
+    "profiles_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of your own profiles; repeatable.",
 )
 ask_pass_option = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
 ask_become_pass_option = click.option(
@@ -31,43 +63,97 @@ ask_become_pass_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 containers_option = click.option(
-    "--containers", default="none", show_default=True, help="What the endpoints are: none (namespaces), docker, podman."
+    "--containers",
+    type=click.Choice([engine.value for engine in Engine]),
+    default=Engine.NONE.value,
+    show_default=True,
+    help="What the endpoints are: namespaces (none), or containers of an engine.",
 )
-_PLAN_OPTIONS = (
-    click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable."),
-    lab_option,
-    click.option("--mtu", default="1450,1500", show_default=True, help="The endpoints' MTUs in bytes."),
-    click.option("--flows", default="1,4,8", show_default=True, help="Parallel flows, from 1 to 128 each."),
-    click.option("--protocol", default="tcp", show_default=True, help="tcp, udp or both."),
-    click.option("--direction", default="forward", show_default=True, help="forward, reverse, bidir; any of them."),
-    click.option("--duration", type=int, help="Seconds that count in each trial, instead of the plan's."),
-    click.option("--omit", type=int, help="Seconds before them that do not, instead of the plan's."),
-    click.option("--blocks", type=int, help="Visits of each cell on each profile, instead of the plan's."),
-    click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise."),
-    rate_option,
-    click.option(
-        "--plan",
-        default="quick",
+
+
+def _presets() -> str:
+    return "; ".join(
+        f"{name}: {preset.blocks} blocks, {preset.duration_s} s + {preset.omit_s} s omitted"
+        for name, preset in PRESETS.items()
+    )
+
+
+def measure_option(command: Command) -> Command:
+    """Add the option that chooses measures."""
+    return click.option(
+        "--measure",
+        "measures",
+        type=ListOf("LIST", one_of(*MEASURES)),
+        default=",".join(DEFAULT),
         show_default=True,
-        help="quick: 6 blocks, 2 s + 1 s omitted; standard: 10 blocks, 10 s + 3 s; rfc: 10 blocks, 60 s + 3 s.",
-    ),
-    profiles_dir_option,
-    containers_option,
-    click.option("--image", help="Image of those containers; without it a tiny one is made on each node."),
-    nodes_option,
-    click.option(
+        help=f"What is measured, any of {', '.join(MEASURES)}.",
+    )(command)
+
+
+def mtu_option(command: Command) -> Command:
+    """Add the option that chooses the endpoints' MTUs."""
+    return _factor_option(FACTORS["mtu"])(command)
+
+
+def _factor_option(factor: Factor) -> Decorator:
+    if factor.expand is not None:
+        return click.option(
+            f"--{factor.name.replace('_', '-')}",
+            f"{FACTOR_PREFIX}{factor.name}",
+            multiple=True,
+            callback=_expanded(factor.expand),
+            help=factor.help,
+        )
+    default = ",".join(map(str, factor.default))
+    return click.option(
+        f"--{factor.name.replace('_', '-')}",
+        f"{FACTOR_PREFIX}{factor.name}",
+        type=ListOf("LIST", factor.parse),
+        help=f"{factor.help} [default: {default}]" if default else factor.help,
+    )
+
+
+def _expanded(expand: Callable[[Sequence[str]], tuple[Value, ...]]) -> Callable[..., tuple[Value, ...] | None]:
+    """Return what makes levels of all that a repeatable option was given."""
+
+    def levels(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[Value, ...] | None:
+        try:
+            return expand(given) if given else None
+        except InputError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return levels
+
+
+def _plan_options() -> Iterable[Decorator]:
+    yield profile_option
+    yield lab_option
+    yield measure_option
+    yield from (_factor_option(factor) for factor in FACTORS.values())
+    yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
+    yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
+    yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
+    yield rate_option
+    yield click.option(
+        "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
+    )
+    yield profiles_dir_option
+    yield containers_option
+    yield click.option("--image", help="Image of those containers; without it a tiny one is made on each node.")
+    yield nodes_option
+    yield click.option(
         "--pairs", help="Hosts to measure against each other, such as a:b,a:c (client:server), or all; one by one."
-    ),
-    click.option(
+    )
+    yield click.option(
         "--parallel-pairs",
         is_flag=True,
         help="Measure pairs without a common host at the same time. They share a switch: figures are distorted.",
-    ),
-)
+    )
 
 
 def plan_options(command: Command) -> Command:
     """Give a command the options that say what would be measured."""
-    for option in reversed(_PLAN_OPTIONS):
+    for option in reversed([*_plan_options()]):
         command = option(command)
     return command

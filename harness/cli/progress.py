@@ -11,6 +11,9 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from harness.measures.metrics import METRICS
+from harness.measures.registry import MEASURES, title_of
+from harness.model.notes import Note
 from harness.model.pairs import Pair, Wave
 from harness.model.trial import Slot, Status, Trial
 from harness.results.plan import Plan
@@ -20,14 +23,16 @@ REFRESH_HZ = 2
 _PLAIN_EVERY_S = 10.0
 
 
+_UNITS = {"bit/s": (1e6, "Mbit/s"), "s": (1e-6, "µs"), "1/s": (1, "/s")}
+
+
 def figure(trial: Trial) -> str:
     """Return a trial's main figure as text."""
     if trial.status is not Status.OK:
         return trial.status.value
-    measured = trial.measurement
-    if measured.goodput_bps is not None:
-        return f"{measured.goodput_bps / 1e6:.0f} Mbit/s"
-    return f"{(measured.rtt_p50_s or 0) * 1e6:.0f} µs"
+    main = next(name for name in MEASURES[trial.slot.cell.measure].rows if name in trial.figures)
+    divisor, unit = _UNITS.get(METRICS[main].unit, (1, METRICS[main].unit))
+    return f"{trial.figures[main] / divisor:.0f} {unit}"
 
 
 def clock(seconds: float) -> str:
@@ -96,7 +101,7 @@ class RunProgress:
         if self._bar is not None:
             self._bar.update(
                 self._task,
-                description=f"{who}{slot.profile} {slot.cell} {self._last}",
+                description=f"{who}{slot.profile} {title_of(slot.cell)} {self._last}",
                 completed=number - 1,
                 left=self._left(number - 1),
             )
@@ -109,7 +114,7 @@ class RunProgress:
     def finished(self, trial: Trial, who: str = "") -> None:
         """Keep the last figure in view; say at once what went wrong."""
         self._last = figure(trial)
-        where = f"{who}block {trial.slot.block} {trial.slot.profile} {trial.slot.cell}"
+        where = f"{who}block {trial.slot.block} {trial.slot.profile} {title_of(trial.slot.cell)}"
         if trial.status is not Status.OK:
             self._console.print(
                 f"{trial.status.value}: {where}: {trial.reason}", highlight=False, markup=False, style="yellow"
@@ -124,8 +129,9 @@ class RunProgress:
                 markup=False,
             )
 
-    def warn(self, text: str) -> None:
-        """Show a warning, each one once."""
+    def note(self, note: Note) -> None:
+        """Show a note, each one once."""
+        text = str(note)
         if text in self._said:
             return
         self._said.add(text)
@@ -169,10 +175,10 @@ class PairProgress:
         with self._shared.lock:
             self._shown.finished(trial, self._who)
 
-    def warn(self, text: str) -> None:
-        """Show a warning."""
+    def note(self, note: Note) -> None:
+        """Show a note."""
         with self._shared.lock:
-            self._shown.warn(text)
+            self._shown.note(note)
 
 
 class TrialCount:

@@ -13,11 +13,11 @@ from typing import Any
 import ansible_runner
 
 from harness.labs.base import Lab
-from harness.model.containers import Containers
 from harness.model.errors import ConnectionLostError, PlaybookError
 from harness.nodes.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
 from harness.nodes.inventory import PAIRS_VARIABLE
 from harness.nodes.target import NOT_ASKED, Passwords
+from harness.results.plan import Setup
 
 _FORKS = 5
 """Ansible's own default; more only where there are more hosts."""
@@ -32,13 +32,10 @@ class PlaybookResult:
     results: dict[tuple[str, str], dict[str, Any]]
 
     @property
-    def notes(self) -> list[str]:
-        """Return what this project's modules have to say of a node to its owner."""
-        return list(
-            dict.fromkeys(
-                f"{host}: {text}" for (host, _), found in self.results.items() for text in found.get("notes", [])
-            )
-        )
+    def notes(self) -> list[tuple[str, str]]:
+        """What this project's modules have to say of a node to its owner, as node and text."""
+        said = [(host, str(text)) for (host, _), found in self.results.items() for text in found.get("notes", [])]
+        return list(dict.fromkeys(said))
 
 
 class PlaybookRunner:
@@ -50,25 +47,14 @@ class PlaybookRunner:
         cancelled: Callable[[], bool] = lambda: False,
         *,
         passwords: Passwords = NOT_ASKED,
-        containers: Containers | None = None,
     ) -> None:
         forget_others()
         self._lab = lab
         self._answers = _answers(passwords)
-        self._containers = containers or Containers()
         self._cancelled = cancelled
 
-    def run(
-        self,
-        name: str,
-        profiles: Sequence[str],
-        mtus: Sequence[int],
-        folders: Sequence[Path] = (),
-        *,
-        cancellable: bool = True,
-        check: bool = False,
-    ) -> PlaybookResult:
-        """Run `playbooks/<name>.yml` for these profiles.
+    def run(self, name: str, setup: Setup, *, cancellable: bool = True, check: bool = False) -> PlaybookResult:
+        """Run `playbooks/<name>.yml` for the profiles of a set-up.
 
         Raises PlaybookError with the node, the task and the module's own words, ConnectionLostError where a node
         could not be reached, KeyboardInterrupt where it was cancelled.
@@ -82,11 +68,11 @@ class PlaybookRunner:
             playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
             inventory=str(self._lab.inventory.resolve()),  # a relative path would be taken for the inventory's text
             extravars={
-                "overlay_profiles": list(profiles),
-                "overlay_mtus": list(mtus),
-                "overlay_profiles_dirs": [str(folder.resolve()) for folder in folders],
-                "overlay_containers": self._containers.engine.value,
-                "overlay_image": self._containers.image,
+                "overlay_profiles": list(setup.profiles),
+                "overlay_mtus": list(setup.mtus),
+                "overlay_profiles_dirs": [str(folder.resolve()) for folder in setup.profiles_dirs],
+                "overlay_containers": setup.containers.engine.value,
+                "overlay_image": setup.containers.image,
                 **_pairs(self._lab),
             },
             limit=",".join(hosts) if self._lab.pairs else None,
@@ -96,7 +82,8 @@ class PlaybookRunner:
             passwords={prompt: password for _, prompt, password in self._answers},
             quiet=True,
             suppress_env_files=True,
-            cancel_callback=self._cancelled if cancellable else None,
+            # Without any callback ansible-runner would take SIGINT and SIGTERM over, and never give them back.
+            cancel_callback=self._cancelled if cancellable else (lambda: False),
         )
         if runner.status == "canceled":
             raise KeyboardInterrupt
@@ -104,19 +91,26 @@ class PlaybookRunner:
         _raise_for_failures(name, events)
         if runner.status != "successful":
             raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
-        stats = runner.stats or {}
-        untouched = [host for host in hosts if host not in stats["processed"]]
-        if untouched:
-            raise PlaybookError(f"playbook {name} did nothing on {', '.join(untouched)}; is it in the group `nodes`?")
-        return PlaybookResult(
-            changed={host: stats["changed"].get(host, 0) for host in hosts},
-            seconds=time.monotonic() - started,
-            results={
-                (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
-                for event in events
-                if event["event"] == "runner_on_ok"
-            },
-        )
+        return _result(name, hosts, runner, events, time.monotonic() - started)
+
+
+def _result(
+    name: str, hosts: Sequence[str], runner: ansible_runner.Runner, events: Sequence[dict[str, Any]], seconds: float
+) -> PlaybookResult:
+    """Return what the tasks reported; raises PlaybookError where there was nothing to do on a node."""
+    stats = runner.stats or {}
+    untouched = [host for host in hosts if host not in stats["processed"]]
+    if untouched:
+        raise PlaybookError(f"playbook {name} did nothing on {', '.join(untouched)}; is it in the group `nodes`?")
+    return PlaybookResult(
+        changed={host: stats["changed"].get(host, 0) for host in hosts},
+        seconds=seconds,
+        results={
+            (event["event_data"]["host"], event["event_data"]["task"]): event["event_data"].get("res", {})
+            for event in events
+            if event["event"] == "runner_on_ok"
+        },
+    )
 
 
 def _hosts(lab: Lab) -> list[str]:

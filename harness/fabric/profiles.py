@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from harness.model.errors import InputError
-from harness.model.trial import UNDERLAY, Kind
+from harness.model.path import Kind
+from harness.model.trial import UNDERLAY
 from harness.truth.wire import HEADER_BYTES, overhead
 
 ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
@@ -178,7 +179,7 @@ def known_profiles(directories: Iterable[Path] = ()) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for directory in (PROFILES_DIRECTORY, *directories):
         if not directory.is_dir():
-            raise InputError(f"{directory} is not a folder of profiles; give --profiles-dir a folder of YAML files.")
+            raise InputError(f"{directory} is not a folder of profiles; give one that holds YAML files.")
         files.update({path.stem: path for path in sorted(directory.glob("*.yml"))})
     return files
 

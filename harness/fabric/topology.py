@@ -15,10 +15,10 @@ from typing import Any
 from harness.fabric.profiles import Forwarder, Profile
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import InputError
-from harness.model.trial import Endpoint, Node
+from harness.model.node import Node
+from harness.model.path import Endpoint
 from harness.truth.wire import overhead
 
-DEFAULT_MTUS = (1450, 1500)
 FIRST_HOST = 2
 """Host number of the first endpoint: 1 is the bridge's own address, as Docker has it."""
 DOCKER_BRIDGE = "docker0"
@@ -89,9 +89,9 @@ def fill(value: object, names: dict[str, str], where: str) -> Any:  # noqa: ANN4
 def endpoint(profile: Profile, mtu: int, node: Node, mtus: Sequence[int]) -> Endpoint:
     """Return a profile's endpoint on a node for one of the run's MTUs; the underlay's is the node itself."""
     if profile.endpoints is None:
-        return Endpoint(None, node.address)
+        return Endpoint(node.address)
     interface = _endpoint_interface(profile, profile.endpoints.address, node, sorted(mtus).index(mtu))
-    return Endpoint(namespace_name(profile.name, mtu), str(interface.ip))
+    return Endpoint(str(interface.ip), ("ip", "netns", "exec", namespace_name(profile.name, mtu)))
 
 
 def _endpoint_interface(
@@ -276,7 +276,7 @@ def probes(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> lis
         {
             "profile": profile.name,
             "mtu": mtu,
-            "namespace": endpoint(profile, mtu, node, mtus).namespace or "",
+            "namespace": namespace_name(profile.name, mtu) if profile.endpoints else "",
             "destination": endpoint(profile, mtu, peer, mtus).address,
             "path_mtu": min(mtu, path_mtu),
             "fragments": fragments,

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from harness.fabric import support
 from harness.fabric.profiles import known_profiles, load
+from harness.measures.registry import programs
 
 SETUP = "run `make setup`"
 PROGRAMS = {
-    "iperf3": "measures throughput",
-    "ping": "measures latency and path MTU",
     "ip": "makes links and namespaces",
     "bridge": "reads forwarding entries",
     "ss": "sees that a server listens",
@@ -45,14 +44,15 @@ class Check:
     remedy: str
 
 
-def checks() -> list[Check]:
-    """Return every check; nothing on the machine is changed."""
+def checks(measures: Sequence[str]) -> list[Check]:
+    """Return what these measures and the local lab need of this machine; nothing on it is changed."""
     root = os.geteuid() == 0
     found = [Check("root, for network namespaces", root, "run it with sudo")]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    wanted = {name: program.purpose for name, program in programs(measures).items()} | PROGRAMS
     found += [
         Check(f"{name}: {purpose}", shutil.which(name, path=path) is not None, SETUP)
-        for name, purpose in PROGRAMS.items()
+        for name, purpose in wanted.items()
     ]
     ansible = Path(sys.executable).with_name("ansible-playbook")
     found.append(Check("ansible-playbook beside this Python", ansible.exists(), SETUP))

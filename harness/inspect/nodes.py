@@ -1,32 +1,29 @@
-"""What stands in the way of a run on its nodes, looked for without changing anything there."""
+"""Looking at nodes before a run: what stands in its way, found without changing anything there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from harness.fabric.profiles import Profile
 from harness.inspect.doctor import Check
+from harness.measures.registry import programs
 from harness.model.errors import HarnessError
-from harness.model.trial import Node
+from harness.model.node import Node
+from harness.model.pairs import Pair
 from harness.nodes.remote import Remote
 from harness.results.plan import Plan
-from harness.run.experiment import Equipment, Options, bring_up, supported
-from harness.run.scene import environments
+from harness.run.standing import Equipment, bring_up, environments, supported
 
 
-def inspect(
-    plan: Plan, profiles: Mapping[str, Profile], equipment: Equipment, folders: Sequence[Path] = ()
-) -> Iterator[Check]:
+def inspect(plan: Plan, profiles: Mapping[str, Profile], equipment: Equipment) -> Iterator[Check]:
     """Yield what a run of this plan needs on each node, until something is missing without which nothing else works.
 
-    A local lab is brought up for it, and taken down; raises LabError where that fails. `folders` hold profiles of the
-    user's own.
+    A local lab is brought up for it, and taken down; raises LabError where that fails.
     """
-    with ExitStack() as stack:
-        lab = bring_up(stack, equipment, Options())
+    with bring_up(equipment) as lab, ExitStack() as stack:
         remotes: list[Remote] = []
 
         def connect(node: Node) -> None:
@@ -38,14 +35,16 @@ def inspect(
             if not check.passed:
                 return
         for remote in remotes:
-            yield _tried(f"{remote.name}: has what measures", environments, lab, [remote])
-        playbooks = equipment.playbooks(lab)
-        can_make = partial(supported, plan, remotes=remotes, observer=equipment.observer, skip=False)
-        for name in plan.profiles[1:]:
-            check = _tried(f"{name}: the kernels can make it", can_make, {name: profiles[name]})
+            what = f"{remote.name}: has what measures ({', '.join(programs(plan.measures))})"
+            yield _tried(what, environments, lab, [remote], plan.measures, plan.setup.containers.engine)
+        fabric = equipment.fabric(lab.limited_to((Pair(lab.client.name, lab.server.name),)), profiles)
+        for name in plan.setup.profiles[1:]:
+            one = replace(plan.setup, profiles=(name,))
+            can_make = partial(supported, one, profiles, remotes, equipment.observer, skip=False)
+            check = _tried(f"{name}: the kernels can make it", can_make)
             yield check
             if check.passed:
-                yield _tried(f"{name}: nothing is in its way", playbooks.run, "preflight", [name], plan.mtus, folders)
+                yield _tried(f"{name}: nothing is in its way", fabric.preflight, one)
 
 
 def _tried(what: str, action: Callable[..., object], *arguments: object) -> Check:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from harness.model.node import Node
 from harness.model.pairs import Pair
-from harness.model.trial import Node
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class Lab:
     """A lab that is up: how Ansible and SSH reach its nodes.
 
     `rate_bps` is what its link is shaped to, None where the harness does not know or nothing shapes it.
-    `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine.
-    `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together; without it
-    there are only client and server, and the inventory has no other hosts either.
+    `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine; then
+    `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
+    `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they
+    were chosen.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Lab:
     scratch: Path
     others: tuple[Node, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    foreign_cpu_s: Callable[[], float] | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:

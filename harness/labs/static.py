@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.labs.base import Lab
 from harness.model.errors import InputError
-from harness.model.trial import Node
+from harness.model.node import Node
 from harness.nodes import ansible_environment, inventory
 
 VARIABLES = (

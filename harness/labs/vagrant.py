@@ -18,7 +18,7 @@ from pathlib import Path
 from harness.labs.base import Lab
 from harness.labs.static import StaticLab
 from harness.model.errors import LabError
-from harness.model.trial import Node
+from harness.model.node import Node
 
 DIRECTORY = Path(__file__).resolve().parents[2]
 """Where the Vagrantfile is."""

@@ -1,52 +1,117 @@
-"""What a measuring tool gives to the harness: argv builders and a parser, no I/O."""
+"""What a measure gives to the harness: the jobs of a cell, and the figures in what they printed. No I/O of its own."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import product
+from typing import ClassVar
 
-from harness.model.trial import Cell, Direction, Measurement, Timing
+from harness.model.factors import Levels, Value
+from harness.model.jobs import Completed, Job, Program
+from harness.model.trial import MTU, Cell, Measured, Timing
+
+TIMEOUT_GRACE_S = 15
+"""How long after its test a server may live before `timeout` ends it, should the harness be gone."""
+CLIENT_GRACE_S = 15.0
+"""How much longer than it measures a client may take before the trial counts as failed."""
+
+Perform = Callable[[Sequence[Job]], Mapping[str, Completed]]
+"""Runs jobs side by side until those that end by themselves have ended; gives what each printed, by its name.
+
+Raises ToolError and ConnectionLostError.
+"""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a tool's argv depends on beside the cell.
+    """What the argv of a measure's jobs depend on beside the cell.
 
-    `offered_bps` is the rate at which UDP is sent, all flows together; None means as fast as it goes.
-    `streaming`: the client can print its intervals as they come.
+    `address` is the server endpoint's. `next_port` gives a port that no other job has had. `link_bps` is the rate that
+    a share of the link is a share of: what the link is shaped to, else what TCP was seen to reach on it; None where
+    neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node.
     """
 
     timing: Timing
-    destination: str
-    port: int
+    address: str
+    next_port: Callable[[], int]
     congestion_control: str
-    offered_bps: float | None
-    streaming: bool = False
+    link_bps: float | None
+    shaped: bool
+    versions: Mapping[str, str | None]
 
 
-class Tool(Protocol):
-    """One tool; its name is what the CSV calls it."""
+class Measure(ABC):
+    """One way of measuring. Its name is what options and the column `measure` call it.
 
-    name: str
-    protocols: tuple[str, ...]
-    directions: tuple[Direction, ...]
+    `label` stands behind the titles of its rows, where those of another measure have the same. `factors` are those
+    that its cells may have beside the MTU, `metrics` its columns of trials.csv, and `rows` what is reported of it
+    (metrics of its own, or derived ones); the first of them is reported even where there is no figure. `protocol` is
+    what its payload is carried by, where its cells do not say. `idle` names the measure that does the same without a
+    load. `silence` is what is said where nothing arrived.
+    """
 
-    def server_argv(self, conditions: Conditions) -> list[str] | None:
-        """Return the server's argv, None for a tool without one."""
-        ...
+    name: ClassVar[str]
+    label: ClassVar[str] = ""
+    programs: ClassVar[tuple[Program, ...]]
+    factors: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]]
+    rows: ClassVar[tuple[str, ...]]
+    protocol: ClassVar[str] = "tcp"
+    idle: ClassVar[str] = ""
+    silence: ClassVar[str] = "nothing arrived"
 
-    def client_argv(self, cell: Cell, conditions: Conditions) -> list[str]:
-        """Return the client's argv."""
-        ...
+    @abstractmethod
+    def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
+        """Return the jobs of a cell, in the order in which they are started."""
 
-    def seconds(self, timing: Timing) -> float:
-        """Return how long the client measures, omitted seconds included."""
-        ...
+    @abstractmethod
+    def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
+        """Return what was measured, from what the jobs printed; raises ToolError with a program's own words."""
 
-    def live_figure(self, line: str) -> str | None:
-        """Return the figure in one line of the client's output, for showing; None where it has none."""
-        ...
+    @abstractmethod
+    def seconds(self, cell: Cell, timing: Timing) -> float:
+        """Return how long the jobs measure, omitted seconds included."""
 
-    def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:
-        """Return what was measured; raises ToolError with the tool's own words where it failed."""
-        ...
+    def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
+        """Measure a cell once; a measure of several steps performs several times."""
+        return self.parse(cell, perform(self.jobs(cell, conditions)))
+
+    def cells(self, levels: Mapping[str, Sequence[Value]], mtus: Sequence[int]) -> Iterable[Cell]:
+        """Yield the cells of every combination of levels that makes sense, each once.
+
+        A packet that fits whichever of the MTUs there is does not depend on it, and is measured at the smallest only.
+        """
+        names = [name for name in self.factors if name in levels]
+        seen: set[Cell] = set()
+        for combined in product(*(levels[name] for name in names)):
+            chosen = self.admitted(tuple(zip(names, combined, strict=True)))
+            largest = self.packet_bytes(dict(chosen))
+            fits_all = largest is not None and largest <= min(mtus)
+            for mtu in (min(mtus),) if fits_all else mtus:
+                cell = Cell(self.name, ((MTU, mtu), *chosen))
+                if cell not in seen and (largest is None or largest <= mtu):
+                    seen.add(cell)
+                    yield cell
+
+    def admitted(self, levels: Levels) -> Levels:
+        """Return the levels that go together, those that mean nothing beside the others left out."""
+        return levels
+
+    def packet_bytes(self, levels: Mapping[str, Value]) -> int | None:  # noqa: ARG002 - for those that limit it
+        """Return the size of the largest IP packet that a cell sends, None where that follows its MTU."""
+        return None
+
+    def live_figure(self, line: str) -> str | None:  # noqa: ARG002 - for those that print figures as they come
+        """Return the figure in one line of a live job's output, for showing; None where it has none."""
+        return None
+
+    def kept(self, job: str, stdout: str) -> str:  # noqa: ARG002 - for those that print very much
+        """Return what the raw record keeps of a job's output: all of it, or what says the same in less."""
+        return stdout
+
+
+def served(argv: Sequence[str], seconds: float) -> tuple[str, ...]:
+    """Return a server's argv under a time limit, so that it ends whatever becomes of the harness."""
+    return ("timeout", "-k", "5", str(int(seconds) + 2 * TIMEOUT_GRACE_S), *argv)

@@ -3,52 +3,101 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.measures.base import Conditions
+from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure, served
+from harness.measures.metrics import CPU_ROWS
 from harness.model.errors import ToolError
-from harness.model.trial import Cell, Direction, Measurement, Timing
+from harness.model.factors import Levels, Value
+from harness.model.jobs import Completed, Job, Port, Program, Side
+from harness.model.trial import Cell, Direction, Figure, Interval, Measured, Timing
 
-MAX_FLOWS = 128
-"""MAX_STREAMS of iperf3's iperf.h."""
 STREAMING_SINCE = (3, 17)
 """First version with --json-stream."""
+UDP_HEADROOM = 1.05
+"""UDP is offered at this many times the link's rate where no rate is asked for, so that the link is the limit."""
+MIN_PACKET_BYTES = 44
+"""The smallest UDP packet that iperf3 sends: its own header of 16 bytes (iperf_udp.c) behind 28 of IP and UDP."""
+UDP_HEADER_BYTES = 28
 _TCP_HEADER_BYTES = 40
-_UDP_HEADER_BYTES = 28
 _CONNECT_TIMEOUT_MS = 5000
-_GRACE_S = 15
-"""How long after its test a server may live before `timeout` ends it, should the harness be gone."""
+
+PROGRAM = Program(
+    name="iperf3",
+    package="iperf3",
+    purpose="measures throughput",
+    version_argv=("iperf3", "--version"),
+    version_pattern=r"iperf (\d+\.\d+(?:\.\d+)?)",
+)
 
 
-class Iperf3:
+def server_job(port: int, seconds: float, name: str = "server") -> Job:
+    """Return a server for one test (-1), which ends with it or with its time limit."""
+    argv = served(["iperf3", "-s", "-1", "-p", str(port), "-J"], seconds)
+    return Job(name, Side.SERVER, argv, limit_s=CLIENT_GRACE_S, ready=Port("tcp", port))
+
+
+def argv_of(cell: Cell, conditions: Conditions, port: int, timing: Timing) -> tuple[str, ...]:
+    """Return the client's argv; packets are limited to the cell's MTU by the sender, whatever its NIC allows."""
+    argv = ["iperf3", "-c", conditions.address, "-p", str(port)]
+    argv += ["--json-stream"] if _streams(conditions) else ["-J"]
+    argv += ["-t", str(int(timing.duration_s)), "-O", str(int(timing.omit_s)), "-P", str(cell.flows)]
+    argv += ["--connect-timeout", str(_CONNECT_TIMEOUT_MS)]
+    if cell.get("protocol") == "udp":
+        size = int(cell.get("size") or cell.mtu) - UDP_HEADER_BYTES
+        argv += ["-u", "-l", str(size), "-b", str(offered_bps(cell, conditions) // cell.flows)]
+    else:
+        argv += ["-C", conditions.congestion_control, "-M", str(cell.mtu - _TCP_HEADER_BYTES)]
+    extra = {Direction.FORWARD: (), Direction.REVERSE: ("-R",), Direction.BIDIR: ("--bidir",)}
+    return (*argv, *extra[cell.direction])
+
+
+def offered_bps(cell: Cell, conditions: Conditions) -> int:
+    """Return the rate at which UDP payload is sent, all flows together; 0 means as fast as it goes.
+
+    Raises ToolError for a share of a link whose rate nobody knows.
+    """
+    rate = cell.get("udp_rate")
+    if rate is None:
+        return int(conditions.link_bps * UDP_HEADROOM) if conditions.link_bps and conditions.shaped else 0
+    if rate == "none":
+        return 0
+    if not isinstance(rate, str):
+        return int(rate)
+    if conditions.link_bps is None:
+        raise ToolError(f"{rate} of the link cannot be offered, for its rate is not known")
+    return int(conditions.link_bps * float(rate.removesuffix("%")) / 100)
+
+
+class Iperf3(Measure):
     """TCP and UDP streams; one server per trial."""
 
     name = "iperf3"
-    protocols: tuple[str, ...] = ("tcp", "udp")
-    directions: tuple[Direction, ...] = tuple(Direction)
+    programs = (PROGRAM,)
+    factors = ("protocol", "direction", "flows", "udp_rate", "size")
+    metrics = ("goodput_bps", "packets_per_s", "offered_bps", "retransmits", "udp_loss_ratio", "udp_jitter_s")
+    rows = ("goodput_bps", "packets_per_s", "udp_loss_ratio", *CPU_ROWS)
 
-    def server_argv(self, conditions: Conditions) -> list[str] | None:
-        """Return the argv of a server for one test (-1), which ends by itself whatever becomes of the harness."""
-        limit = int(self.seconds(conditions.timing)) + 2 * _GRACE_S
-        return ["timeout", "-k", "5", str(limit), "iperf3", "-s", "-1", "-p", str(conditions.port), "-J"]
+    def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
+        """Return a server for one test, and the client."""
+        port, seconds = conditions.next_port(), self.seconds(cell, conditions.timing)
+        argv = argv_of(cell, conditions, port, conditions.timing)
+        client = Job("client", Side.CLIENT, argv, limit_s=seconds + CLIENT_GRACE_S, live=True)
+        return (server_job(port, seconds), client)
 
-    def client_argv(self, cell: Cell, conditions: Conditions) -> list[str]:
-        """Return the client's argv; packets are limited to the cell's MTU by the sender, whatever its NIC allows."""
-        timing = conditions.timing
-        argv = ["iperf3", "-c", conditions.destination, "-p", str(conditions.port)]
-        argv += ["--json-stream"] if conditions.streaming else ["-J"]
-        argv += ["-t", str(int(timing.duration_s)), "-O", str(int(timing.omit_s)), "-P", str(cell.flows)]
-        argv += ["--connect-timeout", str(_CONNECT_TIMEOUT_MS)]
-        if cell.protocol == "tcp":
-            argv += ["-C", conditions.congestion_control, "-M", str(cell.mtu - _TCP_HEADER_BYTES)]
-        else:
-            each = int(conditions.offered_bps / cell.flows) if conditions.offered_bps else 0
-            argv += ["-u", "-l", str(cell.mtu - _UDP_HEADER_BYTES), "-b", str(each)]
-        extra = {Direction.FORWARD: [], Direction.REVERSE: ["-R"], Direction.BIDIR: ["--bidir"]}
-        return argv + extra[cell.direction]
+    def admitted(self, levels: Levels) -> Levels:
+        """Leave out what only UDP has."""
+        if dict(levels).get("protocol") == "udp":
+            return levels
+        return tuple(level for level in levels if level[0] not in ("udp_rate", "size"))
 
-    def seconds(self, timing: Timing) -> float:
-        """Return how long the client sends, omitted seconds included."""
+    def packet_bytes(self, levels: Mapping[str, Value]) -> int | None:
+        """Return the size that UDP packets were asked to have."""
+        return int(levels["size"]) if "size" in levels else None
+
+    def seconds(self, cell: Cell, timing: Timing) -> float:  # noqa: ARG002 - the same for each
+        """Return how long the client sends."""
         return timing.duration_s + timing.omit_s
 
     def live_figure(self, line: str) -> str | None:
@@ -61,25 +110,27 @@ class Iperf3:
         except (ValueError, KeyError, TypeError):
             return None
 
-    def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:
+    def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
         """Return what both sides measured.
 
         Before 3.14 a failed run exits with 0, so exit code, `error` and `end` are judged together. A receiver's own
         report is used throughout: the client's copy counts lost UDP packets of the omitted seconds.
         """
-        ours = load(client, f"iperf3 client (exit code {exit_code})")
-        theirs = load(server, "iperf3 server")
-        if exit_code != 0:
-            raise ToolError(f"iperf3 client exited with {exit_code}: {client.strip()[-200:]!r}")
+        client, server = done["client"], done["server"]
+        ours = load(client.stdout or client.stderr, f"iperf3 client (exit code {client.exit_code})")
+        theirs = load(server.stdout, "iperf3 server")
+        if client.exit_code != 0:
+            raise ToolError(f"iperf3 client exited with {client.exit_code}: {client.stdout.strip()[-200:]!r}")
         try:
-            forward = _way(cell, sender=ours, receiver=theirs, suffix="")
-            if cell.direction is Direction.FORWARD:
-                return _measurement(cell, forward, None)
-            if cell.direction is Direction.REVERSE:
-                return _measurement(cell, None, _way(cell, sender=theirs, receiver=ours, suffix=""))
-            return _measurement(cell, forward, _way(cell, sender=theirs, receiver=ours, suffix="_bidir_reverse"))
+            return _measured(cell, ours, theirs)
         except (KeyError, TypeError, ValueError) as error:
             raise ToolError(f"iperf3 printed JSON without {error}") from error
+
+
+def _streams(conditions: Conditions) -> bool:
+    """Tell whether the client can print its intervals as they come."""
+    version = conditions.versions.get(PROGRAM.name) or "0"
+    return tuple(int(part) for part in version.split(".")[:2]) >= STREAMING_SINCE
 
 
 def load(text: str, who: str) -> dict[str, Any]:
@@ -113,45 +164,84 @@ def _from_events(text: str) -> dict[str, Any]:
     return report
 
 
-def _way(cell: Cell, sender: dict[str, Any], receiver: dict[str, Any], suffix: str) -> dict[str, Any]:
+def _measured(cell: Cell, ours: dict[str, Any], theirs: dict[str, Any]) -> Measured:
+    """Return the figures of both reports: the client's and the server's."""
+    udp = cell.get("protocol") == "udp"
+    forward = reverse = None
+    if cell.direction is not Direction.REVERSE:
+        forward = _flow(sender=ours, receiver=theirs, suffix="", udp=udp)
+    if cell.direction is not Direction.FORWARD:
+        suffix = "_bidir_reverse" if forward else ""
+        reverse = _flow(sender=theirs, receiver=ours, suffix=suffix, udp=udp)
+    flows = [flow for flow in (forward, reverse) if flow]
+    figures: dict[str, Figure | None] = {"goodput_bps": sum(flow["bps"] for flow in flows)}
+    if udp:
+        packets = sum(flow["packets"] for flow in flows)
+        lost = sum(flow["lost"] for flow in flows)
+        figures |= {
+            "packets_per_s": sum(flow["packets_per_s"] for flow in flows),
+            "offered_bps": sum(flow["offered_bps"] for flow in flows),
+            "udp_loss_ratio": lost / packets if packets else None,
+            "udp_jitter_s": max(flow["jitter_s"] for flow in flows),
+        }
+    else:
+        counted = [flow["retransmits"] for flow in flows if flow["retransmits"] is not None]
+        figures["retransmits"] = sum(counted) if counted else None
+    payload = [flow["payload"] if flow else 0 for flow in (forward, reverse)]
+    return Measured(
+        figures={name: value for name, value in figures.items() if value is not None},
+        payload_forward_bytes=payload[0],
+        payload_reverse_bytes=payload[1],
+        tcp_forward_bytes=0 if udp else payload[0],
+        tcp_reverse_bytes=0 if udp else payload[1],
+        series=_series(flows),
+    )
+
+
+def _flow(sender: dict[str, Any], receiver: dict[str, Any], suffix: str, *, udp: bool) -> dict[str, Any]:
     """Return one direction's figures; `suffix` is what bidir puts behind the names of the reverse direction."""
     received = receiver["end"][f"sum_received{suffix}"]
     if received["seconds"] <= 0:
         raise ValueError("a measuring time")
     sent = sender["end"].get(f"sum_sent{suffix}", {})
+    intervals = [interval[f"sum{suffix}"] for interval in receiver["intervals"] if f"sum{suffix}" in interval]
+    counted_s = sum(part["seconds"] for part in intervals if not part.get("omitted"))
     # With --bidir a client divides what it received by the server's clock; its own intervals have its own.
-    seconds = _interval_seconds(receiver, "sum" + suffix) if suffix else received["seconds"]
+    seconds = (counted_s if suffix else 0) or received["seconds"]
+    packets, lost = (received.get("packets", 0), received.get("lost_packets", 0)) if udp else (0, 0)
     return {
-        "bps": received["bytes"] * 8 / (seconds or received["seconds"]),
-        "payload": max(received["bytes"], _interval_bytes(receiver, "sum" + suffix)),
+        "bps": received["bytes"] * 8 / seconds,
+        "payload": max(received["bytes"], int(sum(part["bytes"] for part in intervals))),
         "retransmits": sent.get("retransmits"),
-        "lost": received.get("lost_packets", 0) if cell.protocol == "udp" else 0,
-        "packets": received.get("packets", 0) if cell.protocol == "udp" else 0,
+        "lost": lost,
+        "packets": packets,
+        "packets_per_s": (packets - lost) / seconds,
+        "offered_bps": sent.get("bits_per_second", 0.0),
         "jitter_s": received.get("jitter_ms", 0.0) / 1e3,
+        "received": intervals,
+        "sent": [interval[f"sum{suffix}"] for interval in sender["intervals"] if f"sum{suffix}" in interval],
     }
 
 
-def _interval_seconds(report: dict[str, Any], key: str) -> float:
-    """Return the seconds of all intervals that count."""
-    counted = [interval[key] for interval in report["intervals"] if key in interval]
-    return float(sum(part["seconds"] for part in counted if not part.get("omitted")))
+def _series(flows: Sequence[Mapping[str, Any]]) -> tuple[Interval, ...]:
+    """Return the intervals of both directions together; retransmits are the senders', which report as often.
 
-
-def _interval_bytes(report: dict[str, Any], key: str) -> int:
-    """Return the bytes of all intervals, the omitted ones included."""
-    return int(sum(interval[key]["bytes"] for interval in report["intervals"] if key in interval))
-
-
-def _measurement(cell: Cell, forward: dict[str, Any] | None, reverse: dict[str, Any] | None) -> Measurement:
-    ways = [way for way in (forward, reverse) if way]
-    packets = sum(way["packets"] for way in ways)
-    counted = [way["retransmits"] for way in ways if way["retransmits"] is not None]
-    udp = cell.protocol == "udp"
-    return Measurement(
-        goodput_bps=sum(way["bps"] for way in ways),
-        payload_forward_bytes=forward["payload"] if forward else 0,
-        payload_reverse_bytes=reverse["payload"] if reverse else 0,
-        retransmits=sum(counted) if counted and not udp else None,
-        udp_loss_ratio=sum(way["lost"] for way in ways) / packets if udp and packets else None,
-        udp_jitter_s=max(way["jitter_s"] for way in ways) if udp else None,
-    )
+    iperf3 starts its clock anew when the omitted seconds are over.
+    """
+    together = list(zip(*(flow["received"] for flow in flows), strict=False))
+    omitted_s = sum(parts[0]["seconds"] for parts in together if parts[0].get("omitted"))
+    series = []
+    for number, parts in enumerate(together):
+        senders = [flow["sent"][number] for flow in flows if number < len(flow["sent"])]
+        counted = [part["retransmits"] for part in senders if "retransmits" in part]
+        omitted = bool(parts[0].get("omitted"))
+        series.append(
+            Interval(
+                start_s=round(parts[0]["start"] - (omitted_s if omitted else 0), 3),
+                end_s=round(parts[0]["end"] - (omitted_s if omitted else 0), 3),
+                omitted=omitted,
+                goodput_bps=float(sum(part["bits_per_second"] for part in parts)),
+                retransmits=int(sum(counted)) if counted else None,
+            )
+        )
+    return tuple(series)

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from harness.measures.base import Conditions
+from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure
 from harness.model.errors import ToolError
-from harness.model.trial import Cell, Direction, Measurement, Timing
+from harness.model.jobs import Completed, Job, Program, Side
+from harness.model.trial import Cell, Figure, Measured, Timing
 from harness.truth import stats
 
 INTERVAL_S = 0.02
 """Fixed spacing, so sending does not wait for replies (an open loop): 50 samples a second."""
-_HEADER_BYTES = 28
+HEADER_BYTES = 28
 _REPLY = re.compile(r"icmp_seq=(\d+) .*time=([0-9.]+) ms")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _LINGER_S = 1
 _SEQUENCES = 65536
 
+PROGRAM = Program(
+    name="ping",
+    package="iputils-ping",
+    purpose="measures latency and path MTU",
+    version_argv=("ping", "-V"),
+    version_pattern=r"iputils[- ]s?(\d+)",
+)
 
-class Ping:
+
+class Ping(Measure):
     """Echo requests that fill the cell's MTU; fragmenting is allowed, and the path's state tells when it happened."""
 
     name = "ping"
-    protocols: tuple[str, ...] = ("icmp",)
-    directions: tuple[Direction, ...] = (Direction.FORWARD,)
+    programs = (PROGRAM,)
+    metrics = (
+        *("rtt_min_s", "rtt_p50_s", "rtt_p90_s", "rtt_p99_s", "rtt_max_s"),
+        *("ping_sent", "ping_lost_ratio"),
+    )
+    rows = ("rtt_p50_s", "rtt_p99_s")
+    silence = "no reply at all"
 
-    def server_argv(self, conditions: Conditions) -> list[str] | None:  # noqa: ARG002 - the kernel replies
-        """Return None: the kernel answers."""
-        return None
+    def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
+        """Return the one that pings: the kernel answers."""
+        return (echo_job("client", cell, conditions),)
 
-    def client_argv(self, cell: Cell, conditions: Conditions) -> list[str]:
-        """Return the argv; one echo more than is counted, since the first pays for ARP and learning."""
-        count = round(conditions.timing.duration_s / INTERVAL_S) + 1
-        size = str(cell.mtu - _HEADER_BYTES)
-        argv = ["ping", "-n", "-D", "-c", str(count), "-i", str(INTERVAL_S), "-W", str(_LINGER_S)]
-        return [*argv, "-M", "dont", "-s", size, conditions.destination]
-
-    def seconds(self, timing: Timing) -> float:
+    def seconds(self, cell: Cell, timing: Timing) -> float:  # noqa: ARG002 - the same for each
         """Return how long it pings; there is nothing to omit but the first reply."""
         return timing.duration_s
 
@@ -46,24 +53,36 @@ class Ping:
         reply = _REPLY.search(line)
         return f"{float(reply[2]) * 1e3:.0f} µs" if reply else None
 
-    def parse(self, cell: Cell, exit_code: int, client: str, server: str) -> Measurement:  # noqa: ARG002 - one output
+    def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
         """Return loss and percentiles (nearest rank) of the round trips, without the first and without duplicates."""
-        summary = _SUMMARY.search(client)
-        if summary is None:
-            raise ToolError(f"ping exited with {exit_code} and no summary: {client.strip()[-200:]!r}")
-        samples = _samples(client)
-        sent = int(summary[1]) - 1
-        counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
-        if sent < 1:
-            raise ToolError("ping sent fewer than two requests, and the first does not count")
-        echoed = (cell.mtu - _HEADER_BYTES) * len(counted)
-        return Measurement(
-            payload_forward_bytes=echoed,
-            payload_reverse_bytes=echoed,
-            ping_sent=sent,
-            ping_lost_ratio=1 - len(counted) / sent,
-            **_percentiles(counted),
-        )
+        return echoes(cell, done["client"])
+
+
+def echo_job(name: str, cell: Cell, conditions: Conditions) -> Job:
+    """Return the job that pings; one echo more than is counted, since the first pays for ARP and learning."""
+    seconds = conditions.timing.duration_s
+    argv = ["ping", "-n", "-D", "-c", str(round(seconds / INTERVAL_S) + 1), "-i", str(INTERVAL_S)]
+    argv += ["-W", str(_LINGER_S), "-M", "dont", "-s", str(cell.mtu - HEADER_BYTES), conditions.address]
+    return Job(name, Side.CLIENT, tuple(argv), limit_s=seconds + CLIENT_GRACE_S, live=True)
+
+
+def echoes(cell: Cell, done: Completed) -> Measured:
+    """Return what a ping measured; raises ToolError where it has no summary, or sent too little."""
+    text = done.stdout or done.stderr
+    summary = _SUMMARY.search(text)
+    if summary is None:
+        raise ToolError(f"ping exited with {done.exit_code} and no summary: {text.strip()[-200:]!r}")
+    samples = _samples(text)
+    sent = int(summary[1]) - 1
+    counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
+    if sent < 1:
+        raise ToolError("ping sent fewer than two requests, and the first does not count")
+    echoed = (cell.mtu - HEADER_BYTES) * len(counted)
+    return Measured(
+        figures=_percentiles(counted) | {"ping_sent": sent, "ping_lost_ratio": 1 - len(counted) / sent},
+        payload_forward_bytes=echoed,
+        payload_reverse_bytes=echoed,
+    )
 
 
 def _samples(text: str) -> dict[int, float]:
@@ -85,7 +104,7 @@ def _samples(text: str) -> dict[int, float]:
     return samples
 
 
-def _percentiles(ordered: list[float]) -> dict[str, Any]:
+def _percentiles(ordered: Sequence[float]) -> dict[str, Figure]:
     """Return min, p50, p90, p99 and max by nearest rank, in seconds."""
     if not ordered:
         return {}

@@ -38,12 +38,14 @@ class Containers:
     def parse(cls, engine: str, image: str | None = None) -> Containers:
         """Return the validated choice; InputError for an unknown engine, a bad image, or an image without an engine."""
         if engine not in [*Engine]:
-            raise InputError(f"--containers {engine}: choose one of {', '.join(Engine)}.")
+            raise InputError(f"unknown container engine {engine}: choose one of {', '.join(Engine)}.")
         chosen = Engine(engine)
         if chosen is Engine.NONE:
             if image:
-                raise InputError(f"--image {image}: endpoints are not containers; give --containers docker with it.")
+                raise InputError(
+                    f"image {image}: endpoints are not containers; choose an engine with it, such as docker."
+                )
             return cls()
         if image and not _IMAGE.fullmatch(image):
-            raise InputError(f"--image {image!r} is not the name of an image, such as debian:12.")
+            raise InputError(f"{image!r} is not the name of an image, such as debian:12.")
         return cls(chosen, image or OWN_IMAGE)

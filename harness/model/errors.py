@@ -44,6 +44,10 @@ class ToolError(HarnessError):
     exit_code = 6
 
 
+class OverdueError(ToolError):
+    """A measuring tool did not end in its time."""
+
+
 class VerificationError(HarnessError):
     """The set-up does not do what its profile says, or trials took another way."""
 

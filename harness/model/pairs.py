@@ -9,10 +9,8 @@ from itertools import combinations
 from harness.model.errors import InputError
 
 ALL = "all"
-PARALLEL_WARNING = (
-    "pairs measured at the same time share a switch, in the local lab the CPUs too: "
-    "figures are distorted, leave out --parallel-pairs to have them undistorted"
-)
+PAIRS_FILE = "pairs.json"
+"""What a run of several pairs has in its folder, beside a run folder for each pair."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ Wave = tuple[Pair, ...]
 
 
 def parse(text: str, hosts: Sequence[str], advice: str = "") -> tuple[Pair, ...]:
-    """Return the pairs of `--pairs`: `A:B,A:C`, or `all` for every two hosts, the earlier one as the client.
+    """Return the pairs of a text: `A:B,A:C`, or `all` for every two hosts, the earlier one as the client.
 
     Raises InputError for what is no pair of two known hosts, or is there twice; `advice` ends the one about unknown
     hosts.
@@ -52,11 +50,11 @@ def parse(text: str, hosts: Sequence[str], advice: str = "") -> tuple[Pair, ...]
     for word in text.split(","):
         pair = _pair(word.strip(), hosts, advice)
         if pair in found:
-            raise InputError(f"--pairs: {pair} is there twice; give each pair once.")
+            raise InputError(f"{pair} is there twice; give each pair once.")
         if Pair(pair.server, pair.client) in found:
             raise InputError(
-                f"--pairs: {pair} is {pair.server}:{pair.client} the other way round; give each pair once, "
-                "--direction reverse measures that way."
+                f"{pair} is {pair.server}:{pair.client} the other way round; give each pair once, "
+                "the direction reverse measures that way."
             )
         found.append(pair)
     return tuple(found)
@@ -65,12 +63,12 @@ def parse(text: str, hosts: Sequence[str], advice: str = "") -> tuple[Pair, ...]
 def _pair(word: str, hosts: Sequence[str], advice: str) -> Pair:
     client, colon, server = word.partition(":")
     if not (client and colon and server) or ":" in server:
-        raise InputError(f"--pairs: {word!r} is not CLIENT:SERVER; give such pairs with commas between them, or all.")
+        raise InputError(f"{word!r} is not CLIENT:SERVER; give such pairs with commas between them, or all.")
     for name in (client, server):
         if name not in hosts:
-            raise InputError(f"--pairs: there is no host {name!r}; there are {', '.join(hosts)}{advice}.")
+            raise InputError(f"there is no host {name!r}; there are {', '.join(hosts)}{advice}.")
     if client == server:
-        raise InputError(f"--pairs: {word} is one host; a pair takes two.")
+        raise InputError(f"{word} is one host; a pair takes two.")
     return Pair(client, server)
 
 

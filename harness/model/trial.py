@@ -1,7 +1,4 @@
-"""What the harness speaks of, as frozen dataclasses; standard library only.
-
-Units are SI base units: seconds, bytes, bit/s. MTU is in bytes of IP packet.
-"""
+"""Trials: one cell on one profile once, what was measured in it, and its row."""
 
 from __future__ import annotations
 
@@ -9,39 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from harness.model.factors import Levels, Value
+from harness.model.path import Kind, PathState
+
 UNDERLAY = "underlay"
 """Name of the profile that every other one is compared with."""
 
-SCHEMA_VERSION = 1
-"""Of run.json and the CSV files. 1: the first."""
+MTU = "mtu"
+"""Name of the factor that every cell has: the MTU of its endpoints in bytes."""
 
-TRIAL_COLUMNS = (
-    "run_id,block,position,profile,kind,tool,protocol,direction,mtu,flows,duration_s,started_at,status,reason,"
-    "proof,path_state,goodput_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,"
-    "rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,inner_bytes,outer_bytes,raw"
-).split(",")
-"""Columns of trials.csv, in order; docs/results.md says what each holds."""
-
-SUMMARY_COLUMNS = (
-    "profile,baseline,tool,protocol,direction,mtu,flows,metric,unit,blocks,median,baseline_median,cv,ratio,"
-    "ratio_low,ratio_high,ceiling_ratio,same_mtu_ratio,same_mtu_ratio_low,same_mtu_ratio_high,"
-    "same_mtu_ceiling_ratio,verdict,warnings"
-).split(",")
-"""Columns of summary.csv, in order; docs/results.md says what each holds."""
-
-PAIRS_FILE = "pairs.json"
-"""What a run of several pairs has in its folder, beside a run folder for each pair."""
-
-PAIR_COLUMNS = ("client", "server", *SUMMARY_COLUMNS)
-"""Columns of pairs.csv, in order: every pair's summary.csv with its hosts in front."""
-
-
-class Kind(StrEnum):
-    """What lies between the endpoints of a profile."""
-
-    UNDERLAY = "underlay"
-    ROUTED = "routed"
-    TUNNEL = "tunnel"
+Figure = int | float
 
 
 class Status(StrEnum):
@@ -60,56 +34,47 @@ class Direction(StrEnum):
     BIDIR = "bidir"
 
 
-class PathState(StrEnum):
-    """What happened to full-size packets on the way; found from counters and the route cache."""
-
-    WHOLE = "whole"
-    CLAMPED = "clamped"
-    OUTER_FRAGMENTED = "outer-fragmented"
-    INNER_FRAGMENTED = "inner-fragmented"
-    BLACK_HOLED = "black-holed"
-
-
-@dataclass(frozen=True)
-class Node:
-    """One of the two hosts.
-
-    `address` is its underlay IPv4 address, `address6` the IPv6 one where it has one, and `device` the NIC that holds
-    them; `index` counts from 1.
-    `variables` are the inventory's own, for the connection.
-    """
-
-    name: str
-    index: int
-    address: str
-    device: str
-    mtu: int = 1500
-    address6: str | None = None
-    variables: Mapping[str, object] = field(default_factory=dict, repr=False)  # there may be a password among them
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """What sends and receives on a node; `namespace` is None where that is the node itself."""
-
-    namespace: str | None
-    address: str
-
-
 @dataclass(frozen=True)
 class Cell:
-    """What is measured. `flows` is 1 and `protocol` is "icmp" for ping."""
+    """What is measured: a measure, and a level for each of its factors."""
 
-    tool: str
-    protocol: str
-    direction: Direction
-    mtu: int
-    flows: int
+    measure: str
+    levels: Levels
 
-    def __str__(self) -> str:
-        flows = f" x{self.flows}" if self.tool != "ping" else ""
-        way = f" {self.direction}" if self.direction != Direction.FORWARD else ""
-        return f"{self.tool} {self.protocol}{flows}{way} mtu {self.mtu}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(sorted(dict(self.levels).items())))
+
+    @classmethod
+    def of(cls, measure: str, **levels: Value) -> Cell:
+        """Return the cell with these levels."""
+        return cls(measure, tuple(levels.items()))
+
+    def get(self, factor: str) -> Value | None:
+        """Return the level of a factor, None for one that the cell does not have."""
+        return dict(self.levels).get(factor)
+
+    def at(self, levels: Levels) -> Cell:
+        """Return the cell with some levels changed."""
+        return Cell(self.measure, tuple((dict(self.levels) | dict(levels)).items()))
+
+    def without(self, *factors: str) -> Cell:
+        """Return the cell without some of its factors."""
+        return Cell(self.measure, tuple(level for level in self.levels if level[0] not in factors))
+
+    @property
+    def mtu(self) -> int:
+        """The endpoints' MTU in bytes."""
+        return int(dict(self.levels)[MTU])
+
+    @property
+    def flows(self) -> int:
+        """Parallel flows, 1 where the cell does not say."""
+        return int(self.get("flows") or 1)
+
+    @property
+    def direction(self) -> Direction:
+        """Who sends; the client where the cell does not say."""
+        return Direction(str(self.get("direction") or Direction.FORWARD))
 
 
 @dataclass(frozen=True)
@@ -131,32 +96,41 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What a tool measured in one trial; None where it does not apply.
+class Interval:
+    """A part of a trial as its program reported it; seconds count from when they count, omitted ones are before 0."""
 
-    `goodput_bps` is the receiver's (bidir: the sum of both). RTTs come from the samples, the first left out.
+    start_s: float
+    end_s: float
+    omitted: bool
+    goodput_bps: float
+    retransmits: int | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measure found in one trial: figures by the metrics' names, those that do not apply left out.
+
     `payload_forward_bytes` (client to server) and `payload_reverse_bytes` are what arrived, omitted seconds and all,
-    for the proof.
+    for the proof; `tcp_forward_bytes` and `tcp_reverse_bytes` of it came in segments, which the sender was to limit to
+    the cell's MTU. `series` are the trial's intervals, in their order.
     """
 
-    goodput_bps: float | None = None
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     payload_forward_bytes: int = 0
     payload_reverse_bytes: int = 0
-    retransmits: int | None = None
-    udp_loss_ratio: float | None = None
-    udp_jitter_s: float | None = None
-    rtt_min_s: float | None = None
-    rtt_p50_s: float | None = None
-    rtt_p90_s: float | None = None
-    rtt_p99_s: float | None = None
-    rtt_max_s: float | None = None
-    ping_sent: int | None = None
-    ping_lost_ratio: float | None = None
+    tcp_forward_bytes: int = 0
+    tcp_reverse_bytes: int = 0
+    series: tuple[Interval, ...] = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing arrived at either side."""
+        return self.payload_forward_bytes == 0 and self.payload_reverse_bytes == 0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One row of trials.csv."""
+    """One row of trials.csv; `figures` are by the metrics' names."""
 
     run_id: str
     slot: Slot
@@ -166,31 +140,7 @@ class Trial:
     status: Status
     reason: str = ""
     proof: str = ""
-    path_state: str = ""
-    measurement: Measurement = field(default_factory=Measurement)
-    client_cpu_s: float | None = None
-    server_cpu_s: float | None = None
-    inner_bytes: int | None = None
-    outer_bytes: int | None = None
+    path_state: PathState | None = None
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    series: tuple[Interval, ...] = ()
     raw: str = ""
-
-    def row(self) -> dict[str, object]:
-        """Return the trial keyed by TRIAL_COLUMNS; None becomes an empty cell."""
-        cell = self.slot.cell
-        values: dict[str, object] = {
-            "block": self.slot.block,
-            "position": self.slot.position,
-            "profile": self.slot.profile,
-            "tool": cell.tool,
-            "protocol": cell.protocol,
-            "direction": cell.direction.value,
-            "mtu": cell.mtu,
-            "flows": cell.flows,
-            "kind": self.kind.value,
-            "status": self.status.value,
-        }
-        for column in TRIAL_COLUMNS:
-            if column not in values:
-                source = self if hasattr(self, column) else self.measurement
-                values[column] = getattr(source, column)
-        return {column: "" if values[column] is None else values[column] for column in TRIAL_COLUMNS}

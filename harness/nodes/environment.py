@@ -1,4 +1,4 @@
-"""What a figure depends on beside the profile, read once per node and kept in environment.json.
+"""The environment of a node: what its figures depend on beside the profile, read once and kept in environment.json.
 
 Pure: the script's text and the parsing of what it prints.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from harness.model.errors import ToolError
+from harness.model.jobs import Program
 
 # One section a program, so that one call reads everything; what a node does not have leaves its section empty.
 _SCRIPT = """
@@ -21,8 +24,6 @@ echo @cpu_model; grep -m1 '^model name' /proc/cpuinfo
 echo @cpus; nproc
 echo @memory; grep '^MemTotal' /proc/meminfo
 echo @load; cat /proc/loadavg
-echo @iperf3; iperf3 --version
-echo @ping; ping -V
 echo @iproute2; ip -V
 echo @congestion_control; cat /proc/sys/net/ipv4/tcp_congestion_control
 echo @available_congestion_control; cat /proc/sys/net/ipv4/tcp_available_congestion_control
@@ -41,12 +42,13 @@ fi
 SECTIONS = tuple(re.findall(r"^ *echo @(\w+)", _SCRIPT, re.MULTILINE))
 
 
-def argv(nic: str, engine: str = "none") -> list[str]:
-    """Return the command that reads a node's environment, the container engine's version included."""
-    return ["sh", "-c", f"exec 2>/dev/null\n{_SCRIPT}", "sh", nic, engine]
+def argv(nic: str, programs: Mapping[str, Program], engine: str = "none") -> list[str]:
+    """Return the command that reads a node's environment: versions of programs, and of the container engine."""
+    versions = [f"echo @{name}; {shlex.join(program.version_argv)} 2>&1" for name, program in programs.items()]
+    return ["sh", "-c", "\n".join(["exec 2>/dev/null", _SCRIPT, *versions]), "sh", nic, engine]
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
     """Return the environment that the script printed; what was not there is None."""
     sections: dict[str, str] = {}
     name = ""
@@ -58,11 +60,10 @@ def parse(text: str) -> dict[str, Any]:
             sections[name] += line + "\n"
     if not sections:
         raise ToolError(f"a node tells nothing of itself: {text.strip()[-200:]!r}")
-    known: dict[str, Any] = {key: sections.get(key, "").strip() or None for key in SECTIONS}
+    known: dict[str, Any] = {key: sections.get(key, "").strip() or None for key in (*SECTIONS, *programs)}
     known["os"] = (known.get("os") or "").partition("=")[2].strip('"') or None
     known["cpu_model"] = (known.get("cpu_model") or "").partition(":")[2].strip() or None
-    known["iperf3"] = _version(r"iperf (\d+\.\d+(?:\.\d+)?)", known.get("iperf3"))
-    known["ping"] = _version(r"iputils[- ]s?(\d+)", known.get("ping"))
+    known |= {name: _version(program.version_pattern, known[name]) for name, program in programs.items()}
     known["load_1min"] = float(known["load"].split()[0]) if known.get("load") else None
     known["offloads"] = _pairs(known.get("offloads"), ":")
     known["sysctls"] = _pairs(known.get("sysctls"), "=")

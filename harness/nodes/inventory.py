@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from harness.model.errors import InputError
-from harness.model.trial import Node
+from harness.model.node import Node
 
 GROUP = "nodes"
 """The inventory group that holds the nodes; of two, the client's first."""

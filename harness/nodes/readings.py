@@ -1,4 +1,4 @@
-"""What is read on both nodes before and after each trial, in one call: counters, CPU time, route cache.
+"""Reading a node before and after each trial, in one call: counters, CPU time, route cache.
 
 Pure: the script's text and the parsing of what it prints.
 """
@@ -9,46 +9,62 @@ import json
 from collections.abc import Sequence
 
 from harness.model.errors import ToolError
+from harness.model.jobs import Port
 from harness.model.readings import Counters, Reading
 
 USER_HZ = 100
 """Clock ticks a second in /proc/stat: fixed by the kernel's ABI on every architecture that containers run on."""
 _CPU_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_BUSY_FIELDS = ("user", "nice", "system", "irq", "softirq")
 _READY_TRIES = 200
 _READY_POLL_S = 0.02
+_STAT_CUTIME, _STAT_CSTIME = 13, 14
+"""Fields of /proc/PID/stat, counted behind the program's name (proc_pid_stat(5))."""
 
-# $1 endpoint namespace or "", $2 the peer endpoint's address, $3 a port to wait for or "". The wait reads the
-# kernel's table: a probing connection would use up the server's one test. Counters come first after a trial and last
-# before it, so that the readings themselves stay out of the difference.
+# $1 the peer endpoint's address, $2 `before` or `after`, $3 ports to wait for, such as `-t:5201 -u:5202`; behind them
+# the words that enter the endpoint. The wait reads the kernel's table: a probing connection would use up the server's
+# one test. Counters come first after a trial and last before it, so that the readings themselves stay out of the
+# difference, and few programs are started for them. The programs of a connection are children of its sshd, which
+# counts what those that have ended used.
 _SCRIPT = f"""
-in_namespace() {{ if [ -n "$namespace" ]; then ip netns exec "$namespace" "$@"; else "$@"; fi; }}
-counters() {{
-  echo @stat; grep '^cpu ' /proc/stat
-  echo @dev; cat /proc/net/dev
-  echo @snmp; cat /proc/net/snmp
-  echo @endpoint; in_namespace cat /proc/net/snmp
-}}
-namespace=$1 destination=$2 port=$3 when=$4
-if [ -n "$port" ]; then
+destination=$1 when=$2 ports=$3
+shift 3
+for port in $ports; do
   tries=0
-  until in_namespace ss -Hltn "sport = :$port" | grep -q .; do
+  until "$@" ss -Hln "${{port%%:*}}" "sport = :${{port#*:}}" | grep -q .; do
     tries=$((tries + 1))
     if [ "$tries" -ge {_READY_TRIES} ]; then echo @unready; exit 3; fi
     sleep {_READY_POLL_S}
   done
-fi
-if [ "$when" = after ]; then counters; fi
-echo @route; in_namespace ip -j route get "$destination"
-echo @load; cat /proc/loadavg
-if [ "$when" = before ]; then counters; fi
+done
+ancestors() {{
+  pid=$PPID
+  while [ "$pid" -gt 1 ] && read -r line <"/proc/$pid/stat"; do
+    echo "$line"
+    line=${{line##*) }}
+    line=${{line#* }}
+    pid=${{line%% *}}
+  done
+}}
+counters() {{
+  echo @clock; date +%s.%N
+  echo @proc; cat /proc/uptime /proc/stat
+  echo @dev; cat /proc/net/dev /proc/net/snmp
+  echo @endpoint; "$@" cat /proc/net/snmp || exit 4
+  echo @ancestors; ancestors 2>/dev/null
+}}
+counters "$@"
+[ "$when" = before ] || {{ echo @route; "$@" ip -j route get "$destination"; }} 2>/dev/null
+echo @end
 """
 
 
-def argv(namespace: str | None, destination: str, *, before: bool, port: int | None = None) -> list[str]:
-    """Return the command that takes one reading on a node; `port`: wait until something listens there."""
-    words = [namespace or "", destination, "" if port is None else str(port), "before" if before else "after"]
-    return ["sh", "-c", _SCRIPT, "sh", *words]
+def argv(enter: Sequence[str], destination: str, *, before: bool, ports: Sequence[Port] = ()) -> list[str]:
+    """Return the command that takes one reading on a node; `ports`: wait until something listens on each of them.
+
+    `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's.
+    """
+    waited_for = " ".join(f"-{port.protocol[0]}:{port.number}" for port in ports)
+    return ["sh", "-c", _SCRIPT, "sh", destination, "before" if before else "after", waited_for, *enter]
 
 
 def parse(text: str) -> Reading:
@@ -60,32 +76,53 @@ def parse(text: str) -> Reading:
             lines = sections.setdefault(line[1:], [])
         else:
             lines.append(line)
-    if "endpoint" in sections and not sections["endpoint"]:
+    if not any(line.startswith("Ip:") for line in sections.get("endpoint", ["Ip:"])):
         raise ToolError(f"the endpoint's namespace is gone: {text.strip()[-200:]!r}")
     if "unready" in sections:
         raise ToolError("the server did not listen in time")
     try:
-        route = json.loads("".join(sections["route"]) or "[{}]")[0]
-        metrics = (route.get("metrics") or [{}])[0]
-        return Reading(
-            busy_cpu_s=_cpu_s(sections["stat"][0], _BUSY_FIELDS),
-            stolen_cpu_s=_cpu_s(sections["stat"][0], ("steal",)),
-            total_cpu_s=_cpu_s(sections["stat"][0], _CPU_FIELDS),
-            devices=dict(_device(line) for line in sections["dev"] if ":" in line),
-            node=_snmp(sections["snmp"]),
-            endpoint=_snmp(sections["endpoint"]),
-            route_mtu=metrics.get("mtu"),
-            route_device=route.get("dev", ""),
-            load_1min=float(sections["load"][0].split()[0]),
-        )
-    except (KeyError, IndexError, ValueError) as error:
+        return _reading(sections)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise ToolError(f"a node's counters could not be read: {error!r} in {text[-300:]!r}") from error
 
 
-def _cpu_s(line: str, fields: Sequence[str]) -> float:
-    """Return the seconds that all CPUs together spent in some states."""
+def _reading(sections: dict[str, list[str]]) -> Reading:
+    if "end" not in sections:
+        raise KeyError("end")
+    route = json.loads("".join(sections.get("route", [])) or "[{}]")[0]
+    metrics = (route.get("metrics") or [{}])[0]
+    uptime, *stat = sections["proc"]
+    cpus = [_cpu_s(line) for line in stat if line.startswith("cpu")]  # the first line is that of all of them
+    named = sections["dev"]
+    first = [line.partition(":")[0] for line in named].index("Ip")
+    return Reading(
+        clock_s=float(sections["clock"][0]),
+        uptime_s=float(uptime.split()[0]),
+        idle_cpus_s=tuple(round(cpu["idle"] + cpu["iowait"], 2) for cpu in cpus[1:]),
+        stolen_cpu_s=cpus[0]["steal"],
+        softirq_cpu_s=round(cpus[0]["irq"] + cpus[0]["softirq"], 2),
+        tools_cpu_s=_tools_cpu_s(sections.get("ancestors", [])),
+        devices=dict(_device(line) for line in named[:first] if ":" in line),
+        node=_snmp(named[first:]),
+        endpoint=_snmp(sections["endpoint"]),
+        route_mtu=metrics.get("mtu"),
+    )
+
+
+def _cpu_s(line: str) -> dict[str, float]:
+    """Return the seconds that a CPU, or all of them together, spent in each state."""
     ticks = dict(zip(_CPU_FIELDS, map(int, line.split()[1:]), strict=False))
-    return sum(ticks[name] for name in fields) / USER_HZ
+    return {name: ticks[name] / USER_HZ for name in _CPU_FIELDS}
+
+
+def _tools_cpu_s(ancestors: Sequence[str]) -> float | None:
+    """Return what the ended children of this connection's sshd used; its name has parentheses around it."""
+    for line in ancestors:
+        name, _, rest = line.partition("(")[2].rpartition(")")
+        if name.startswith("sshd"):
+            fields = rest.split()
+            return (int(fields[_STAT_CUTIME]) + int(fields[_STAT_CSTIME])) / USER_HZ
+    return None
 
 
 def _device(line: str) -> tuple[str, Counters]:
@@ -95,7 +132,7 @@ def _device(line: str) -> tuple[str, Counters]:
     return name.strip(), Counters(numbers[0], numbers[1], numbers[8], numbers[9])
 
 
-def _snmp(lines: list[str]) -> dict[str, int]:
+def _snmp(lines: Sequence[str]) -> dict[str, int]:
     """Parse /proc/net/snmp, pairs of lines of names and values, into `IpFragCreates` and the like."""
     values: dict[str, int] = {}
     for names, numbers in zip(lines[::2], lines[1::2], strict=True):

@@ -1,4 +1,4 @@
-"""Commands on a node over SSH; the only importer of paramiko.
+"""Commands on a node over SSH.
 
 A command is always an argv list: each word is quoted for the node's login shell, none is ever interpreted by it. It
 carries a mark of its connection in its environment: what still runs when a connection broke is found by it, and ended
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,10 +19,11 @@ from typing import Self
 import paramiko
 
 from harness.model.errors import ConnectionLostError
-from harness.model.trial import Node
+from harness.model.jobs import Completed
+from harness.model.node import Node
+from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.target import NOT_ASKED, Passwords, Target
 
-CONNECT_TIMEOUT_S = 20.0
 KEEPALIVE_S = 10
 """How often an idle connection says something, so that one which is dead is noticed (target.SILENCE_S)."""
 MARK = "VXLAN_HARNESS"
@@ -36,7 +35,7 @@ _POLL_S = 0.25
 # An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
 _ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
 # `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
-_END = 'kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"'
+_SIGNAL = 'kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"'
 _END_MARKED = """
 for mark in "$@"; do
   for path in $(grep -lzxF -- "$mark" /proc/[0-9]*/environ 2>/dev/null); do
@@ -46,16 +45,6 @@ for mark in "$@"; do
 done
 true
 """
-
-
-@dataclass(frozen=True)
-class Completed:
-    """How a command on a node ended."""
-
-    argv: tuple[str, ...]
-    exit_code: int
-    stdout: str
-    stderr: str
 
 
 class Background:
@@ -92,29 +81,47 @@ class Background:
         for line in lines:
             if on_line is not None:
                 on_line(line)
-        code = self._channel.recv_exit_status()
-        if code < 0:  # SSH has no exit code of a process that a signal ended, either
+        completed = self._completed()
+        if completed.exit_code < 0:  # SSH has no exit code of a process that a signal ended, either
             raise ConnectionLostError(
                 f"{self._remote.name}: the connection broke while `{self.argv[0]}` ran, or somebody killed it."
             )
-        stdout = self._stdout.decode("utf-8", "replace")
-        return Completed(self.argv, code, stdout, self._stderr.decode("utf-8", "replace"))
+        return completed
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command is known to have ended."""
+        return self._channel.exit_status_ready()
+
+    def stop(self, timeout_s: float) -> Completed:
+        """Ask the command to end, with SIGTERM, and return how it did. Raises TimeoutError and ConnectionLostError."""
+        deadline = time.monotonic() + timeout_s
+        self._send("TERM", deadline)
+        for _ in self._lines(deadline, lambda: False):
+            pass
+        return self._completed()
+
+    def _completed(self) -> Completed:
+        code = self._channel.recv_exit_status()
+        stdout, stderr = (bytes(part).decode("utf-8", "replace") for part in (self._stdout, self._stderr))
+        return Completed(self.argv, code, stdout, stderr)
 
     def end(self) -> None:
         """End the command if it still runs, by its own pid, and close its channel."""
         try:
-            if not self._channel.exit_status_ready() and self._remote.is_connected():
-                self._read_pid(time.monotonic() + CONNECT_TIMEOUT_S)
-                if self._pid and not self._channel.exit_status_ready():
-                    self._remote.run(["sh", "-c", _END, "sh", self._pid])
+            if not self.has_ended and self._remote.is_connected():
+                self._send("KILL", time.monotonic() + CONNECT_TIMEOUT_S)
         except (ConnectionLostError, TimeoutError):
             pass  # the next connection ends it by its mark, and should there be none, `timeout` around every server
         finally:
             self._channel.close()
 
-    def _read_pid(self, deadline: float) -> None:
+    def _send(self, signal: str, deadline: float) -> None:
+        """Send a signal to the command, once its pid is known, unless it has ended by then."""
         while not self._pid and self._receive(deadline):
             pass
+        if self._pid and not self.has_ended:
+            self._remote.run(["sh", "-c", _SIGNAL, "sh", signal, self._pid])
 
     def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
         done = 0
@@ -193,33 +200,7 @@ class Remote:
         if self._client is not None:
             self._give_up()
         self._target = target = Target.of(self._node, self._ssh_config, self._passwords)
-        client = paramiko.SSHClient()
-        for path in target.known_hosts:
-            if Path(path).exists():
-                client.load_host_keys(path)
-        client.set_missing_host_key_policy(_Refuse())
-        with tempfile.TemporaryFile() as complaints:
-            try:
-                client.connect(
-                    target.host_key_name,
-                    port=target.host_key_port,
-                    username=target.user,
-                    password=target.password,
-                    key_filename=list(target.keys) or None,  # type: ignore[arg-type] # the stubs know one, it takes a list
-                    allow_agent=target.use_agent,
-                    look_for_keys=False,  # `ssh -G` has named them
-                    sock=target.open_socket(CONNECT_TIMEOUT_S, complaints),
-                    timeout=CONNECT_TIMEOUT_S,
-                    banner_timeout=CONNECT_TIMEOUT_S,
-                    auth_timeout=CONNECT_TIMEOUT_S,
-                )
-            except (paramiko.SSHException, OSError, EOFError) as error:
-                client.close()
-                complaints.seek(0)
-                said = " ".join(complaints.read().decode("utf-8", "replace").split())[-200:]
-                raise ConnectionLostError(
-                    f"cannot connect to {self.name} ({target.hostname}): {_reason(error, target, said)}."
-                ) from error
+        client = open_client(self.name, target)
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(KEEPALIVE_S)
@@ -309,40 +290,3 @@ class Remote:
 
 def _new_mark() -> str:
     return f"{MARK}={secrets.token_hex(8)}"
-
-
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """Host-key checking is always strict: an unknown key is shown, never taken."""
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
-        raise _UnknownKeyError(f"its {key.get_name()} host key {key.fingerprint} is not in known_hosts")
-
-
-class _UnknownKeyError(paramiko.SSHException):
-    """A host key that nobody has accepted yet."""
-
-
-def _reason(error: Exception, target: Target, said: str) -> str:
-    """Return why a connection failed, in words that say what to do; `said` is what a proxy command had to say."""
-    by_hand = shlex.join(target.by_hand)
-    if isinstance(error, _UnknownKeyError):
-        return f"{error}; if that is the host's own, `{by_hand}` asks and accepts it"
-    if isinstance(error, paramiko.BadHostKeyException):
-        return (
-            f"its host key {error.key.fingerprint} is not the one in known_hosts ({error.expected_key.fingerprint}); "
-            "if the host was installed anew, remove the old one with ssh-keygen -R"
-        )
-    if isinstance(error, paramiko.PasswordRequiredException):
-        return f"a key of {', '.join(target.keys)} has a passphrase; `ssh-add` it"
-    if isinstance(error, paramiko.AuthenticationException):
-        password = " or the password" if target.password else ""
-        keys = ", ".join(target.keys) or "(none)"
-        return f"it does not accept user {target.user} with the keys {keys}{password}; try `{by_hand}` first"
-    return f"{(said or _words(error)).rstrip('.')}; try `{by_hand}` first"
-
-
-def _words(error: Exception) -> str:
-    """Return what an error says, without its number."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return str(error) or "it hung up"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.model.errors import ConnectionLostError, InputError
-from harness.model.trial import Node
+from harness.model.node import Node
 
 _HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9_.:%\[\]-]{0,252}")
 SILENCE_S = 30

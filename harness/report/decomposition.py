@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+from harness.model.trial import UNDERLAY, Cell
+from harness.report.analysis import Row, rows_by
+from harness.report.contrasts import Against
+from harness.truth.stats import Ratio
 
-from harness.model.trial import UNDERLAY
-
-_CELL = ["tool", "protocol", "direction", "mtu", "flows"]
+_GOODPUT = "goodput_bps"
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,10 @@ class Steps:
 
     profile: str
     routed: str
-    cell: str
+    cell: Cell
     container_path: float
     encapsulation: float
-    whole: float
-    whole_low: float
-    whole_high: float
+    whole: Ratio
 
     @property
     def product(self) -> float:
@@ -30,25 +30,15 @@ class Steps:
         return self.container_path * self.encapsulation
 
 
-def steps(frame: pd.DataFrame) -> list[Steps]:
-    """Return the steps of every tunnel cell of a summary that has a routed baseline beside the underlay."""
-    if "baseline" not in frame or "same_mtu_ratio" not in frame:
-        return []
-    goodput = frame[frame["metric"] == "goodput_bps"]
-    against_underlay = {
-        (row["profile"], *(row[column] for column in _CELL)): row
-        for row in goodput[goodput["baseline"] == UNDERLAY].to_dict("records")
-    }
+def steps(rows: Sequence[Row]) -> list[Steps]:
+    """Return the steps of every tunnel cell that has a routed baseline beside the underlay."""
+    lost, same_mtu = rows_by(rows, Against.PROFILE), rows_by(rows, Against.SAME_MTU)
     found = []
-    for row in goodput[goodput["baseline"] != UNDERLAY].to_dict("records"):
-        cell = tuple(row[column] for column in _CELL)
-        routed = against_underlay.get((row["baseline"], *cell))
-        whole = against_underlay.get((row["profile"], *cell))
-        if routed is None or whole is None:
+    for (profile, routed, cell, metric), step in same_mtu.items():
+        if metric != _GOODPUT or routed == UNDERLAY:
             continue
-        figures = (routed["ratio"], row["same_mtu_ratio"], whole["ratio"])
-        if all(pd.notna(figure) for figure in figures):
-            name = f"{row['protocol']} {row['mtu']} x{row['flows']}"
-            interval = (whole["ratio_low"], whole["ratio_high"])
-            found.append(Steps(str(row["profile"]), str(row["baseline"]), name, *figures, *interval))
+        whole = lost.get((profile, UNDERLAY, cell, metric))
+        first = lost.get((routed, UNDERLAY, cell, metric))
+        if whole and whole.ratio and first and first.ratio and step.ratio:
+            found.append(Steps(profile, routed, cell, first.ratio.ratio, step.ratio.ratio, whole.ratio))
     return found

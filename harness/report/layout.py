@@ -1,36 +1,23 @@
-"""A summary or a comparison laid out for reading: sections of text cells and notes, whatever draws them."""
+"""An analysis or a comparison laid out for reading: sections of text cells and notes, whatever draws them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import pandas as pd
-
-from harness.model.trial import PAIR_COLUMNS, UNDERLAY, Direction
-from harness.report import matrix
-from harness.report.compare import COMPARE_COLUMNS
+from harness.measures.metrics import BITS_PER_GBIT, CPU_ROWS, CPU_SHARES
+from harness.measures.registry import MEASURES, label_of
+from harness.model.metrics import Metric
+from harness.model.notes import Note
+from harness.model.trial import UNDERLAY, Cell, Direction
+from harness.report.analysis import Analysis, Row, rows_by
+from harness.report.comparison import ComparedRow, Comparison
+from harness.report.contrasts import Against
 from harness.report.decomposition import steps
-from harness.report.notes import SEPARATOR, advice_first
-from harness.report.sections import (
-    Page,
-    Row,
-    Section,
-    cell_name,
-    interval_text,
-    number_text,
-    ratio_text,
-    scale_of,
-    sentence,
-)
+from harness.report.footnotes import Footnotes
+from harness.report.page import Page, Scale, Section, interval_text, number_text, ratio_text, scale_of
+from harness.results.meta import RunMeta
 
-_TITLES = {
-    "goodput_bps": "goodput",
-    "udp_loss_ratio": "loss",
-    "cpu_s_per_gbit": "CPU time",
-    "rtt_p50_s": "round trip",
-    "rtt_p99_s": "round trip",
-}
-_BASELINE = "baseline"
+NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
     "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
     "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
@@ -40,56 +27,167 @@ COMPARE_LEGEND = (
     "ratio: B over A with a 95 % interval (Welch). The runs were not interleaved: drift of the machine between them "
     "shows as a difference. Verdicts hold for all rows together (false discovery rate 5 %)."
 )
+_BASELINE = "baseline"
+Marks = Callable[[Iterable[Note]], str]
 
 
-class Notes:
-    """Footnotes: each advice once, with all the facts it is for; what holds for every row has no mark."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        columns = [str(text).split(SEPARATOR) if text else [] for text in frame["warnings"]]
-        everywhere = (
-            [text for text in columns[0] if all(text in other for other in columns)] if len(columns) > 1 else []
-        )
-        marked = [text for texts in columns for text in texts if text not in everywhere]
-        self._texts = advice_first(marked)
-        self._general = advice_first(everywhere)
-        self._marks = {advice: number for number, advice in enumerate(self._texts, 1)}
-
-    def marks(self, warnings: str) -> str:
-        """Return the marks of a row, such as " [1,3]"."""
-        keys = advice_first(warnings.split(SEPARATOR)) if warnings else {}
-        numbers = sorted(self._marks[key] for key in keys if key in self._marks)
-        return f" [{','.join(map(str, numbers))}]" if numbers else ""
-
-    def lines(self) -> tuple[str, ...]:
-        """Return the notes, marked ones first."""
-        marked = [f"[{self._marks[advice]}] {sentence(advice, facts)}" for advice, facts in self._texts.items()]
-        return (*marked, *(sentence(advice, facts) for advice, facts in self._general.items()))
-
-
-def page(frame: pd.DataFrame) -> Page:
-    """Lay out a summary (of a run or of its pairs) or a comparison, told apart by their columns."""
-    if tuple(frame.columns) == PAIR_COLUMNS:
-        return matrix.page(frame)
-    compared = list(frame.columns) == COMPARE_COLUMNS
-    notes = Notes(frame) if len(frame) else None
+def page(analysis: Analysis) -> Page:
+    """Lay out the analysis of a run."""
+    shown = [
+        row
+        for row in analysis.rows
+        if row.contrast.against is not Against.SAME_MTU and row.metric.name not in CPU_SHARES
+    ]
+    footnotes = Footnotes([row.notes for row in shown], analysis.notes)
+    same_mtu = rows_by(analysis.rows, Against.SAME_MTU)
     sections: list[Section] = []
-    group_columns = ["profile"] if compared else ["profile", "baseline"]
-    titled = frame.assign(_title=frame["metric"].map(_TITLES), _way=frame["direction"])
-    titled["_way"] = titled["_way"].map({direction.value: number for number, direction in enumerate(Direction)})
-    for _, rows in titled.groupby([*group_columns, "_title", "_way"], sort=False):
-        records = [{str(key): value for key, value in record.items()} for record in rows.to_dict("records")]
-        make = _compare_section if compared else _summary_section
-        sections.append(make(records, notes.marks if notes else str))
-    sections += _decomposed(frame)
-    legend = COMPARE_LEGEND if compared else SUMMARY_LEGEND
-    return Page(str(frame.attrs.get("title", "")), tuple(sections), notes.lines() if notes else (), legend)
+    for rows in _sectioned(shown):
+        sections.append(_section(rows, same_mtu, footnotes.marks))
+        if rows[0].metric.name == CPU_ROWS[0]:
+            sections += _cpu_shares(analysis, rows)
+    sections += _decomposed(analysis)
+    title = run_title(analysis.meta) if analysis.meta else ""
+    return Page(title, tuple(sections), footnotes.lines(), SUMMARY_LEGEND)
 
 
-def _decomposed(frame: pd.DataFrame) -> list[Section]:
+def compared_page(comparison: Comparison) -> Page:
+    """Lay out the comparison of two runs."""
+    footnotes = Footnotes([row.notes for row in comparison.rows], comparison.notes)
+    grouped: dict[tuple[str, str], list[ComparedRow]] = {}
+    for row in comparison.rows:
+        grouped.setdefault((row.profile, _title(row.metric, row.cell)), []).append(row)
+    sections = [_compared_section(rows, footnotes.marks) for rows in grouped.values()]
+    titles = [f"{name}: {run_title(meta)}" for name, meta in zip("AB", comparison.metas, strict=True) if meta]
+    return Page("\n".join(titles), tuple(sections), footnotes.lines(), COMPARE_LEGEND)
+
+
+def run_title(meta: RunMeta) -> str:
+    """Return what a run was, in two lines."""
+    rate = ""
+    if meta.rate_bps:
+        big = meta.rate_bps >= BITS_PER_GBIT
+        rate = f", {meta.rate_bps / (BITS_PER_GBIT if big else 1e6):g} {'Gbit/s' if big else 'Mbit/s'}"
+    plan = meta.plan
+    return (
+        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {plan.blocks} blocks, "
+        f"trials of {plan.timing.duration_s:g} s after {plan.timing.omit_s:g} s omitted"
+    )
+
+
+def _sectioned(rows: Sequence[Row]) -> list[list[Row]]:
+    """Return the rows of each section: those of one contrast and title, sections in the order of their first rows."""
+    sections: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        key = (row.contrast.title, row.contrast.against, _title(row.metric, row.cell))
+        sections.setdefault(key, []).append(row)
+    groups = list(dict.fromkeys(row.contrast.title for row in rows))
+    return sorted(sections.values(), key=lambda own: groups.index(own[0].contrast.title))
+
+
+def _title(metric: Metric, cell: Cell) -> str:
+    """Return what a section is about: the metric's title, under which measure, and who sends."""
+    label = MEASURES[cell.measure].label if cell.measure in MEASURES else cell.measure
+    way = "" if cell.direction is Direction.FORWARD else f", {cell.direction}"
+    return f"{metric.title}{f' {label}' if label else ''}{way}"
+
+
+def _name(row: Row | ComparedRow) -> str:
+    """Return a row's cell as the table calls it; who sends is in the title."""
+    return f"{label_of(row.cell.without('direction'))} {row.metric.part}".strip()
+
+
+def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], Row], marks: Marks) -> Section:
+    first = rows[0]
+    divisor, unit, digits = scale_of(first.metric, (f for row in rows for f in (row.median, row.baseline_median)))
+    with_ceiling = any(row.ceiling is not None for row in rows)
+    compared = any(row.verdict for row in rows)
+    paired = {
+        id(row): same_mtu.get((row.contrast.profile, row.contrast.baseline, row.cell, row.metric.name)) for row in rows
+    }
+    with_same = compared and any(paired.values())
+    headings: tuple[str, ...] = ("", unit)
+    if not with_ceiling:
+        headings += (_baseline_name(first),)
+    headings += ("ratio", "95 % interval") if compared else ()
+    headings += ("ceiling", "gap") if with_ceiling else ()
+    headings += ("same MTU",) if with_same else ()
+    section = Section(
+        first.contrast.title, _title(first.metric, first.cell), (*headings, "verdict" if compared else "")
+    )
+    for row in rows:
+        cells = [_name(row), number_text(row.median, divisor, digits)]
+        if not with_ceiling:
+            cells.append(number_text(row.baseline_median, divisor, digits))
+        ratio = row.ratio.ratio if row.ratio else None
+        if compared:
+            cells += [ratio_text(ratio), interval_text(row.ratio)]
+        if with_ceiling:
+            gap = None if ratio is None or row.ceiling is None else 100 * (ratio - row.ceiling)
+            cells += [ratio_text(row.ceiling), "" if gap is None else f"{gap:+.2f}"]
+        if with_same:
+            same = paired[id(row)]
+            cells.append(ratio_text(same.ratio.ratio if same and same.ratio else None))
+        section.rows.append((*cells, f"{row.verdict or ''}{marks(row.notes)}".strip()))
+    if with_ceiling:
+        section.caption = _baselines(rows, (divisor, unit, digits))
+    return section
+
+
+def _baseline_name(row: Row) -> str:
+    if row.contrast.against in (Against.IDLE, Against.OFFLOAD):
+        return {Against.IDLE: "idle", Against.OFFLOAD: "on"}[row.contrast.against]
+    name = row.contrast.baseline
+    return name if len(name) <= len(_BASELINE) else _BASELINE
+
+
+def _compared_section(rows: Sequence[ComparedRow], marks: Marks) -> Section:
+    first = rows[0]
+    divisor, unit, digits = scale_of(first.metric, (figure for row in rows for figure in row.medians))
+    headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
+    section = Section(f"{first.profile}: run B against run A", _title(first.metric, first.cell), headings)
+    for row in rows:
+        medians = [number_text(median, divisor, digits) for median in row.medians]
+        ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.ratio)]
+        section.rows.append((_name(row), *medians, *ratio, f"{row.verdict or ''}{marks(row.notes)}".strip()))
+    return section
+
+
+def _baselines(rows: Sequence[Row], scale: Scale) -> str:
+    """Return the baseline's own medians, each once: it is the same for rows that differ in their MTU only."""
+    divisor, unit, digits = scale
+    medians: dict[str, list[str]] = {}
+    for row in rows:
+        text = number_text(row.baseline_median, divisor, digits)
+        seen = medians.setdefault(label_of(row.cell.without("direction", "mtu")), [])
+        if text and text not in seen:
+            seen.append(text)
+    shown = ", ".join(f"{label} {' or '.join(texts)}".strip() for label, texts in medians.items() if texts)
+    baseline = rows[0].contrast.baseline
+    where = " at its NIC's MTU" if baseline == UNDERLAY else ""
+    return f"{baseline}{where}: {shown} {unit}" if shown else ""
+
+
+def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
+    """Return where the CPU time of these rows goes, the baseline's beside it: the ratio is in the rows themselves."""
+    first = rows[0]
+    known = {(row.contrast, row.cell, row.metric.name): row for row in analysis.rows if row.metric.name in CPU_SHARES}
+    baseline = _baseline_name(first)
+    headings = ("", "tools", baseline, "interrupts", baseline, "busiest CPU", baseline)
+    section = Section(first.contrast.title, _title(Metric("", "", "of it, ms/Gbit"), first.cell), headings, matrix=True)
+    for row in rows:
+        texts: list[str] = []
+        for name, divisor, unit in zip(CPU_SHARES, (1e-3, 1e-3, 1e-2), ("", "", " %"), strict=True):
+            share = known.get((row.contrast, row.cell, name))
+            figures = (share.median, share.baseline_median) if share else (None, None)
+            texts += ["" if figure is None else f"{number_text(figure, divisor, 0)}{unit}" for figure in figures]
+        section.rows.append((_name(row), *texts))
+    return [section] if any(any(cells[1:]) for cells in section.rows) else []
+
+
+def _decomposed(analysis: Analysis) -> list[Section]:
     """Return a section for each tunnel and routed profile that were measured together."""
     sections: dict[tuple[str, str], Section] = {}
-    for step in steps(frame):
+    for step in steps(analysis.rows):
         section = sections.setdefault(
             (step.profile, step.routed),
             Section(
@@ -98,66 +196,6 @@ def _decomposed(frame: pd.DataFrame) -> list[Section]:
                 ("", "container path", "encapsulation", "product", "whole", "95 % interval"),
             ),
         )
-        ratios = (step.container_path, step.encapsulation, step.product, step.whole)
-        section.rows.append((step.cell, *map(ratio_text, ratios), interval_text(step.whole_low, step.whole_high)))
+        ratios = (step.container_path, step.encapsulation, step.product, step.whole.ratio)
+        section.rows.append((label_of(step.cell), *map(ratio_text, ratios), interval_text(step.whole)))
     return list(sections.values())
-
-
-def _summary_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
-    first = rows[0]
-    divisor, unit, digits = scale_of(rows, "median", "baseline_median")
-    with_ceiling = any(pd.notna(row["ceiling_ratio"]) for row in rows)
-    compared = any(row["verdict"] for row in rows)
-    section = Section(f"{first['profile']} against {first['baseline']}", _title(first), ())
-    section.headings = ("", unit)
-    if not with_ceiling:
-        name = str(first["baseline"])
-        section.headings += (name if len(name) <= len(_BASELINE) else _BASELINE,)
-    section.headings += ("ratio", "95 % interval") if compared else ()
-    section.headings += ("ceiling", "gap") if with_ceiling else ()
-    section.headings += ("same MTU",) if compared else ()
-    section.headings += ("verdict",) if compared else ("",)
-    for row in rows:
-        cells = [cell_name(row), number_text(row["median"], divisor, digits)]
-        if not with_ceiling:
-            cells.append(number_text(row["baseline_median"], divisor, digits))
-        if compared:
-            cells += [ratio_text(row["ratio"]), interval_text(row["ratio_low"], row["ratio_high"])]
-        if with_ceiling:
-            gap = 100 * (row["ratio"] - row["ceiling_ratio"])
-            cells += [ratio_text(row["ceiling_ratio"]), f"{gap:+.2f}" if pd.notna(gap) else ""]
-        if compared:
-            cells.append(ratio_text(row["same_mtu_ratio"]))
-        section.rows.append((*cells, f"{row['verdict']}{marks(row['warnings'])}".strip()))
-    if with_ceiling:
-        section.caption = _baselines(rows, divisor, unit, digits)
-    return section
-
-
-def _compare_section(rows: Sequence[Row], marks: Callable[[str], str]) -> Section:
-    divisor, unit, digits = scale_of(rows, "median_a", "median_b")
-    headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
-    section = Section(f"{rows[0]['profile']}: run B against run A", _title(rows[0]), headings)
-    for row in rows:
-        medians = [number_text(row[column], divisor, digits) for column in ("median_a", "median_b")]
-        ratio = [ratio_text(row["ratio"]), interval_text(row["ratio_low"], row["ratio_high"])]
-        section.rows.append((cell_name(row), *medians, *ratio, f"{row['verdict']}{marks(row['warnings'])}".strip()))
-    return section
-
-
-def _baselines(rows: Sequence[Row], divisor: float, unit: str, digits: int) -> str:
-    """Return the baseline's own medians: one a protocol and number of flows, since it is the same at each MTU."""
-    medians: dict[str, list[str]] = {}
-    for row in rows:
-        text = number_text(row["baseline_median"], divisor, digits)
-        seen = medians.setdefault(f"{row['protocol']} x{row['flows']}", [])
-        if text and text not in seen:
-            seen.append(text)
-    shown = ", ".join(f"{label} {' or '.join(texts)}" for label, texts in medians.items() if texts)
-    where = "at its NIC's MTU " if rows[0]["baseline"] == UNDERLAY else ""
-    return f"{rows[0]['baseline']} {where}: {shown} {unit}".replace(" :", ":") if shown else ""
-
-
-def _title(row: Row) -> str:
-    way = "" if row["direction"] == Direction.FORWARD else f", {row['direction']}"
-    return f"{_TITLES[row['metric']]}{way}"

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import cast
 
-import pandas as pd
-
+from harness.measures.registry import label_of
+from harness.model.notes import About, Note
 from harness.model.pairs import Pair
-from harness.model.trial import UNDERLAY, Direction
-from harness.report.notes import SEPARATOR, advice_first
-from harness.report.sections import (
-    Page,
-    Row,
-    Section,
-    cell_name,
-    interval_text,
-    number_text,
-    ratio_text,
-    scale_of,
-    sentence,
-)
+from harness.model.trial import UNDERLAY, Cell, Direction
+from harness.report.analysis import Row
+from harness.report.contrasts import Against
+from harness.report.layout import run_title
+from harness.report.notes import joined, sentence
+from harness.report.page import Page, Section, interval_text, number_text, ratio_text, scale_of
+from harness.report.pairs import PairsAnalysis
 from harness.truth.stats import Verdict
 
 LEGEND = (
@@ -31,89 +23,101 @@ LEGEND = (
     "its folder."
 )
 _SHOWN = ("goodput_bps", "rtt_p50_s")
-_CELL = ["metric", "tool", "protocol", "direction", "mtu", "flows"]
 _VERDICTS: Mapping[str, str] = {Verdict.NO_DIFFERENCE: "same", Verdict.WORSE: "worse", Verdict.BETTER: "better"}
 _NOT_MEASURED = "not run"
 _MOST_WIDTH = 80
 _NAME_WIDTH = 24
 
-
-@dataclass(frozen=True)
-class Hosts:
-    """What a matrix has to know beside the rows.
-
-    The hosts in their order, the pairs that are not among the rows, and what went wrong around a pair's trials.
-    """
-
-    names: tuple[str, ...]
-    unmeasured: tuple[Pair, ...] = ()
-    errors: Mapping[Pair, str] = field(default_factory=dict)
+Rows = Mapping[Pair, Row]
+"""The same row of each pair."""
 
 
-def page(frame: pd.DataFrame) -> Page:
-    """Lay out what `summarise_pairs` returned."""
-    hosts: Hosts = frame.attrs["hosts"]
-    shown = frame[frame["metric"].isin(_SHOWN) & (frame["baseline"] == UNDERLAY)]
-    sections = [*_underlay(shown, hosts), *_ratios(shown, hosts)]
-    return Page(str(frame.attrs["title"]), tuple(sections), (*_errors(hosts), *_notes(shown)), LEGEND)
+def page(analysis: PairsAnalysis) -> Page:
+    """Lay out the analysis of a run of several pairs."""
+    shown = {
+        pair: [
+            row
+            for row in own.rows
+            if row.contrast.against is Against.PROFILE
+            and row.contrast.baseline == UNDERLAY
+            and row.metric.name in _SHOWN
+        ]
+        for pair, own in analysis.pairs.items()
+    }
+    sections = [*_underlay(shown, analysis), *_ratios(shown, analysis)]
+    return Page(_title(analysis), tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
 
 
-def _underlay(frame: pd.DataFrame, hosts: Hosts) -> Iterator[Section]:
+def _title(analysis: PairsAnalysis) -> str:
+    """Return what the run was, in two lines, and its conditions."""
+    waves = analysis.meta.waves
+    count, most = sum(map(len, waves)), max(map(len, waves))
+    how = "one after the other" if most == 1 else f"up to {most} at the same time"
+    metas = [own.meta for own in analysis.pairs.values() if own.meta]
+    conditions = run_title(metas[0]).splitlines()[1:] if metas else []
+    return "\n".join([f"run {analysis.meta.run_id}", f"{count} pairs, {how}", *conditions])
+
+
+def _grouped(shown: Mapping[Pair, Sequence[Row]], key: Callable[[Row], object]) -> list[dict[Pair, Row]]:
+    """Return the rows that are the same for each pair together, in the order in which they first stand."""
+    groups: dict[object, dict[Pair, Row]] = {}
+    for pair, rows in shown.items():
+        for row in rows:
+            groups.setdefault(key(row), {}).setdefault(pair, row)
+    return list(groups.values())
+
+
+def _underlay(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> Iterator[Section]:
     """Yield what the bare network gave to each pair, which tells an odd host before any overlay is looked at."""
-    without_mtu = [column for column in _CELL if column != "mtu"]
-    rows = frame.drop_duplicates(["client", "server", *without_mtu])
-    for _, group in rows.groupby(without_mtu, sort=False):
-        records = _records(group)
-        divisor, unit, digits = scale_of(records, "baseline_median")
-        what = "round trip p50" if records[0]["tool"] == "ping" else f"{records[0]['protocol']} x{records[0]['flows']}"
-        title = f"{what}{_way(records[0])}, {unit}"
+    for rows in _grouped(shown, lambda row: (row.cell.without("mtu"), row.metric.name)):
+        first = next(iter(rows.values()))
+        divisor, unit, digits = scale_of(first.metric, [row.baseline_median for row in rows.values()])
+        cell = first.cell.without("mtu", "direction")
+        what = label_of(cell) if cell.levels else f"{first.metric.title} {first.metric.part}"
+        title = f"{what}{_way(first.cell)}, {unit}"
 
         def figure(row: Row, divisor: float = divisor, digits: int = digits) -> str:
-            return number_text(row["baseline_median"], divisor, digits) or "no figure"
+            return number_text(row.baseline_median, divisor, digits) or "no figure"
 
-        yield from _sections("underlay alone, at its NIC's MTU", title, records, hosts, figure)
-
-
-def _ratios(frame: pd.DataFrame, hosts: Hosts) -> Iterator[Section]:
-    for profile, rows in frame.groupby("profile", sort=False):
-        for _, group in rows.groupby(_CELL, sort=False):
-            records = _records(group)
-            title = f"{cell_name(records[0])}{_way(records[0])}, ratio"
-            sections = list(_sections(f"{profile} against {UNDERLAY}", title, records, hosts, _compared))
-            sections[-1].caption = _ceiling(row["ceiling_ratio"] for row in records)
-            yield from sections
+        yield from _sections("underlay alone, at its NIC's MTU", title, rows, analysis, figure)
 
 
-def _records(group: pd.DataFrame) -> list[Row]:
-    return cast("list[Row]", group.to_dict("records"))
+def _ratios(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> Iterator[Section]:
+    for rows in _grouped(shown, lambda row: (row.contrast.profile, row.cell, row.metric.name)):
+        first = next(iter(rows.values()))
+        name = f"{label_of(first.cell.without('direction'))} {first.metric.part}".strip()
+        title = f"{name}{_way(first.cell)}, ratio"
+        group = f"{first.contrast.profile} against {UNDERLAY}"
+        sections = list(_sections(group, title, rows, analysis, _compared))
+        sections[-1].caption = _ceiling(row.ceiling for row in rows.values())
+        yield from sections
 
 
 def _compared(row: Row) -> str:
     """Return a ratio with its verdict, and its interval on a second line."""
-    if pd.isna(row["ratio"]):
-        return str(row["verdict"]).replace("mixed path states", "mixed")
-    interval = interval_text(row["ratio_low"], row["ratio_high"])
-    return f"{ratio_text(row['ratio'])} {_VERDICTS.get(row['verdict'], '?')}\n{interval}".rstrip()
+    if row.ratio is None:
+        return str(row.verdict or "").replace("mixed path states", "mixed")
+    return f"{ratio_text(row.ratio.ratio)} {_VERDICTS.get(row.verdict or '', '?')}\n{interval_text(row.ratio)}".rstrip()
 
 
-def _ceiling(ceilings: Iterable[float]) -> str:
+def _ceiling(ceilings: Iterable[float | None]) -> str:
     """Return the line below a matrix: the ceiling, of every pair where they do not have the same."""
-    known = sorted({ratio_text(ceiling) for ceiling in ceilings if pd.notna(ceiling)})
+    known = sorted({ratio_text(ceiling) for ceiling in ceilings if ceiling is not None})
     return f"ceiling {' or '.join(known)}" if known else ""
 
 
-def _way(row: Row) -> str:
-    return "" if row["direction"] == Direction.FORWARD else f" {row['direction']}"
+def _way(cell: Cell) -> str:
+    return "" if cell.direction is Direction.FORWARD else f" {cell.direction}"
 
 
 def _sections(
-    group: str, title: str, rows: Sequence[Row], hosts: Hosts, text: Callable[[Row], str]
+    group: str, title: str, rows: Rows, analysis: PairsAnalysis, text: Callable[[Row], str]
 ) -> Iterator[Section]:
     """Yield one matrix, cut between columns as often as its width demands."""
-    entries = dict.fromkeys(hosts.unmeasured, _NOT_MEASURED)
-    entries |= {Pair(row["client"], row["server"]): text(row) for row in rows}
-    clients = [name for name in hosts.names if any(pair.client == name for pair in entries)]
-    servers = [name for name in hosts.names if any(pair.server == name for pair in entries)]
+    entries = dict.fromkeys(analysis.unmeasured, _NOT_MEASURED)
+    entries |= {pair: text(row) for pair, row in rows.items()}
+    clients = [name for name in analysis.meta.hosts if any(pair.client == name for pair in entries)]
+    servers = [name for name in analysis.meta.hosts if any(pair.server == name for pair in entries)]
     label = max(len(word) for word in (*map(_short, clients), *title.split(", ")))
     widths = {
         server: max(len(_short(server)), *(_width(own) for pair, own in entries.items() if pair.server == server))
@@ -146,28 +150,29 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}~"
 
 
-def _errors(hosts: Hosts) -> Iterator[str]:
-    for pair, why in hosts.errors.items():
-        end = "was not measured" if pair in hosts.unmeasured else "did not end well"
-        yield f"{_short(pair.client)}:{_short(pair.server)} {end}: {why}"
+def _pair_name(pair: Pair) -> str:
+    return f"{_short(pair.client)}:{_short(pair.server)}"
 
 
-def _notes(frame: pd.DataFrame) -> list[str]:
-    """Return the warnings of all pairs, each advice once; a fact that does not hold for every pair names its own."""
-    pairs: dict[str, set[str]] = {}
-    every = set()
-    for row in _records(frame):
-        name = f"{_short(row['client'])}:{_short(row['server'])}"
-        every.add(name)
-        for warning in str(row["warnings"]).split(SEPARATOR) if row["warnings"] else []:
-            pairs.setdefault(warning, set()).add(name)
-    return [sentence(advice, facts) for advice, facts in advice_first(_named(pairs, every)).items()]
+def _errors(analysis: PairsAnalysis) -> Iterator[str]:
+    for pair, why in analysis.errors.items():
+        end = "was not measured" if pair in analysis.unmeasured else "did not end well"
+        yield f"{_pair_name(pair)} {end}: {why}"
 
 
-def _named(pairs: Mapping[str, set[str]], every: set[str]) -> Iterator[str]:
-    for warning, those in pairs.items():
-        fact, colon, advice = warning.partition(": ")
-        if those == every or not colon or fact.startswith("cv "):  # spreads are shown as a range over everything
-            yield warning
+def _notes(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> list[str]:
+    """Return the notes of all pairs, each advice once; a fact that does not hold for every pair names its own."""
+    pairs: dict[Note, set[str]] = {}
+    for pair, rows in shown.items():
+        for note in [*(note for row in rows for note in row.notes), *analysis.pairs[pair].notes]:
+            pairs.setdefault(note, set()).add(_pair_name(pair))
+    every = {_pair_name(pair) for pair in shown}
+    return [sentence(notes) for _, notes in joined(_named(pairs, every))]
+
+
+def _named(pairs: Mapping[Note, set[str]], every: set[str]) -> Iterator[Note]:
+    for note, those in pairs.items():
+        if those == every or not note.advice or note.about is About.SPREAD:  # spreads are shown as one range
+            yield note
         else:
-            yield f"{fact} ({' '.join(sorted(those))}){colon}{advice}"
+            yield Note(note.about, note.subject, f"{note.fact} ({' '.join(sorted(those))})", note.advice, note.value)

@@ -1,133 +1,156 @@
-"""The warnings of a row, one function each: `fact: advice`, or the fact alone where there is nothing to advise.
-
-Reports group them by what follows the colon; the separator between warnings does not occur within one.
-"""
+"""What is to be said of a row, one function each, and how notes of many rows are joined."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
-from harness.model.trial import Cell, PathState, Status
-from harness.report.figures import BITS_PER_GBIT, Side
-from harness.report.reading import Meta
-from harness.truth.stats import MIN_BLOCKS
+from harness.measures.registry import programs
+from harness.model.notes import About, Note
+from harness.model.path import WHOLE, Fate, PathState
+from harness.model.trial import Cell, Status
+from harness.report.arms import Arm
+from harness.results.meta import RunMeta
+from harness.truth.stats import CV_WARNING, MIN_BLOCKS
 
-SEPARATOR = "; "
+ENOUGH_BLOCKS = 10
+"""What a noisy run with fewer blocks is advised to take."""
 MULTI_THREADED_SINCE = (3, 16)
 """First iperf3 with a thread for each flow (its release notes)."""
 _REASON_WIDTH = 70
-_STATE_MEANINGS = {
-    PathState.CLAMPED: "larger packets did not fit, and the sender learned that size",
-    PathState.OUTER_FRAGMENTED: "encapsulated packets were cut to fit the underlay and joined by the other node",
-    PathState.INNER_FRAGMENTED: "packets were cut to fit the tunnel and joined by the other endpoint",
-    PathState.BLACK_HOLED: "full-size packets were lost without a word",
+_FATES = {
+    Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
+    Fate.OUTER_FRAGMENTED: "encapsulated packets were cut to fit the underlay and joined by the other node",
+    Fate.INNER_FRAGMENTED: "packets were cut to fit the tunnel and joined by the other endpoint",
+    Fate.BLACK_HOLED: "full-size packets were lost without a word",
 }
 
 
-def join(warnings: Iterable[str | None]) -> str:
-    """Return the text of the column `warnings`; None and repetitions are left out."""
-    known = [warning.replace(SEPARATOR, ", ") for warning in warnings if warning]
-    return SEPARATOR.join(dict.fromkeys(known))
-
-
-def path_states(profile: str, states: Counter[str]) -> str | None:
+def path_states(profile: str, states: Counter[PathState]) -> Note | None:
     """Say how full-size packets went, unless all of them went whole."""
-    if not set(states) - {PathState.WHOLE}:
+    if not set(states) - {WHOLE}:
         return None
     if len(states) == 1:
         state = next(iter(states))
-        return f"{profile} {state}: {_STATE_MEANINGS[PathState(state.split()[0])]}"
-    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    return f"{profile} in different states: {counted}"
+        return Note(About.PATH_STATE, profile, f"{profile} {state}", _FATES[state.fate])
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items(), key=lambda one: str(one[0])))
+    return Note(About.PATH_STATE, profile, f"{profile} in different states", counted)
 
 
-def no_ceiling(profile: str, cell: Cell, states: Counter[str]) -> str:
+def no_ceiling(profile: str, cell: Cell, states: Counter[PathState]) -> Note:
     """Say that a state and the sizes contradict each other, or that no state is known."""
     if not states:
-        return f"{profile} has no path state: no ceiling"
-    return f"{profile} {next(iter(states))} at MTU {cell.mtu} does not fit its headers: no ceiling"
+        return Note(About.CEILING, profile, f"{profile} has no path state", "no ceiling")
+    fact = f"{profile} {next(iter(states))} at MTU {cell.mtu} does not fit its headers"
+    return Note(About.CEILING, profile, fact, "no ceiling")
 
 
-def lost(profile: str, side: Side) -> str | None:
+def lost(profile: str, arm: Arm) -> Note | None:
     """Say how many trials have no figure, and the commonest reason."""
-    counts = [f"{side.lost[status]} {status}" for status in (Status.FAILED, Status.INVALID) if side.lost.get(status)]
+    counts = [f"{arm.lost[status]} {status}" for status in (Status.FAILED, Status.INVALID) if arm.lost.get(status)]
     if not counts:
         return None
-    reason = textwrap.shorten(side.reason, _REASON_WIDTH, placeholder=" ...") or "see reason in trials.csv"
-    return f"{profile} {', '.join(counts)}: {reason}"
+    reason = textwrap.shorten(arm.reason, _REASON_WIDTH, placeholder=" ...") or "see reason in trials.csv"
+    return Note(About.LOST, profile, f"{profile} {', '.join(counts)}", reason)
 
 
-def few_blocks(blocks: int, word: str = "blocks") -> str | None:
+def few_blocks(blocks: int, word: str = "blocks") -> Note | None:
     """Say that there are too few blocks (or trials) for a verdict."""
     if not 0 < blocks < MIN_BLOCKS:
         return None
-    return (
-        f"{blocks} {word if blocks > 1 else word[:-1]}: a verdict takes {MIN_BLOCKS}, use --blocks {MIN_BLOCKS} or more"
+    fact = f"{blocks} {word if blocks > 1 else word[:-1]}"
+    advice = f"a verdict takes {MIN_BLOCKS}, use --blocks {MIN_BLOCKS} or more"
+    return Note(About.BLOCKS, "", fact, advice, value=blocks)
+
+
+def spread(cv: float | None, blocks: int) -> Note | None:
+    """Say that figures scatter by more than 5 %, with advice; nothing where they do not, or that is unknown."""
+    if cv is None or cv <= CV_WARNING:
+        return None
+    more = ENOUGH_BLOCKS if blocks < ENOUGH_BLOCKS else 2 * blocks
+    return Note(About.SPREAD, "", f"cv {100 * cv:.0f} %", f"noisy, use --blocks {more} or a quieter machine", value=cv)
+
+
+def zeros(profile: str, count: int) -> Note | None:
+    """Say that figures of 0 were left out."""
+    return Note(About.FIGURE, profile, f"{profile} {count} of figure 0", "left out, 0 has no ratio") if count else None
+
+
+def other_baseline_mtu(baseline: str, nic_mtu: int, mtu: int) -> Note:
+    """Say that a baseline was not measured at its NIC's own MTU."""
+    return Note(About.BASELINE, baseline, f"{baseline} was not measured at MTU {nic_mtu}", f"compared at {mtu}")
+
+
+def single_threaded(cell: Cell, meta: RunMeta | None) -> Note | None:
+    """Say beside figures of several flows that iperf3 had one thread for all of them."""
+    versions = meta.versions.get("iperf3", {}) if meta and _uses(cell, "iperf3") else {}
+    old = sorted({version for version in versions.values() if version and _parsed(version) < MULTI_THREADED_SINCE})
+    if cell.flows == 1 or not old:
+        return None
+    return Note(
+        About.PROGRAM,
+        "iperf3",
+        f"iperf3 {' and '.join(old)}",
+        "one thread for all flows before 3.16, so one CPU may be the limit",
     )
 
 
-def zeros(profile: str, count: int) -> str | None:
-    """Say that figures of 0 were left out."""
-    return f"{profile} {count} of figure 0: left out, 0 has no ratio" if count else None
-
-
-def other_baseline_mtu(baseline: str, nic_mtu: int, mtu: int) -> str:
-    """Say that `ratio` compares with the baseline at another MTU than the NIC's."""
-    return f"{baseline} was not measured at MTU {nic_mtu}: compared at {mtu}"
-
-
-def single_threaded(cell: Cell, meta: Meta | None) -> str | None:
-    """Say beside figures of several flows that iperf3 had one thread for all of them."""
-    versions = meta.versions.get("iperf3", {}) if meta else {}
-    old = sorted({version for version in versions.values() if version and _parsed(version) < MULTI_THREADED_SINCE})
-    if cell.tool != "iperf3" or cell.flows == 1 or not old:
-        return None
-    return f"iperf3 {' and '.join(old)}: one thread for all flows before 3.16, so one CPU may be the limit"
-
-
-def of_run(trials_warnings: Iterable[str], meta: Meta | None) -> list[str]:
+def of_run(file_notes: Iterable[Note], meta: RunMeta | None) -> list[Note]:
     """Return what concerns every figure of a run."""
     if meta is None:
-        missing = "no run.json beside trials.csv: no ceilings and no CPU seconds per gigabit"
-        return [*trials_warnings, missing]
-    return [*trials_warnings, *meta.warnings]
-
-
-def title(meta: Meta) -> str:
-    """Return what a run was, in two lines."""
-    rate = ""
-    if meta.rate_bps:
-        scaled = (
-            (meta.rate_bps / BITS_PER_GBIT, "Gbit/s")
-            if meta.rate_bps >= BITS_PER_GBIT
-            else (meta.rate_bps / 1e6, "Mbit/s")
+        missing = Note(
+            About.FILE, "run.json", "no run.json beside trials.csv", "no ceilings and no CPU seconds per gigabit"
         )
-        rate = f", {scaled[0]:g} {scaled[1]}"
-    plan = meta.plan
-    return (
-        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {plan.blocks} blocks, "
-        f"trials of {plan.duration_s:g} s after {plan.omit_s:g} s omitted"
-    )
+        return [*file_notes, missing]
+    return [*file_notes, *meta.notes]
 
 
-def difference(what: str, a: object, b: object) -> str:
+def difference(what: str, a: object, b: object) -> Note:
     """Say that two runs differ in something that moves figures."""
     shown = [textwrap.shorten(str(value), _REASON_WIDTH // 2, placeholder=" ...") for value in (a, b)]
-    return f"{what} differs: A {shown[0]}, B {shown[1]}"
+    return Note(About.DIFFERENCE, what, f"{what} differs", f"A {shown[0]}, B {shown[1]}")
 
 
-def advice_first(warnings: Iterable[str]) -> Mapping[str, list[str]]:
-    """Return advice -> facts, so that a report says an advice once; a warning without advice stands for itself."""
-    grouped: dict[str, list[str]] = {}
-    for warning in warnings:
-        fact, colon, advice = warning.partition(": ")
-        facts = grouped.setdefault(advice if colon else warning, [])
-        if colon and fact not in facts:
-            facts.append(fact)
-    return grouped
+def known(notes: Iterable[Note | None]) -> tuple[Note, ...]:
+    """Return the notes that there are, each once."""
+    return tuple(dict.fromkeys(note for note in notes if note is not None))
+
+
+def joined(notes: Iterable[Note]) -> list[tuple[tuple[About, str], list[Note]]]:
+    """Return notes that give the same advice together, so that a report says it once; others stand for themselves."""
+    grouped: dict[tuple[About, str], list[Note]] = {}
+    for note in dict.fromkeys(notes):
+        grouped.setdefault(key_of(note), []).append(note)
+    return list(grouped.items())
+
+
+def key_of(note: Note) -> tuple[About, str]:
+    """Return what a note is joined with others by."""
+    return (note.about, note.advice or note.fact)
+
+
+def sentence(notes: Sequence[Note]) -> str:
+    """Return notes that give the same advice as one sentence; spreads become a range."""
+    first = notes[0]
+    values = [note.value for note in notes if note.value is not None]
+    if first.about is About.SPREAD and len(values) > 1:
+        return f"cv {100 * min(values):.0f} to {100 * max(values):.0f} %: {first.advice}"
+    facts = ", ".join(dict.fromkeys(note.fact for note in notes))
+    return f"{facts}: {first.advice}" if first.advice else facts
+
+
+def text_of(notes: Iterable[Note]) -> str:
+    """Return notes as the column `notes` of a CSV file has them."""
+    return "; ".join(str(note).replace("; ", ", ") for note in notes)
+
+
+def _uses(cell: Cell, program: str) -> bool:
+    try:
+        return program in programs([cell.measure])
+    except KeyError:  # a measure that this harness does not have
+        return False
 
 
 def _parsed(version: str) -> tuple[int, ...]:

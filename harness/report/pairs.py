@@ -1,21 +1,20 @@
-"""The summary of a run of several pairs: every pair's own, one below the other."""
+"""The analysis of a run of several pairs: every pair's own, and what became of those that have none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.model.errors import InputError
-from harness.model.pairs import Pair
-from harness.model.trial import PAIR_COLUMNS, PAIRS_FILE, SCHEMA_VERSION
-from harness.report import notes
-from harness.report.matrix import Hosts
-from harness.report.reading import Meta, read_json, read_run
-from harness.report.summary import summarise
+from harness.model.pairs import PAIRS_FILE, Pair
+from harness.report.analysis import Analysis, analyse
+from harness.report.trials import read_run
+from harness.results.meta import read_json
+from harness.results.schema import SCHEMA_VERSION
 
 
 class PairsMeta(BaseModel):
@@ -23,10 +22,24 @@ class PairsMeta(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    schema_version: int = SCHEMA_VERSION
     run_id: str
     hosts: tuple[str, ...]
     waves: tuple[tuple[str, ...], ...]
     errors: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class PairsAnalysis:
+    """What a run of several pairs says: the analysis of each pair that was measured, in their order.
+
+    `unmeasured` are those without a trial, `errors` says what went wrong around a pair's trials.
+    """
+
+    meta: PairsMeta
+    pairs: Mapping[Pair, Analysis]
+    unmeasured: tuple[Pair, ...] = ()
+    errors: Mapping[Pair, str] = field(default_factory=dict)
 
 
 def has_pairs(path: Path) -> bool:
@@ -34,15 +47,13 @@ def has_pairs(path: Path) -> bool:
     return (path / PAIRS_FILE).is_file()
 
 
-def summarise_pairs(path: Path) -> pd.DataFrame:
-    """Return the summaries of a run's pairs, columns as in PAIR_COLUMNS; `attrs` holds `title` and `hosts`.
+def analyse_pairs(path: Path) -> PairsAnalysis:
+    """Return the analyses of a run's pairs; verdicts hold for the rows of one pair together, as in the pair's own.
 
-    Verdicts hold for the rows of one pair together, as in the pair's own summary. Raises InputError for what cannot
-    be read; a pair that was not measured is named in `hosts`.
+    Raises InputError for what cannot be read; a pair that was not measured is named.
     """
     meta = _meta(path / PAIRS_FILE)
-    frames: list[pd.DataFrame] = []
-    described: Meta | None = None
+    found: dict[Pair, Analysis] = {}
     unmeasured: list[Pair] = []
     errors: dict[Pair, str] = {}
     for text in chain.from_iterable(meta.waves):
@@ -51,19 +62,12 @@ def summarise_pairs(path: Path) -> pd.DataFrame:
         folder = path / pair.folder
         if text in meta.errors:
             errors[pair] = meta.errors[text]
-        if not _has_trials(folder):
+        if _has_trials(folder):
+            found[pair] = analyse(read_run(folder))
+        else:
             unmeasured.append(pair)
             errors.setdefault(pair, "the run ended before its turn")
-            continue
-        run = read_run(folder)
-        described = described or run.meta
-        own = summarise(run.trials, run.meta)
-        frames.append(own.assign(client=client, server=server)[list(PAIR_COLUMNS)])
-    # Without rows a frame has no types of its own, and would take those of the others away.
-    filled = [frame for frame in frames if len(frame)] or [pd.DataFrame(columns=list(PAIR_COLUMNS))]
-    found = pd.concat(filled, ignore_index=True)
-    found.attrs = {"title": _title(meta, described), "hosts": Hosts(meta.hosts, tuple(unmeasured), errors)}
-    return found
+    return PairsAnalysis(meta, found, tuple(unmeasured), errors)
 
 
 def _has_trials(folder: Path) -> bool:
@@ -72,19 +76,11 @@ def _has_trials(folder: Path) -> bool:
     return path.is_file() and path.read_bytes().count(b"\n") > 1
 
 
-def _title(meta: PairsMeta, described: Meta | None) -> str:
-    """Return what the run was, in two lines."""
-    count, most = sum(map(len, meta.waves)), max(map(len, meta.waves))
-    how = "one after the other" if most == 1 else f"up to {most} at the same time"
-    conditions = [] if described is None else notes.title(described).splitlines()[1:]
-    return "\n".join([f"run {meta.run_id}", f"{count} pairs, {how}", *conditions])
-
-
 def _meta(path: Path) -> PairsMeta:
     value = read_json(path)
-    if value.get("schema_version") != SCHEMA_VERSION:
+    if value.get("schema_version") not in (1, SCHEMA_VERSION):
         raise InputError(
-            f"{path} has schema_version {value.get('schema_version')!r}, this harness reads {SCHEMA_VERSION}; "
+            f"{path} has schema_version {value.get('schema_version')!r}, this harness reads 1 and {SCHEMA_VERSION}; "
             "use the one that wrote it."
         )
     try:

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import io
 
-import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from harness.report.layout import page
-from harness.report.sections import Page, Section
+from harness.report.page import Page, Section
 
 WIDTH = 80
 _VERDICT_STYLES = {"worse": "red", "better": "green", "no": "dim", "not": "yellow", "too": "yellow", "mixed": "yellow"}
 
 
-def table(frame: pd.DataFrame, width: int = WIDTH) -> str:
-    """Return a summary or a comparison as plain text, no line wider than `width`."""
+def table(laid_out: Page, width: int = WIDTH) -> str:
+    """Return a page as plain text, no line wider than `width`."""
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
-        console.print(view(frame, width))
+        console.print(drawn(laid_out, width))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def view(frame: pd.DataFrame, width: int = WIDTH) -> RenderableType:
-    """Return a summary or a comparison for `rich.console.Console.print`."""
-    if frame.empty:
-        return Text("Nothing to compare: only the underlay was measured.")
-    laid_out = page(frame)
+def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
+    """Return a page for `rich.console.Console.print`."""
     return Group(*_parts(laid_out, width))
 
 
@@ -41,7 +35,7 @@ def _parts(laid_out: Page, width: int) -> list[RenderableType]:
         if section.group != group:
             parts += [*([Text()] if group else []), Text(section.group, style="bold")]
             group = section.group
-        parts += [Text(), _drawn(section, width)]
+        parts += [Text(), _section(section, width)]
         if section.caption:
             parts.append(Text(section.caption, style="dim"))
     parts.append(Text())
@@ -53,24 +47,36 @@ def _parts(laid_out: Page, width: int) -> list[RenderableType]:
     return [*parts, Text(laid_out.legend, style="dim")]
 
 
-def _drawn(section: Section, width: int) -> Table:
-    """Return a section's table, its columns as far apart as fits."""
-    for gap in (1, 0):
-        drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
-        last = -1 if section.matrix else len(section.headings) - 1
-        for number, heading in enumerate(section.headings):
-            drawn.add_column(
-                _heading(section) if number == 0 else heading,
-                justify="left" if number in (0, last) else "right",
-                no_wrap=number != last,
-                header_style="bold" if number == 0 else "",
-            )
-        for row in section.rows:
-            drawn.add_row(*row[:-1], row[-1] if section.matrix else _verdict(row[-1]))
-        console = Console(width=1000)
-        if Measurement.get(console, console.options, drawn).maximum <= width:
-            break
-    return drawn
+def _section(section: Section, width: int) -> Table:
+    """Return a section's table, its columns as far apart as fits; as a last resort its rows' names are broken."""
+    gap, breaks_names = next(
+        (way for way in ((1, False), (0, False)) if _least_width(section, *way) <= width), (0, True)
+    )
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
+    last = -1 if section.matrix else len(section.headings) - 1
+    for number, heading in enumerate(section.headings):
+        made.add_column(
+            _heading(section) if number == 0 else heading,
+            justify="left" if number in (0, last) else "right",
+            no_wrap=number != last and not (breaks_names and number == 0),
+            overflow="fold",
+            header_style="bold" if number == 0 else "",
+        )
+    for row in section.rows:
+        made.add_row(*row[:-1], row[-1] if section.matrix else _verdict(row[-1]))
+    return made
+
+
+def _least_width(section: Section, gap: int, breaks_names: bool) -> int:
+    """Return how wide a section is where verdicts are broken between words; with a gap, they are not."""
+    columns = list(zip((_heading(section), *section.headings[1:]), *section.rows, strict=True))
+    widths = []
+    for number, texts in enumerate(columns):
+        is_verdict = number == len(columns) - 1 and not section.matrix
+        broken = (is_verdict and gap == 0) or (number == 0 and breaks_names)
+        parts = [part for text in texts for part in (text.split() if broken else text.split("\n"))]
+        widths.append(max(map(len, parts), default=0))
+    return sum(widths) + (len(widths) - 1) * (gap + 1)
 
 
 def _verdict(text: str) -> Text:

@@ -1,27 +1,31 @@
-"""Profiles x cells x blocks to an ordered list of trials. Pure; the order follows from the seed alone."""
+"""Plans: what stands, and what is measured on it in which order. Pure; the order follows from the seed alone."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import product
+from pathlib import Path
+from typing import Any
 
-from harness.measures import TOOLS
+from pydantic import TypeAdapter, ValidationError
+
+from harness.measures.registry import MEASURES, grouping
 from harness.model.containers import Containers
 from harness.model.errors import InputError
-from harness.model.trial import UNDERLAY, Cell, Direction, Slot, Timing
+from harness.model.trial import MTU, UNDERLAY, Cell, Slot, Timing
 
-SET_UP_S = 12.0
-"""What the lab, the playbooks and the environment take about, for the estimate."""
+SET_UP_S = 14.0
+"""What the lab, the playbooks, the environment and a second of data each way take about, for the estimate."""
 TRIAL_OVERHEAD_S = 0.3
 """What starting, reading and ending take about in each trial."""
+CONGESTION_CONTROL = "cubic"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One `--plan`: blocks, and whole seconds counted and omitted in each trial."""
+    """A preset plan: blocks, and whole seconds counted and omitted in each trial."""
 
     blocks: int
     duration_s: int
@@ -32,49 +36,77 @@ PRESETS = {"quick": Preset(6, 2, 1), "standard": Preset(10, 10, 3), "rfc": Prese
 
 
 @dataclass(frozen=True)
+class Setup:
+    """What stands while it is measured: profiles, the MTUs of their endpoints in bytes, and what makes endpoints.
+
+    `nic_mtu` is the underlay's own MTU. `profiles_dirs` are folders of profiles beside the shipped ones.
+    """
+
+    profiles: tuple[str, ...]
+    mtus: tuple[int, ...]
+    nic_mtu: int
+    containers: Containers = field(default_factory=Containers)
+    profiles_dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a run measures; the order follows from it. `nic_mtu` is the underlay's own MTU in bytes.
+    """What a run measures on its set-up; the order follows from it.
 
     Raises InputError for an MTU that the underlay cannot carry.
     """
 
     name: str
-    profiles: tuple[str, ...]
-    mtus: tuple[int, ...]
-    flows: tuple[int, ...]
-    protocols: tuple[str, ...]
-    directions: tuple[Direction, ...]
+    setup: Setup
+    cells: tuple[Cell, ...]
     blocks: int
     timing: Timing
     seed: int
-    nic_mtu: int
-    containers: Containers = field(default_factory=Containers)
+    congestion_control: str = CONGESTION_CONTROL
 
     def __post_init__(self) -> None:
-        too_large = [mtu for mtu in self.mtus if mtu > self.nic_mtu]
+        nic_mtu = self.setup.nic_mtu
+        too_large = [mtu for mtu in self.setup.mtus if mtu > nic_mtu]
         if too_large:
             raise InputError(
-                f"--mtu {too_large[0]} is larger than the underlay's own {self.nic_mtu}; choose at most {self.nic_mtu}."
+                f"MTU {too_large[0]} is larger than the underlay's own {nic_mtu}; choose at most {nic_mtu}."
             )
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of all cells, each once."""
+        return tuple(dict.fromkeys(cell.measure for cell in self.cells))
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every trial in its order.
 
-        What is compared is measured close together in time: in each block the groups of cells are shuffled, then the
-        visits within each group.
+        What is compared is measured close together in time: in each block the groups of cells are shuffled, within
+        each group the states of the nodes, and within those the visits.
         """
         randomness = random.Random(self.seed)  # noqa: S311 - a reproducible order, not a secret
-        groups = _groups(self.flows, self.protocols, self.directions)
+        groups: dict[Cell, dict[Cell, list[Cell]]] = {}
+        for cell in self.cells:
+            group, state = grouping(cell)
+            groups.setdefault(group, {}).setdefault(state, []).append(cell)
         slots: list[Slot] = []
         for block in range(1, self.blocks + 1):
             position = 0
-            for group in randomness.sample(groups, len(groups)):
-                visits = _visits(group, self.profiles, self.mtus, self.nic_mtu)
-                for profile, cell in randomness.sample(visits, len(visits)):
-                    position += 1
-                    slots.append(Slot(block, position, profile, cell))
+            for states in randomness.sample([*groups.values()], len(groups)):
+                for cells in randomness.sample([*states.values()], len(states)):
+                    visits = self._visits(cells)
+                    for profile, cell in randomness.sample(visits, len(visits)):
+                        position += 1
+                        slots.append(Slot(block, position, profile, cell))
         return tuple(slots)
+
+    def _visits(self, cells: list[Cell]) -> list[tuple[str, Cell]]:
+        """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
+        visits = [(profile, cell) for profile in self.setup.profiles for cell in cells]
+        if UNDERLAY in self.setup.profiles:
+            own = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _fills_mtu(cell)]
+            visits += [(UNDERLAY, cell) for cell in dict.fromkeys(own) if cell not in cells]
+        return visits
 
     def of_pair(self, number: int) -> Plan:
         """Return the plan of the number-th pair, from 1: the same trials, in an order of its own.
@@ -84,33 +116,43 @@ class Plan:
         """
         return replace(self, seed=self.seed + number - 1)
 
+    def limited_to(self, profiles: tuple[str, ...]) -> Plan:
+        """Return the plan for some of its profiles."""
+        return replace(self, setup=replace(self.setup, profiles=profiles))
+
     @property
     def measuring_s(self) -> float:
-        """Seconds that the tools themselves take over the whole run."""
-        return sum(TOOLS[slot.cell.tool].seconds(self.timing) for slot in self.slots)
+        """Seconds that the measures themselves take over the whole run."""
+        return sum(MEASURES[slot.cell.measure].seconds(slot.cell, self.timing) for slot in self.slots)
 
     @property
     def expected_s(self) -> float:
         """Seconds that the whole run is expected to take."""
         return self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S + SET_UP_S
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as run.json has it."""
+        plain = asdict(self)
+        setup = plain["setup"] | {"profiles_dirs": [str(folder) for folder in self.setup.profiles_dirs]}
+        cells = [{"measure": cell.measure, "levels": dict(cell.levels)} for cell in self.cells]
+        return plain | {"setup": setup, "cells": cells}
 
-def _groups(
-    flows: Sequence[int], protocols: Sequence[str], directions: Sequence[Direction]
-) -> list[tuple[str, str, Direction, int]]:
-    """Return tool, protocol, direction and flows of everything that is measured at each MTU."""
-    groups = [("ping", "icmp", Direction.FORWARD, 1)]
-    groups += [("iperf3", *group) for group in product(protocols, directions, flows)]
-    return groups
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+        """Return the plan that `to_json` made a value of; InputError names the key that is wrong."""
+        try:
+            cells = [{**cell, "levels": list(dict(cell["levels"]).items())} for cell in value.get("cells", ())]
+            return _PLAN.validate_python({**value, "cells": cells})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"plan.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"plan.cells: {error!r}") from error
 
 
-def _visits(
-    group: tuple[str, str, Direction, int], profiles: Sequence[str], mtus: Sequence[int], nic_mtu: int
-) -> list[tuple[str, Cell]]:
-    """Return each profile at each MTU for one group; the underlay is also visited at its NIC's own."""
-    tool, protocol, direction, flows = group
-    return [
-        (profile, Cell(tool, protocol, direction, mtu, flows))
-        for profile in profiles
-        for mtu in sorted({*mtus, nic_mtu} if profile == UNDERLAY else set(mtus))
-    ]
+_PLAN = TypeAdapter(Plan)
+
+
+def _fills_mtu(cell: Cell) -> bool:
+    """Tell whether a cell's packets are as large as its MTU lets them be."""
+    return cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None

@@ -1,4 +1,4 @@
-"""The run folder: what was measured is on disk before the next trial starts."""
+"""The run folder, open for writing: what was measured is on disk before the next trial starts."""
 
 from __future__ import annotations
 
@@ -6,38 +6,45 @@ import csv
 import io
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.measures.registry import label_of
 from harness.model.errors import InputError
-from harness.model.pairs import Pair
-from harness.model.trial import PAIRS_FILE, TRIAL_COLUMNS, Slot, Trial
+from harness.model.pairs import PAIRS_FILE, Pair
+from harness.model.trial import Slot, Trial
+from harness.results.schema import SERIES, Columns, series_rows
+
+_MOST_LABEL = 100
+_UNSAFE = re.compile(r"[^A-Za-z0-9.%=]+")
 
 
 class RunFolder:
-    """One run's folder, open for writing."""
+    """One run's folder; `columns` are those of its trials.csv."""
 
-    def __init__(self, path: Path, run_id: str | None = None) -> None:
+    def __init__(self, path: Path, columns: Columns, run_id: str | None = None) -> None:
         self.path = path
+        self.columns = columns
         self.run_id = run_id or path.name
 
     @classmethod
-    def create(cls, parent: Path, profiles: Sequence[str]) -> RunFolder:
+    def create(cls, parent: Path, profiles: Sequence[str], columns: Columns) -> RunFolder:
         """Make `<parent>/<UTC>-<profiles>-<4 hex>/`; InputError where that cannot be written."""
-        return cls.made(parent / _new_run_id(profiles))
+        return cls.made(parent / _new_run_id(profiles), columns)
 
     @classmethod
-    def made(cls, path: Path, run_id: str | None = None) -> RunFolder:
+    def made(cls, path: Path, columns: Columns, run_id: str | None = None) -> RunFolder:
         """Make this folder, for a run called `run_id` or as the folder is; InputError where that cannot be written."""
         try:
             (path / "raw").mkdir(parents=True)
-            folder = cls(path, run_id)
-            _write(path / "trials.csv", ",".join(TRIAL_COLUMNS) + "\n")
+            folder = cls(path, columns, run_id)
+            _write(path / "trials.csv", _csv(columns.names, ()))
         except OSError as error:
-            raise InputError(f"cannot write results to {path}: {error.strerror}; choose another --out.") from error
+            raise InputError(f"cannot write results to {path}: {error.strerror}; choose another folder.") from error
         return folder
 
     def write_json(self, name: str, value: Mapping[str, object]) -> None:
@@ -50,10 +57,10 @@ class RunFolder:
 
     def raw_name(self, slot: Slot, attempt: int) -> str:
         """Return where the raw record of a trial goes, relative to the folder."""
-        cell = slot.cell
         again = "" if attempt == 1 else f"-attempt{attempt}"
-        parts = [f"b{slot.block:02}-p{slot.position:03}", slot.profile, cell.tool, cell.protocol, cell.direction.value]
-        return f"raw/{'-'.join(parts)}-{cell.mtu}-x{cell.flows}{again}.json"
+        label = _UNSAFE.sub("-", label_of(slot.cell)).strip("-")[:_MOST_LABEL]  # block and position make it unique
+        place = f"b{slot.block:02}-p{slot.position:03}"
+        return f"raw/{place}-{slot.profile}-{slot.cell.measure}-{label}{again}.json"
 
     def discard_if_empty(self) -> None:
         """Remove the folder of a run that ended before its first trial did."""
@@ -62,13 +69,12 @@ class RunFolder:
             shutil.rmtree(self.path)
 
     def append(self, trial: Trial) -> None:
-        """Add a row to trials.csv; it is on disk when this returns."""
-        line = io.StringIO()
-        csv.DictWriter(line, TRIAL_COLUMNS, lineterminator="\n").writerow(trial.row())
-        with (self.path / "trials.csv").open("a", encoding="utf-8", newline="") as file:
-            file.write(line.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
+        """Add a trial to trials.csv, and its intervals to series.csv; they are on disk when this returns."""
+        intervals = series_rows(trial)
+        if intervals:
+            series = self.path / "series.csv"
+            _append(series, _csv(SERIES, intervals, heading=not series.exists()))
+        _append(self.path / "trials.csv", _csv(self.columns.names, [self.columns.row(trial)], heading=False))
 
 
 class PairsFolder:
@@ -79,20 +85,25 @@ class PairsFolder:
         self.runs = runs
 
     @classmethod
-    def create(cls, parent: Path, profiles: Sequence[str], pairs: Sequence[Pair]) -> PairsFolder:
+    def create(cls, parent: Path, profiles: Sequence[str], columns: Columns, pairs: Sequence[Pair]) -> PairsFolder:
         """Make `<parent>/<UTC>-<profiles>-<4 hex>/<client>--<server>/`; InputError where that cannot be written."""
         path = parent / _new_run_id(profiles)
-        return cls(path, {pair: RunFolder.made(path / pair.folder, f"{path.name}/{pair.folder}") for pair in pairs})
+        runs = {pair: RunFolder.made(path / pair.folder, columns, f"{path.name}/{pair.folder}") for pair in pairs}
+        return cls(path, runs)
 
     def write_json(self, value: Mapping[str, object]) -> None:
         """Write pairs.json as a whole."""
         _write_json(self.path / PAIRS_FILE, value)
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the folder as a whole."""
+        _write(self.path / name, text)
+
     def measured(self) -> list[RunFolder]:
-        """Return the run folders that are there; after `discard_empty`, those with a trial."""
+        """Return the run folders that are there; after `discard_if_empty`, those with a trial."""
         return [run for run in self.runs.values() if run.path.exists()]
 
-    def discard_empty(self) -> None:
+    def discard_if_empty(self) -> None:
         """Remove the folders of pairs without any trial, and the run's where all are."""
         for run in self.runs.values():
             run.discard_if_empty()
@@ -103,6 +114,23 @@ class PairsFolder:
 def _new_run_id(profiles: Sequence[str]) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{stamp}-{'+'.join(profiles)[:60]}-{secrets.token_hex(2)}"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, heading: bool = True) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if heading:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _append(path: Path, text: str) -> None:
+    """Add text to a file and see it to disk."""
+    with path.open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:

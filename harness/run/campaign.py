@@ -1,24 +1,35 @@
-"""A run of several pairs of hosts: the lab up once, then wave after wave set up, verified, measured and torn down."""
+"""A run: the lab up once, then wave after wave of pairs set up, verified, measured and torn down.
+
+Two hosts are a campaign of one pair.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import Any
 
+from harness.fabric.base import Paths
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
 from harness.model.errors import HarnessError
-from harness.model.pairs import PARALLEL_WARNING, Pair, Wave
-from harness.model.trial import SCHEMA_VERSION
-from harness.nodes.remote import Remote
+from harness.model.notes import About, Note
+from harness.model.pairs import Pair, Wave
 from harness.results.plan import Plan
-from harness.results.store import PairsFolder
-from harness.run.experiment import Equipment, Observer, Options, Outcome, bring_up, measure, set_up, supported
-from harness.run.scene import Scene, environments
+from harness.results.store import RunFolder
+from harness.run import both_ways
+from harness.run.conditions import conditions_of, meta_of, notes_of
+from harness.run.experiment import Observer, Outcome, describe, measure, stolen_note
+from harness.run.standing import Conduct, Equipment, Ground, chosen_pairs, grounded, standing, supported
+from harness.run.trial import FIRST_PORT, PORTS, Surroundings
+
+PARALLEL_NOTE = Note(
+    About.LAB,
+    "pairs",
+    "pairs measured at the same time share a switch, in the local lab the CPUs too",
+    "figures are distorted; measured one after the other they are not",
+)
 
 
 @dataclass(frozen=True)
@@ -29,101 +40,111 @@ class End:
     error: HarnessError | None = None
 
 
+Ends = Mapping[Pair, End]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Where a campaign's results go: a folder for each pair, and what is told of the whole as far as it is known."""
+
+    folder: Callable[[Pair], RunFolder]
+    describe: Callable[[Lab, Ends], None] = lambda _lab, _ends: None
+
+
 @dataclass(frozen=True)
 class _Work:
-    """What is done with every pair, and the lab with each node of any pair connected and its environment read."""
+    """What is done with every pair, and the ground that all of them stand on; `notes` concern all of their figures."""
 
     plan: Plan
     profiles: Mapping[str, Profile]
-    options: Options
-    lab: Lab
-    remotes: Mapping[str, Remote]
-    seen: Mapping[str, dict[str, Any]]
+    conduct: Conduct
+    ground: Ground
+    notes: tuple[Note, ...] = ()
 
 
 class Campaign:
-    """Measures pairs; `observe` gives each its own observer, and the equipment's is told what concerns all of them."""
+    """Measures pairs; `observe` gives each its own observer, and the equipment's is told what concerns all of them.
+
+    `ends` is how each pair ended so far.
+    """
 
     def __init__(
-        self, waves: Sequence[Wave], folder: PairsFolder, equipment: Equipment, observe: Callable[[Pair], Observer]
+        self, waves: Sequence[Wave], ledger: Ledger, equipment: Equipment, observe: Callable[[Pair], Observer]
     ) -> None:
-        self._waves = waves
-        self._folder = folder
+        self._waves = tuple(waves)
+        self._ledger = ledger
         self._equipment = equipment
         self._observe = observe
-        self._hosts = {name for pair in folder.runs for name in pair.hosts}
-        self._number = {pair: number for number, pair in enumerate(folder.runs, 1)}
+        self.ends: dict[Pair, End] = {}
 
-    def run(self, plan: Plan, profiles: Mapping[str, Profile], options: Options) -> dict[Pair, End]:
-        """Carry the plan out for each pair and return how each ended; every row is on disk by then.
+    def run(self, plan: Plan, profiles: Mapping[str, Profile], conduct: Conduct) -> Outcome:
+        """Carry the plan out for each pair and return what became of all trials; every row is on disk by then.
 
-        Every host is connected to before anything is changed. From then on a pair that fails does not stop the others.
+        Every host is connected to before anything is changed. From then on a pair that fails does not stop the others;
+        what went wrong around its trials is raised once all of them had their turn.
         """
-        equipment = self._equipment
-        ends: dict[Pair, End] = {}
-        with ExitStack() as stack:
-            lab = bring_up(stack, equipment, options)
-            chosen = [node for node in lab.nodes if node.name in self._hosts]
-            remotes = {node.name: stack.enter_context(equipment.connect(node, lab)) for node in chosen}
-            # Read once, before the first trial: later a node's load would be that of its own earlier trials.
-            seen = environments(lab, [*remotes.values()], plan.containers.engine)
-            plan, profiles = supported(
-                plan, profiles, [*remotes.values()], equipment.observer, skip=options.skip_unsupported
-            )
+        equipment, ends = self._equipment, self.ends
+        engine = plan.setup.containers.engine
+        with grounded(equipment, self._waves, plan.measures, engine, keep=conduct.keep) as ground:
+            self._waves = chosen_pairs(ground.lab, self._waves)
+            remotes = [*ground.remotes.values()]
+            setup = supported(plan.setup, profiles, remotes, equipment.observer, skip=conduct.skip_unsupported)
+            plan = plan.limited_to(setup.profiles)
             equipment.observer.planned(plan)
             try:
-                self._describe(lab, ends)  # before the first trial: what a killed run measured can be read
+                self._ledger.describe(ground.lab, ends)  # before the first trial: a killed run's can be read
                 for wave in self._waves:
-                    self._wave(wave, _Work(plan, profiles, options, lab, remotes, seen), ends)
+                    self._wave(wave, _Work(plan, profiles, conduct, ground), ends)
             finally:
-                self._describe(lab, ends)
-        return ends
+                self._ledger.describe(ground.lab, ends)
+            error = failure(ends)
+            if error is not None:
+                raise error  # in here: should the lab not go down either, that must not hide it
+        if equipment.interruption.requested:  # while something was shielded from it
+            raise KeyboardInterrupt
+        return total(ends)
 
-    def _describe(self, lab: Lab, ends: Mapping[Pair, End]) -> None:
-        """Write pairs.json as far as is known."""
-        self._folder.write_json(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "run_id": self._folder.path.name,
-                "hosts": [node.name for node in lab.nodes if node.name in self._hosts],
-                "waves": [[str(pair) for pair in wave] for wave in self._waves],
-                "errors": {str(pair): str(end.error) for pair, end in ends.items() if end.error},
-            }
-        )
+    @property
+    def _pairs(self) -> list[Pair]:
+        return [pair for wave in self._waves for pair in wave]
 
     def _wave(self, wave: Wave, work: _Work, ends: dict[Pair, End]) -> None:
         """Set a wave up, measure its pairs and tear it down; a failure is noted in `ends`."""
-        if self._equipment.interruption.requested:  # while something was shielded from it
+        equipment = self._equipment
+        if equipment.interruption.requested:  # while something was shielded from it
             raise KeyboardInterrupt
+        lab = work.ground.lab.limited_to(wave)
         try:
-            with ExitStack() as stack:
-                set_up(stack, work.lab.limited_to(wave), work.plan, self._equipment, work.options)
+            with standing(equipment, lab, work.profiles, work.plan.setup, keep=work.conduct.keep) as raised:
                 if len(wave) == 1:
-                    ends[wave[0]] = self._measured(wave[0], work, lambda: self._equipment.interruption.requested)
+                    paths = raised.paths[wave[0]]
+                    ends[wave[0]] = self._measured(wave[0], paths, work, lambda: equipment.interruption.requested)
                 else:
-                    ends |= self._side_by_side(wave, work)
+                    ends |= self._side_by_side(wave, raised.paths, work)
         except HarnessError as error:
             missing = [pair for pair in wave if pair not in ends]
-            self._equipment.observer.warn(f"{' '.join(map(str, wave))}: {error}")
+            if len(self._pairs) > 1:
+                names = " ".join(map(str, wave))
+                equipment.observer.note(Note(About.SETUP, names, f"{names}: {error}"))
             if missing and len(wave) > 1:
-                self._equipment.observer.stage("trying each of these pairs by itself")
+                equipment.observer.stage("trying each of these pairs by itself")
                 for pair in missing:
                     self._wave((pair,), work, ends)
                 return
             known = {pair: ends.get(pair, End()) for pair in wave}
             ends |= {pair: replace(end, error=end.error or error) for pair, end in known.items()}
 
-    def _side_by_side(self, wave: Wave, work: _Work) -> dict[Pair, End]:
+    def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: _Work) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""
         interruption = self._equipment.interruption
-        work = replace(work, options=replace(work.options, warnings=(*work.options.warnings, PARALLEL_WARNING)))
+        work = replace(work, notes=(PARALLEL_NOTE,))
         stop = Event()
 
         def cancelled() -> bool:
             return stop.is_set() or interruption.requested
 
         with ThreadPoolExecutor(len(wave), thread_name_prefix="pair") as pool:
-            tasks = {pool.submit(self._measured, pair, work, cancelled): pair for pair in wave}
+            tasks = {pool.submit(self._measured, pair, paths[pair], work, cancelled): pair for pair in wave}
             try:
                 ended, _ = wait(tasks, return_when=FIRST_EXCEPTION)
                 return {tasks[task]: task.result() for task in ended}
@@ -133,31 +154,67 @@ class Campaign:
                     wait(tasks)
                 raise
 
-    def _measured(self, pair: Pair, work: _Work, cancelled: Callable[[], bool]) -> End:
+    def _measured(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> End:
         """Run the trials of one pair."""
-        client, server = (work.remotes[name] for name in pair.hosts)
-        scene = Scene(
-            work.plan.of_pair(self._number[pair]),
-            work.profiles,
-            work.lab.limited_to((pair,)),
-            (client, server),
-            {name: work.seen[name] for name in pair.hosts},
-        )
         try:
-            return End(measure(scene, self._folder.runs[pair], self._observe(pair), work.options, cancelled))
+            return End(self._trials(pair, paths, work, cancelled))
         except HarnessError as error:
             return End(error=error)
 
+    def _trials(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> Outcome:
+        """Record the environment, see that data moves both ways, then run every trial."""
+        folder, observer = self._ledger.folder(pair), self._observe(pair)
+        lab, remotes = work.ground.lab.limited_to((pair,)), work.ground.of_pair(pair)
+        environments = {name: work.ground.environments[name] for name in pair.hosts}
+        plan = work.plan.of_pair(self._pairs.index(pair) + 1)
+        notes: list[Note] = [*work.notes, *notes_of(plan, work.profiles, lab, environments)]
+        for note in notes:
+            observer.note(note)
+        meta = meta_of(folder.run_id, plan, work.profiles, lab, environments, folder.columns)
+        meta = meta.model_copy(update={"notes": tuple(notes)})
+        describe(folder, meta, environments)
+        ports = _Ports(FIRST_PORT + PORTS)
+        make = conditions_of(plan, lab, environments, None)
+        if both_ways.is_wanted(plan):
+            observer.stage("moving a second of data each way")
+            both_ways.require_both_ways(plan, paths, remotes, make, ports.next, cancelled)
+        if lab.rate_bps is None and any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells):
+            observer.stage("finding the rate of the underlay")
+            make = conditions_of(
+                plan, lab, environments, both_ways.underlay_bps(plan, paths, remotes, make, ports.next)
+            )
+        surroundings = Surroundings(folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled)
+        outcome = measure(plan, paths, remotes, folder, surroundings, observer)
+        stolen = stolen_note(outcome)
+        if stolen is not None:
+            observer.note(stolen)
+            describe(folder, meta.model_copy(update={"notes": (*notes, stolen)}), environments)
+        return outcome
 
-def failure(ends: Mapping[Pair, End]) -> HarnessError | None:
+
+class _Ports:
+    """Ports in a row, for what is no trial."""
+
+    def __init__(self, first: int) -> None:
+        self._last = first
+
+    def next(self) -> int:
+        """Return the next one."""
+        self._last += 1
+        return self._last
+
+
+def failure(ends: Ends) -> HarnessError | None:
     """Return what went wrong around the trials of any pair, an error of the first one's class; None for nothing."""
     errors = {pair: end.error for pair, end in ends.items() if end.error}
     if not errors:
         return None
+    if len(ends) == 1:
+        return next(iter(errors.values()))
     return type(next(iter(errors.values())))("; ".join(f"{pair}: {error}" for pair, error in errors.items()))
 
 
-def total(ends: Mapping[Pair, End]) -> Outcome:
+def total(ends: Ends) -> Outcome:
     """Return what became of the trials of all pairs together."""
     outcomes = [end.outcome for end in ends.values() if end.outcome]
     return Outcome(*(sum(getattr(one, name) for one in outcomes) for name in ("ok", "failed", "invalid")))

@@ -1,26 +1,21 @@
-"""The run: lab up, apply, verify, blocks of trials, teardown whatever happens, lab down."""
+"""Every trial of one pair's plan: each is on disk before the next one starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
-from harness.fabric import support
-from harness.fabric.playbook import PlaybookResult
-from harness.fabric.profiles import Profile
-from harness.labs.base import Lab, LabSource
-from harness.model.errors import HarnessError, LabError, PlaybookError, VerificationError
-from harness.model.trial import Node, Slot, Status, Trial
+from harness.fabric.base import Paths
+from harness.model.notes import About, Note
+from harness.model.trial import Slot, Status, Trial
 from harness.nodes.remote import Remote
+from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
-from harness.run.interrupt import Interruption
-from harness.run.scene import Scene, environments
-from harness.run.trial import Record, Route, TrialRunner
+from harness.run.node_states import NodeStates, sites_of
+from harness.run.stage import Record
+from harness.run.trial import Surroundings, TrialRunner
 
 ATTEMPTS = 2
 """A trial that fails is tried once more in its block."""
@@ -32,59 +27,28 @@ REPEATED_RATIO = 0.05
 """Share of a run's trials that may be repeated for that reason."""
 
 
-class Playbooks(Protocol):
-    """What runs playbooks on the nodes of a lab."""
-
-    def run(
-        self,
-        name: str,
-        profiles: Sequence[str],
-        mtus: Sequence[int],
-        folders: Sequence[Path] = (),
-        *,
-        cancellable: bool = True,
-    ) -> PlaybookResult:
-        """Run one playbook for these profiles."""
-        ...
-
-
 class Observer(Protocol):
-    """Who is told how the run goes."""
-
-    def stage(self, text: str) -> None:
-        """Something other than a trial begins."""
-        ...
-
-    def planned(self, plan: Plan) -> None:
-        """What is going to be measured is known for good."""
-        ...
+    """Who is told how the trials of a pair go."""
 
     def started(self, slot: Slot, number: int) -> None:
         """A trial begins; numbers count from 1."""
         ...
 
     def live(self, figure: str) -> None:
-        """The tool reported a figure in the middle of a trial."""
+        """A measure reported a figure in the middle of a trial."""
         ...
 
     def finished(self, trial: Trial) -> None:
         """A trial ended."""
         ...
 
-    def warn(self, text: str) -> None:
-        """Something that the reader of the figures should know."""
+    def stage(self, text: str) -> None:
+        """Something other than a trial begins."""
         ...
 
-
-@dataclass(frozen=True)
-class Options:
-    """How a run is made, beside its plan; `warnings` is what its reader should know whatever is found on the nodes."""
-
-    congestion_control: str = "cubic"
-    keep: bool = False
-    folders: tuple[Path, ...] = ()
-    skip_unsupported: bool = False
-    warnings: tuple[str, ...] = ()
+    def note(self, note: Note) -> None:
+        """Something that the reader of the figures should know."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -97,146 +61,52 @@ class Outcome:
     stolen_ratio: float = 0.0
 
 
-@dataclass(frozen=True)
-class Equipment:
-    """What an experiment works with; tests put fakes here."""
-
-    source: LabSource
-    connect: Callable[[Node, Lab], Remote]
-    playbooks: Callable[[Lab], Playbooks]
-    interruption: Interruption
-    observer: Observer
-
-
-def run(
-    plan: Plan, profiles: Mapping[str, Profile], folder: RunFolder, equipment: Equipment, options: Options
-) -> Outcome:
-    """Carry out a plan and return how its trials ended; every row is on disk by then.
-
-    Whatever happens after the lab is up, the profiles are torn down (unless `keep`) and the lab is taken down.
-    """
-    observer = equipment.observer
-    with ExitStack() as stack:
-        lab = bring_up(stack, equipment, options)
-        client = stack.enter_context(equipment.connect(lab.client, lab))
-        server = stack.enter_context(equipment.connect(lab.server, lab))
-        seen = environments(lab, (client, server), plan.containers.engine)
-        plan, profiles = supported(plan, profiles, (client, server), observer, skip=options.skip_unsupported)
-        observer.planned(plan)
-        set_up(stack, lab, plan, equipment, options)
-        scene = Scene(plan, profiles, lab, (client, server), seen)
-        return measure(scene, folder, observer, options, lambda: equipment.interruption.requested)
-    raise AssertionError("unreachable: the block returns or raises")
-
-
-def bring_up(stack: ExitStack, equipment: Equipment, options: Options) -> Lab:
-    """Return the lab, which is up until the stack is left."""
-    equipment.observer.stage("bringing the lab up")
-    if not options.keep:
-        stack.push(_clean_up(equipment, equipment.source.down))
-    return equipment.source.up()
-
-
-def set_up(stack: ExitStack, lab: Lab, plan: Plan, equipment: Equipment, options: Options) -> None:
-    """Bring the profiles up on the lab's nodes and have them verified; they are torn down when the stack is left."""
-    observer, playbooks = equipment.observer, equipment.playbooks(lab)
-    where = f" on {' '.join(map(str, lab.pairs))}" if lab.pairs else ""
-
-    def teardown() -> None:
-        observer.stage(f"tearing down{where}")
-        playbooks.run("teardown", plan.profiles, plan.mtus, options.folders, cancellable=False)
-
-    if not options.keep:
-        stack.push(_clean_up(equipment, teardown))
-    observer.stage(f"setting up {', '.join(plan.profiles)}{where}")
-    for text in playbooks.run("apply", plan.profiles, plan.mtus, options.folders).notes:
-        observer.warn(text)
-    observer.stage(f"verifying{where}")
-    try:
-        playbooks.run("verify", plan.profiles, plan.mtus, options.folders)
-    except PlaybookError as error:
-        raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
-
-
-def _clean_up(
-    equipment: Equipment, action: Callable[[], None]
-) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], bool]:
-    """Return `action` as a step that Ctrl-C does not cut short, and whose failure does not hide an earlier one."""
-
-    def step(_kind: type[BaseException] | None, earlier: BaseException | None, _trace: TracebackType | None) -> bool:
-        with equipment.interruption.shielded():
-            try:
-                action()
-            except HarnessError as error:
-                if earlier is None:
-                    raise
-                equipment.observer.warn(f"cleaning up failed as well: {error}")
-        return False
-
-    return step
-
-
-def supported(
-    plan: Plan, profiles: Mapping[str, Profile], remotes: Sequence[Remote], observer: Observer, *, skip: bool
-) -> tuple[Plan, Mapping[str, Profile]]:
-    """Return plan and profiles without those that a node's kernel cannot make; LabError unless `skip`."""
-
-    def can_make(kind: str) -> bool:
-        tried = [remote.run(support.argv(kind)) for remote in remotes]
-        return not any(support.is_refused(kind, done.exit_code, done.stderr) for done in tried)
-
-    missing = support.lacking(profiles, can_make)
-    texts = [f"{name} needs link type {' and '.join(kinds)}" for name, kinds in missing.items()]
-    if not missing:
-        return plan, profiles
-    if not skip:
-        raise LabError(
-            f"the nodes' kernel cannot do this: {'; '.join(texts)}. "
-            "Leave the profile out, give --skip-unsupported, or load the kernel module."
-        )
-    for text in texts:
-        observer.warn(f"left out, for want of the kernel's help: {text}")
-    kept = {name: profile for name, profile in profiles.items() if name not in missing}
-    return replace(plan, profiles=tuple(kept)), kept
+def describe(folder: RunFolder, meta: RunMeta, environments: Mapping[str, object]) -> None:
+    """Write what a run is, before its first trial and once more when all is known of it."""
+    folder.write_json(ENVIRONMENT_FILE, environments)
+    folder.write_json(RUN_FILE, meta.to_json())
 
 
 def measure(
-    scene: Scene, folder: RunFolder, observer: Observer, options: Options, cancelled: Callable[[], bool]
+    plan: Plan,
+    paths: Paths,
+    remotes: tuple[Remote, Remote],
+    folder: RunFolder,
+    surroundings: Surroundings,
+    observer: Observer,
 ) -> Outcome:
-    """Record the environment, then run every trial; KeyboardInterrupt, the trial under way undone, once `cancelled`."""
-    warnings = [*options.warnings, *scene.warnings()]
-    for text in warnings:
-        observer.warn(text)
-    folder.write_json("environment.json", dict(scene.seen))
-    described = scene.description(folder.run_id) | {"warnings": warnings}
-    folder.write_json("run.json", described)
-    conditions = scene.conditions(options.congestion_control)
-    runner = TrialRunner(folder.run_id, *scene.remotes, conditions, observer.live, cancelled)
+    """Run every trial; KeyboardInterrupt, the trial under way undone, once the surroundings are cancelled."""
+    runner = TrialRunner(*remotes, replace(surroundings, on_live=observer.live))
     try:
-        outcome = _trials(scene.plan, scene.routes(), folder, runner, observer)
+        with NodeStates(sites_of(paths, remotes, plan.setup.profiles)) as states:
+            states.try_all(plan.cells)
+            return _trials(plan, paths, folder, runner, states, observer)
     finally:
         runner.close()
-    if outcome.stolen_ratio > STOLEN_RATIO:
-        text = (
-            f"a hypervisor gave {outcome.stolen_ratio:.0%} of the CPU time to others while trials ran; figures scatter"
-        )
-        observer.warn(text)
-        folder.write_json("run.json", described | {"warnings": [*warnings, text]})
-    return outcome
+
+
+def stolen_note(outcome: Outcome) -> Note | None:
+    """Return what is to be said of CPU time that was taken away, None where it was too little to matter."""
+    if outcome.stolen_ratio <= STOLEN_RATIO:
+        return None
+    share = f"{outcome.stolen_ratio:.0%}"
+    text = f"a hypervisor gave {share} of the CPU time to others while trials ran; figures scatter"
+    return Note(About.STOLEN, "", text, value=outcome.stolen_ratio)
 
 
 def _trials(
-    plan: Plan, ways: Mapping[tuple[str, int], Route], folder: RunFolder, runner: TrialRunner, observer: Observer
+    plan: Plan, paths: Paths, folder: RunFolder, runner: TrialRunner, states: NodeStates, observer: Observer
 ) -> Outcome:
     counts = dict.fromkeys(Status, 0)
     stolen = 0.0
     repeats = int(len(plan.slots) * REPEATED_RATIO)
     for number, slot in enumerate(plan.slots, 1):
         observer.started(slot, number)
+        states.enter(slot.cell)
         tried: list[tuple[Trial, Record]] = []
         while _again(tried, repeats):
             repeats -= bool(tried) and tried[-1][0].status is Status.OK
-            trial, record = runner.run(slot, ways[slot.profile, slot.cell.mtu])
+            trial, record = runner.run(slot, paths[slot.profile, slot.cell.mtu])
             name = folder.raw_name(slot, len(tried) + 1)
             folder.write_json(name, asdict(record))
             tried.append((replace(trial, raw=name), record))

@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Protocol
 
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
-
-ENOUGH_BLOCKS = 10
-"""What a noisy run with fewer blocks is advised to take."""
 
 CONFIDENCE = 0.95
 ALPHA = 0.05
@@ -66,11 +65,14 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
     Raises:
         ValueError: no values, unequal lengths, or a value that is not positive.
     """
-    pairs = zip(_logs(overlay), _logs(underlay), strict=True)
-    differences = [ours - theirs for ours, theirs in pairs]
-    n = len(differences)
-    error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else None
-    return _student(statistics.fmean(differences), error, n - 1, n)
+    logs = _logs(overlay), _logs(underlay)
+    differences = [ours - theirs for ours, theirs in zip(*logs, strict=True)]
+    if _is_constant(differences):
+        return _without_spread(statistics.fmean(differences), len(differences))
+    from scipy import stats  # noqa: PLC0415 - a second to load, and measures only want percentiles from here
+
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of nearly equal values
+        return _of_test(statistics.fmean(differences), stats.ttest_rel(*logs), len(differences))
 
 
 def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
@@ -84,13 +86,14 @@ def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
     logs = _logs(after), _logs(before)
     difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
     n = min(len(logs[0]), len(logs[1]))
-    if n < 2:  # noqa: PLR2004 - one value has no spread
-        return _student(difference, None, 0, n)
-    parts = [statistics.variance(side) / len(side) for side in logs]
-    total = sum(parts)
-    weights = sum(part**2 / (len(side) - 1) for part, side in zip(parts, logs, strict=True))
-    freedom = total**2 / weights if weights else float(n - 1)
-    return _student(difference, math.sqrt(total), freedom, n)
+    if n == 1:
+        return Ratio(math.exp(difference), None, None, None, n)
+    if _is_constant(logs[0]) and _is_constant(logs[1]):
+        return _without_spread(difference, n)
+    from scipy import stats  # noqa: PLC0415 - see above
+
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # see above
+        return _of_test(difference, stats.ttest_ind(*logs, equal_var=False), n)
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
@@ -98,7 +101,7 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
 
     None stays None and does not count as a test.
     """
-    from scipy import stats  # noqa: PLC0415 - a second to load, and tools only want percentiles from here
+    from scipy import stats  # noqa: PLC0415 - see above
 
     known = [p for p in p_values if p is not None]
     if not known:
@@ -113,6 +116,11 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
         return None
     mean = statistics.fmean(values)
     return statistics.stdev(values) / abs(mean) if mean else None
+
+
+def median(values: Sequence[float]) -> float | None:
+    """Return the median, None where there is no value."""
+    return statistics.median(values) if values else None
 
 
 def percentiles(samples: Sequence[float], percents: Sequence[float]) -> list[float]:
@@ -134,14 +142,6 @@ def percentiles(samples: Sequence[float], percents: Sequence[float]) -> list[flo
         # Multiplied before it is divided: 0.07 * 100 is 7.000000000000001, 7 * 100 / 100 is not.
         ranks.append(max(math.ceil(percent * len(ordered) / 100), 1))
     return [ordered[rank - 1] for rank in ranks]
-
-
-def spread_warning(cv: float | None, blocks: int) -> str | None:
-    """Return what to say of a spread above 5 %, with advice; None where it is narrow or unknown."""
-    if cv is None or cv <= CV_WARNING:
-        return None
-    more = ENOUGH_BLOCKS if blocks < ENOUGH_BLOCKS else 2 * blocks
-    return f"cv {100 * cv:.0f} %: noisy, use --blocks {more} or a quieter machine"
 
 
 def refusal(blocks: int, cv: float | None) -> Verdict | None:
@@ -192,13 +192,31 @@ def _logs(values: Sequence[float]) -> list[float]:
     return [math.log(value) for value in values]
 
 
-def _student(mean: float, error: float | None, freedom: float, n: int) -> Ratio:
-    if error is None:
-        return Ratio(math.exp(mean), None, None, None, n)
-    if error == 0:  # equal differences: the interval has no width and t no value
-        return Ratio(math.exp(mean), math.exp(mean), math.exp(mean), 1.0 if mean == 0 else 0.0, n)
-    from scipy import stats  # noqa: PLC0415 - see above
+def _is_constant(values: Sequence[float]) -> bool:
+    """Tell whether values do not differ, and so tell nothing of how they scatter."""
+    return len(values) == 1 or statistics.variance(values) == 0
 
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
-    p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), p_value, n)
+
+def _without_spread(mean: float, n: int) -> Ratio:
+    """Return the ratio of equal differences: the interval has no width and t no value; of one there is neither."""
+    if n == 1:
+        return Ratio(math.exp(mean), None, None, None, n)
+    return Ratio(math.exp(mean), math.exp(mean), math.exp(mean), 1.0 if mean == 0 else 0.0, n)
+
+
+class _Test(Protocol):
+    """What of SciPy's t tests is used."""
+
+    @property
+    def pvalue(self) -> Any:  # noqa: ANN401 - NumPy's numbers
+        """The p-value of "there is no difference"."""
+
+    def confidence_interval(self, confidence_level: float) -> Any:  # noqa: ANN401 - a named tuple of NumPy's numbers
+        """Return the interval of the difference."""
+
+
+def _of_test(mean: float, test: _Test, n: int) -> Ratio:
+    """Return the ratio with the interval and the p-value of a t test on logarithms."""
+    interval = test.confidence_interval(CONFIDENCE)
+    low, high = math.exp(float(interval.low)), math.exp(float(interval.high))
+    return Ratio(math.exp(mean), low, high, float(test.pvalue), n)

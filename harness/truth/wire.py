@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from harness.model.errors import InputError
-from harness.model.trial import PathState
+from harness.model.path import WHOLE, Fate, PathState
 
 HEADER_BYTES: Mapping[str, int] = MappingProxyType(
     {
@@ -107,22 +107,7 @@ def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
     return [repeated + room] * whole + ([repeated + rest] if rest else [])
 
 
-def clamped_mtu(path_state: str) -> int | None:
-    """Return N of a path state "clamped to N", None of the other states.
-
-    Raises:
-        InputError: not a path state.
-    """
-    word, _, size = path_state.partition(" to ")
-    if word == PathState.CLAMPED and size.isascii() and size.isdigit():
-        return int(size)
-    if path_state in set(PathState) - {PathState.CLAMPED}:
-        return None
-    choices = ", ".join(f"{state} to N" if state is PathState.CLAMPED else state for state in PathState)
-    raise InputError(f"unknown path state {path_state!r}: use {choices}")
-
-
-def wire_packets(mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str) -> list[int] | None:
+def wire_packets(mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState) -> list[int] | None:
     """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes.
 
     None where nothing arrives (black-holed), or where the state contradicts the sizes ("whole" but
@@ -130,31 +115,29 @@ def wire_packets(mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str
     overhead.
     """
     added = overhead(headers)
-    clamp = clamped_mtu(path_state)
-    if path_state == PathState.BLACK_HOLED:
+    if path_state.fate is Fate.BLACK_HOLED:
         return None
-    if path_state == PathState.OUTER_FRAGMENTED:
+    if path_state.fate is Fate.OUTER_FRAGMENTED:
         return fragment_sizes(mtu + added, nic_mtu, ipv6=bool(headers) and headers[0] == "ipv6")
     inner = [mtu]
-    if path_state == PathState.INNER_FRAGMENTED:
+    if path_state.fate is Fate.INNER_FRAGMENTED:
         inner = fragment_sizes(mtu, nic_mtu - added)
-    elif clamp is not None:
-        inner = fragment_sizes(mtu, clamp)
+    elif path_state.mtu is not None:
+        inner = fragment_sizes(mtu, path_state.mtu)
     packets = [size + added for size in inner]
     return packets if max(packets) <= nic_mtu else None
 
 
 def efficiency(
-    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str = PathState.WHOLE
+    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState = WHOLE
 ) -> float | None:
     """Return payload bytes per byte on the cable (0 to 1) of full-size packets, None as in `wire_packets`.
 
     In the state "clamped to N" TCP sends packets of N bytes; UDP keeps its datagram and the sender cuts
     it at N.
     """
-    clamp = clamped_mtu(path_state)
-    if protocol == "tcp" and clamp is not None:
-        mtu = min(mtu, clamp)
+    if protocol == "tcp" and path_state.mtu is not None:
+        mtu = min(mtu, path_state.mtu)
     packets = wire_packets(mtu, headers, nic_mtu, path_state)
     if packets is None:
         return None
@@ -162,7 +145,7 @@ def efficiency(
 
 
 def ceiling_ratio(
-    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: str, baseline_mtu: int
+    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState, baseline_mtu: int
 ) -> float | None:
     """Return the profile's goodput ceiling over that of the underlay at `baseline_mtu`.
 
@@ -171,14 +154,14 @@ def ceiling_ratio(
         mtu: inner MTU of the profile.
         headers: the profile's stack, outermost first.
         nic_mtu: MTU of the underlay's NIC.
-        path_state: what happened to full-size packets, as trials.csv has it.
+        path_state: what happened to full-size packets.
         baseline_mtu: MTU of the underlay's own packets, which always go whole.
 
     Returns:
         The ratio, or None where there is no ceiling (icmp, black-holed, contradictory sizes).
 
     Raises:
-        InputError: an unknown header, protocol or path state.
+        InputError: an unknown header or protocol.
     """
     if protocol == "icmp":
         return None

@@ -1,4 +1,4 @@
-"""Ansible filters: what profiles mean on a node. The thinking is in harness.fabric; this only hands it over."""
+"""Ansible filters: what profiles mean on a node, what measures need there. The harness thinks, this hands it over."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from harness.fabric import profiles, topology
+from harness.measures.registry import MEASURES, programs
 from harness.model.containers import Containers
 from harness.model.errors import HarnessError
-from harness.model.trial import Node
+from harness.model.node import Node
 from harness.nodes import inventory
 
 Resolve = Callable[[profiles.Profile, Node, Node, Sequence[int]], Any]
@@ -61,9 +62,22 @@ def endpoint_probes(
     return [pair for pairs in _for_each(topology.probes, names, host, hostvars, mtus, folders) for pair in pairs]
 
 
+def measure_packages(measures: str) -> list[str]:
+    """Return the Debian packages that measures need on a node, from their names with commas between them, or `all`."""
+    names = [*MEASURES] if measures == "all" else [name.strip() for name in str(measures).split(",")]
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        raise AnsibleFilterError(f"there is no measure {unknown[0]!r}; there are {', '.join(MEASURES)}")
+    return list(dict.fromkeys(program.package for program in programs(names).values()))
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., list[Any]]]:
         """Return the filters by the name that playbooks use."""
-        return {"wanted_state": wanted_state, "endpoint_probes": endpoint_probes}
+        return {
+            "wanted_state": wanted_state,
+            "endpoint_probes": endpoint_probes,
+            "measure_packages": measure_packages,
+        }

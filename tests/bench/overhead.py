@@ -13,18 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.fabric.playbook import PlaybookRunner
-from harness.fabric.topology import DEFAULT_MTUS
+from harness.labs.access import NIC_MTU
 from harness.labs.local import LocalLab
+from harness.measures.factors import FACTORS
 from harness.model.errors import FailedTrialsError, VerificationError
-from harness.model.trial import UNDERLAY
+from harness.model.jobs import Side
+from harness.model.trial import MTU, UNDERLAY
+from harness.results.meta import RUN_FILE, read_meta
+from harness.results.plan import Setup
 
 HARNESS = Path(sys.executable).with_name("harness")
 NOOP = Path(__file__).with_name("noop")
-PROFILES = (UNDERLAY, "vxlan")
+SETUP = Setup((UNDERLAY, "vxlan"), tuple(map(int, FACTORS[MTU].default)), NIC_MTU)
 ROUNDS = 3
 COMPLETE = (0, VerificationError.exit_code, FailedTrialsError.exit_code)
 """Exit codes of a run that went through all of its trials."""
@@ -36,19 +41,25 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def attempt_s(raw: Path, planned_s: float) -> float:
-    """Return how long one attempt measured: iperf3's by plan, ping's by its own summary, 0 for one that failed."""
-    client = json.loads(raw.read_text(encoding="utf-8"))["client"]
-    if client.get("exit_code") != 0:
+def job_s(job: Mapping[str, Any], planned_s: float) -> float:
+    """Return how long a client measured: iperf3's by plan, ping's by its own summary, 0 for one that failed."""
+    if job.get("exit_code") != 0:
         return 0.0
-    summary = _PING_TIME.search(client["stdout"])
+    summary = _PING_TIME.search(job["stdout"])
     return int(summary[1]) / 1e3 if summary else planned_s
+
+
+def attempt_s(raw: Path, planned_s: float) -> float:
+    """Return how long one attempt measured: in each of its steps as long as the client that took longest."""
+    steps = json.loads(raw.read_text(encoding="utf-8"))["steps"]
+    clients = [[job for job in step["jobs"].values() if job["side"] == Side.CLIENT] for step in steps]
+    return sum(max((job_s(job, planned_s) for job in jobs), default=0.0) for jobs in clients)
 
 
 def measured_s(folder: Path) -> float:
     """Return the seconds of a run in which its tools measured, omitted ones and repeated trials included."""
-    plan = json.loads((folder / "run.json").read_text(encoding="utf-8"))["plan"]
-    planned_s = float(plan["duration_s"]) + float(plan["omit_s"])
+    timing = read_meta(folder / RUN_FILE).plan.timing
+    planned_s = timing.duration_s + timing.omit_s
     return sum(attempt_s(raw, planned_s) for raw in (folder / "raw").glob("*.json"))
 
 
@@ -76,7 +87,7 @@ def time_playbooks() -> None:
             playbooks = PlaybookRunner(lab)
 
             def seconds(name: str) -> float:
-                return playbooks.run(name, PROFILES, DEFAULT_MTUS).seconds
+                return playbooks.run(name, SETUP).seconds
 
             seconds(str(NOOP))  # connects
             rounds: list[tuple[float, float, float]] = []

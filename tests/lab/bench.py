@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from typing import Any
 from harness.fabric.playbook import PlaybookResult, PlaybookRunner
 from harness.fabric.profiles import known_profiles
 from harness.inspect.doctor import impossible_profiles
+from harness.labs.access import NIC_MTU
 from harness.labs.base import Lab
 from harness.labs.holder import enter_argv
 from harness.labs.local import DEFAULT_RATE, LocalLab
 from harness.model.containers import Containers, Engine
+from harness.model.jobs import Completed
 from harness.model.trial import UNDERLAY
-from harness.nodes.remote import Completed, Remote
+from harness.nodes.remote import Remote
+from harness.results.plan import Setup
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
 MTUS = (1450, 1500)
@@ -50,6 +53,7 @@ class Bench:
     client: Remote
     server: Remote
     playbooks: PlaybookRunner
+    containers: Containers = field(default_factory=Containers)
 
     @property
     def nodes(self) -> tuple[Remote, Remote]:
@@ -60,7 +64,8 @@ class Bench:
         self, name: str, profiles: Sequence[str], folders: Sequence[Path] = (), *, check: bool = False
     ) -> PlaybookResult:
         """Run a playbook for these profiles at the default MTUs."""
-        return self.playbooks.run(name, profiles, MTUS, folders, check=check)
+        setup = Setup(tuple(profiles), MTUS, NIC_MTU, self.containers, tuple(folders))
+        return self.playbooks.run(name, setup, check=check)
 
     def snapshot(self) -> dict[str, Snapshot]:
         """Return the state of both nodes by name."""
@@ -91,7 +96,7 @@ def bench(rate: str = DEFAULT_RATE, engine: Engine = Engine.NONE) -> Iterator[Be
         lab = source.up()
         try:
             with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
-                yield Bench(lab, client, server, PlaybookRunner(lab, containers=Containers.parse(engine)))
+                yield Bench(lab, client, server, PlaybookRunner(lab), Containers.parse(engine))
         finally:
             source.down()
 
@@ -124,10 +129,9 @@ def await_own_address(node: Remote) -> None:
     assert eventually(lambda: "fe80:" in done(node, "ip", "-o", "addr", "show"))
 
 
-def ping(node: Remote, namespace: str | None, destination: str, *options: str) -> Completed:
-    """Ping once from a namespace of a node."""
-    scope = ["ip", "netns", "exec", namespace] if namespace else []
-    return node.run([*scope, "ping", "-n", "-c", "1", "-W", "1", *options, destination])
+def ping(node: Remote, enter: Sequence[str], destination: str, *options: str) -> Completed:
+    """Ping once from an endpoint of a node, or (nothing to enter) from the node itself."""
+    return node.run([*enter, "ping", "-n", "-c", "1", "-W", "1", *options, destination])
 
 
 def eventually(holds: Callable[[], Any], timeout_s: float = 10.0) -> bool:

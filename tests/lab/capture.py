@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
-from harness.labs.local import DEVICE
+from harness.labs.access import DEVICE
 from tests.lab.bench import Bench, eventually, ping
 
 _FILE_HEADER_BYTES = 24
@@ -72,7 +72,7 @@ def capturing(bench: Bench, *words: str) -> Iterator[Capture]:
             said = process.stderr.readline()
             assert f"listening on {DEVICE}".encode() in said, said
             yield capture
-            last = ping(bench.client, None, bench.lab.server.address, "-p", _LAST)
+            last = ping(bench.client, (), bench.lab.server.address, "-p", _LAST)
             assert last.exit_code == 0
             assert eventually(lambda: _written(written).count(bytes.fromhex(_LAST) * 4) == 2)
         finally:

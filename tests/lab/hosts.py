@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.labs.local import DEVICE, NODES
+from harness.labs.access import DEVICE
+from harness.labs.local import NODES
 from tests.lab.bench import Bench, done, eventually
 from tests.lab.machine import HARNESS, OWN, Command, Machine
 

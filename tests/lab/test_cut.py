@@ -104,7 +104,8 @@ def measuring(machine: Machine, command: Command) -> None:
     """Wait until a trial of iperf3 runs."""
 
     def at_it() -> bool:
-        return any("iperf3 -c" in text for text in command_lines(machine.root / "proc").values())
+        texts = command_lines(machine.root / "proc").values()
+        return any("iperf3 -c" in text and "--bidir" not in text for text in texts)  # not before the trials
 
     assert eventually(lambda: at_it() or command.exit_code is not None, 90.0)
     assert command.exit_code is None, command.stderr

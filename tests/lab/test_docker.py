@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.fabric.playbook import PlaybookRunner
 from harness.labs.engine import CGROUP_PARENT, CGROUPS
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import PlaybookError
@@ -16,7 +15,7 @@ from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done, eventually, ping
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of, started, wait_for_rows
+from tests.lab.test_run import rows_of, started, summary_rows, wait_for_rows
 
 pytestmark = pytest.mark.lab
 
@@ -93,7 +92,7 @@ def test_docker0_is_dockers_own_and_no_address_is_there_twice(dockers: Bench) ->
     # k8s-1 has a container that holds 172.17.0.3 as well: it must stay silent, or this would never leave the node
     sent = "cat /sys/class/net/vxlan_docker/statistics/tx_packets"
     earlier = int(done(dockers.client, *sent.split()))
-    assert ping(dockers.client, "harness-vxlan-1450", "172.17.0.3", "-c", "3").exit_code == 0
+    assert ping(dockers.client, ("ip", "netns", "exec", "harness-vxlan-1450"), "172.17.0.3", "-c", "3").exit_code == 0
     assert int(done(dockers.client, *sent.split())) >= earlier + 3
     dockers.play("teardown", ["vxlan"])
     assert dockers.changes(before) == []
@@ -116,7 +115,7 @@ def test_what_somebody_harmed_is_made_anew(dockers: Bench) -> None:
 def test_plain_namespaces_take_the_place_of_containers(dockers: Bench) -> None:
     before = dockers.snapshot()
     dockers.play("apply", ["flannel"])
-    plain = replace(dockers, playbooks=PlaybookRunner(dockers.lab))
+    plain = replace(dockers, containers=Containers())
     plain.play("apply", ["flannel"])
     plain.play("verify", ["flannel"])
     assert containers(dockers.client) == []
@@ -153,7 +152,7 @@ def test_any_image_will_do_and_stays(dockers: Bench) -> None:
         start_foreign(node, "maker", "none")
         done(node, "docker", "rm", "-f", "maker")
     before = dockers.snapshot()
-    theirs = replace(dockers, playbooks=PlaybookRunner(dockers.lab, containers=Containers.parse("docker", "theirs:1")))
+    theirs = replace(dockers, containers=Containers.parse("docker", "theirs:1"))
     theirs.play("apply", ["flannel"])
     theirs.play("verify", ["flannel"])
     assert done(dockers.client, "docker", "ps", "--format", "{{.Image}}").split() == ["theirs:1"] * 2
@@ -171,14 +170,14 @@ def test_an_image_reaches_no_shell(dockers: Bench, image: str) -> None:
     before = dockers.snapshot()
     unchecked = Containers(Engine.DOCKER, image)  # past the command line, as `-e image=...` by hand would be
     with pytest.raises(PlaybookError, match="is not the name of an image"):
-        PlaybookRunner(dockers.lab, containers=unchecked).run("apply", ["flannel"], [1450])
+        replace(dockers, containers=unchecked).play("apply", ["flannel"])
     assert dockers.changes(before) == []
 
 
 def test_a_node_without_a_daemon_is_refused(bench: Bench) -> None:
     before = bench.snapshot()
     with pytest.raises(PlaybookError, match="k8s-1: docker does not answer on this node"):
-        PlaybookRunner(bench.lab, containers=Containers.parse("docker")).run("apply", ["flannel"], [1450])
+        replace(bench, containers=Containers.parse("docker")).play("apply", ["flannel"])
     assert bench.changes(before) == []
 
 
@@ -193,14 +192,12 @@ def test_tcp_reads_what_the_headers_allow(machine: Machine, tmp_path: Path) -> N
     rows = rows_of(folder / "trials.csv")
     assert {row["status"] for row in rows} == {"ok"}
     assert all("vxlan_docker" in row["proof"] for row in rows if row["profile"] == "vxlan")
-    (tcp,) = (
-        row for row in rows_of(folder / "summary.csv") if (row["profile"], row["metric"]) == ("vxlan", "goodput_bps")
-    )
+    (tcp,) = summary_rows(folder, "vxlan", "goodput_bps")
     assert abs(float(tcp["ratio"]) - float(tcp["ceiling_ratio"])) < TOLERANCE
     described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert (described["plan"]["containers"], described["plan"]["image"]) == ("docker", OWN_IMAGE)
+    assert described["plan"]["setup"]["containers"] == {"engine": "docker", "image": OWN_IMAGE}
     assert described["versions"]["containers"]["k8s-1"]
-    assert [text for text in described["warnings"] if "daemon.json" in text]
+    assert [note for note in described["notes"] if "daemon.json" in note["fact"]]
     assert machine.changes(before) == []
     assert left_groups() == groups
 
@@ -211,7 +208,7 @@ def test_the_default_mtu_is_a_trap_and_shown_as_one(machine: Machine, tmp_path: 
     with command:
         command.wait()
     (folder,) = machine.results()
-    states = {row["tool"]: row["path_state"] for row in rows_of(folder / "trials.csv") if row["profile"] == "vxlan"}
+    states = {row["measure"]: row["path_state"] for row in rows_of(folder / "trials.csv") if row["profile"] == "vxlan"}
     assert states == {"iperf3": "clamped to 1450", "ping": "inner-fragmented"}
 
 

@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 
-from harness.labs.local import DEVICE, NODES
+from harness.labs.access import DEVICE
+from harness.labs.local import NODES
 from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, done, eventually
 
@@ -112,8 +113,9 @@ def test_node_without_iptables_is_told_that_the_port_is_open(bench: Bench) -> No
     done(bench.server, "mount", "-t", "tmpfs", "tmpfs", "/etc/alternatives")  # where iptables is a link to
     before = bench.snapshot()
     applied = bench.play("apply", ["vxlan"])
-    (note,) = applied.notes
-    assert note.startswith("k8s-2: udp port 4789 of profile vxlan is open to everybody")
+    ((node, note),) = applied.notes
+    assert node == "k8s-2"
+    assert note.startswith("udp port 4789 of profile vxlan is open to everybody")
     assert "install iptables" in note
     bench.play("verify", ["vxlan"])
     bench.play("teardown", ["vxlan"])

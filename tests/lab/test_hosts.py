@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from harness.fabric.profiles import PROFILES_DIRECTORY
-from harness.model.trial import TRIAL_COLUMNS
 from tests.lab.bench import bench as own_bench
 from tests.lab.bench import done
 from tests.lab.hosts import ADDRESSES, ASKED, CONTROL, FOLDER, FREE, PASSWORD, SSH, Hosts
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine
 from tests.lab.snapshots import command_lines
+from tests.lab.test_run import TRIAL_COLUMNS
 
 pytestmark = pytest.mark.lab
 
@@ -87,7 +87,7 @@ def test_user_with_sudo_on_hosts_with_one_nic(hosts: Hosts, tmp_path: Path) -> N
     assert command.exit_code == 0, command.stderr
     (folder,) = (path.parent for path in (hosts.folder / ODD).glob("*/trials.csv"))
     assert [row["status"] for row in rows(folder)] == ["ok"] * 4
-    assert list(rows(folder)[0]) == list(TRIAL_COLUMNS), "those of every lab"
+    assert list(rows(folder)[0]) == TRIAL_COLUMNS, "those of every lab"
     assert "vxlan against underlay" in command.stdout
     assert hosts.bench.changes(before) == []
     assert sorted(Path.cwd().iterdir()) == files_before

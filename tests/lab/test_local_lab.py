@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.labs.local import NODES, LocalLab, take_down_all
+from harness.labs.kept import take_down_all
+from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
 from harness.model.errors import ConnectionLostError
 from harness.nodes.remote import Remote

@@ -6,11 +6,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.cli.prepare import RunOptions, prepare
+from harness.cli.prepare import Options, prepare
 from harness.labs.holder import enter_argv
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Command, Machine
@@ -19,16 +20,17 @@ from tests.lab.snapshots import Snapshot
 pytestmark = pytest.mark.lab
 
 TRIAL_COLUMNS = (
-    "run_id,block,position,profile,kind,tool,protocol,direction,mtu,flows,duration_s,started_at,status,reason,proof,"
-    "path_state,goodput_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,"
-    "ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,inner_bytes,outer_bytes,raw"
+    "run_id,block,position,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
+    "protocol,direction,mtu,flows,goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,"
+    "rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,"
+    "client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,"
+    "server_busiest_cpu_ratio,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
 ).split(",")
 SUMMARY_COLUMNS = (
-    "profile,baseline,tool,protocol,direction,mtu,flows,metric,unit,blocks,median,baseline_median,cv,ratio,ratio_low,"
-    "ratio_high,ceiling_ratio,same_mtu_ratio,same_mtu_ratio_low,same_mtu_ratio_high,same_mtu_ceiling_ratio,verdict,"
-    "warnings"
+    "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
+    "baseline_median,cv,ratio,ratio_low,ratio_high,ceiling_ratio,verdict,notes"
 ).split(",")
-FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high", "same_mtu_ratio", "same_mtu_ratio_low")
+FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high")
 SHORT = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 WITHOUT_FIGURE = ("goodput_bps", "rtt_p50_s", "retransmits", "ping_sent")
 
@@ -37,6 +39,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def summary_rows(folder: Path, profile: str, metric: str) -> list[dict[str, str]]:
+    """Return the rows of a profile's metric against its baseline at the NIC's MTU."""
+    rows = rows_of(folder / "summary.csv")
+    return [row for row in rows if (row["contrast"], row["profile"], row["metric"]) == ("profile", profile, metric)]
 
 
 def started(machine: Machine, tmp_path: Path, *words: str) -> tuple[Command, Snapshot]:
@@ -80,16 +88,18 @@ def test_every_trial_is_proven(whole: tuple[Command, Path, list[str]]) -> None:
     _, folder, _ = whole
     rows = rows_of(folder / "trials.csv")
     assert list(rows[0]) == TRIAL_COLUMNS
-    assert sorted((row["tool"], row["profile"], row["mtu"]) for row in rows) == [
-        (tool, profile, mtu)
-        for tool in ("iperf3", "ping")
+    assert sorted((row["measure"], row["profile"], row["mtu"]) for row in rows) == [
+        (measure, profile, mtu)
+        for measure in ("iperf3", "ping")
         for profile, mtu in (("underlay", "1450"), ("underlay", "1500"), ("vxlan", "1450"))
     ]
     for row in rows:
         assert (row["status"], row["reason"], row["path_state"]) == ("ok", "", "whole"), row
-        assert row["proof"].count("vxlan_docker") == (row["profile"] == "vxlan") * (2 if row["tool"] == "ping" else 1)
+        assert row["proof"].count("vxlan_docker") == (row["profile"] == "vxlan") * (
+            2 if row["measure"] == "ping" else 1
+        )
         assert int(row["outer_bytes"]) > int(row["inner_bytes"]) - (row["profile"] == "underlay")
-        if row["tool"] == "iperf3":
+        if row["measure"] == "iperf3":
             assert 1e8 < float(row["goodput_bps"]) < 1e9, "above zero, and not above the link's rate"
             assert row["rtt_p50_s"] == ""
         else:
@@ -102,14 +112,15 @@ def test_raw_records_hold_argv_and_output(whole: tuple[Command, Path, list[str]]
     rows = rows_of(folder / "trials.csv")
     assert {row["raw"] for row in rows} == {f"raw/{path.name}" for path in (folder / "raw").iterdir()}
     for row in rows:
-        record = json.loads((folder / row["raw"]).read_text(encoding="utf-8"))
-        assert row["tool"] in record["client"]["argv"]
-        assert record["client"]["exit_code"] == 0
-        assert record["client"]["stdout"]
-        assert [len(record["readings"][when]) for when in ("before", "after")] == [2, 2]
-        if row["tool"] == "iperf3":
-            assert "-s" in record["server"]["argv"]
-            assert json.loads(record["server"]["stdout"])["end"]
+        (step,) = json.loads((folder / row["raw"]).read_text(encoding="utf-8"))["steps"]
+        client = step["jobs"]["client"]
+        assert row["measure"] in client["argv"]
+        assert client["exit_code"] == 0
+        assert client["stdout"]
+        assert [len(step["readings"][when]) for when in ("before", "after")] == [2, 2]
+        if row["measure"] == "iperf3":
+            assert "-s" in step["jobs"]["server"]["argv"]
+            assert json.loads(step["jobs"]["server"]["stdout"])["end"]
 
 
 def test_environment_and_run_are_described(whole: tuple[Command, Path, list[str]]) -> None:
@@ -132,7 +143,7 @@ def test_summary_compares_with_the_underlay(whole: tuple[Command, Path, list[str
     _, folder, _ = whole
     rows = rows_of(folder / "summary.csv")
     assert list(rows[0]) == SUMMARY_COLUMNS
-    (goodput,) = [row for row in rows if (row["profile"], row["metric"]) == ("vxlan", "goodput_bps")]
+    (goodput,) = summary_rows(folder, "vxlan", "goodput_bps")
     assert float(goodput["ceiling_ratio"]) == pytest.approx(0.96547, abs=1e-5)
     assert 0.5 < float(goodput["ratio"]) < 1.5
     assert "not enough blocks" in goodput["verdict"]
@@ -181,9 +192,9 @@ def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) 
 
 def seed_with_underlay_first() -> int:
     """Return a seed whose order leaves time to change the way of the overlay before its first trial."""
-    options = RunOptions(("vxlan",), "local", "1450", "1", "tcp", "forward", 1, 0, 1, None, "1gbit", "quick", ())
+    options = Options(profile=("vxlan",), levels={"mtu": (1450,), "flows": (1,)}, blocks=1)
     for seed in range(1000):
-        made = prepare(RunOptions(**{**vars(options), "seed": seed})).plan
+        made = prepare(replace(options, seed=seed)).plan
         if [slot.profile for slot in made.slots[:2]] == ["underlay", "underlay"]:
             return seed
     raise AssertionError("no such order")

@@ -10,17 +10,33 @@ from typing import Any
 
 import pytest
 
+from harness.fabric.ansible import AnsibleFabric
 from harness.fabric.playbook import PlaybookResult
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, LabError, PlaybookError, VerificationError
-from harness.model.pairs import PARALLEL_WARNING, Pair, parse, waves
-from harness.model.trial import Node, Slot, Trial
-from harness.results.plan import Plan
+from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
+from harness.model.node import Node
+from harness.model.notes import Note
+from harness.model.pairs import Pair, parse, waves
+from harness.model.trial import Slot, Trial
+from harness.results.plan import Plan, Setup
 from harness.results.store import PairsFolder
-from harness.run.campaign import Campaign, End, failure, total
-from harness.run.experiment import Equipment, Options, Outcome
+from harness.run.campaign import PARALLEL_NOTE, Campaign, End, Ends, Ledger, failure, total
+from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
-from tests.unit.test_experiment import PLAN, PROFILES, TRIALS, Answer, FakeRemote, FakeSource, World, measure, raises
+from harness.run.standing import Conduct, Equipment
+from tests.unit.test_experiment import (
+    COLUMNS,
+    PLAN,
+    PROFILES,
+    SETUP,
+    TRIALS,
+    Answer,
+    FakeRemote,
+    FakeSource,
+    World,
+    measure,
+    raises,
+)
 
 NAMES = ("k8s-1", "k8s-2", "k8s-3", "k8s-4")
 NODES = [Node(name, index, f"172.12.1.{10 + index}", "ens33") for index, name in enumerate(NAMES, 1)]
@@ -35,15 +51,8 @@ class Playbooks:
         self._world = world
         self._lab = lab
 
-    def run(
-        self,
-        name: str,
-        profiles: Sequence[str],  # noqa: ARG002 - as the protocol has it
-        mtus: Sequence[int],  # noqa: ARG002
-        folders: Sequence[Path] = (),  # noqa: ARG002
-        *,
-        cancellable: bool = True,
-    ) -> PlaybookResult:
+    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+        assert setup == SETUP
         assert cancellable == (name != "teardown")
         hosts = [host for pair in self._lab.pairs for host in pair.hosts]
         assert [node.name for node in self._lab.nodes] == hosts
@@ -75,8 +84,8 @@ class Watcher:
     def finished(self, trial: Trial) -> None:
         assert trial.run_id.endswith(self._name.replace(":", "--"))
 
-    def warn(self, text: str) -> None:
-        self._world.warnings.append(text)
+    def note(self, note: Note) -> None:
+        self._world.notes.append(note)
 
 
 @dataclass
@@ -87,6 +96,7 @@ class Bench:
     world: World = field(default_factory=World)
     nodes: dict[str, World] = field(default_factory=dict)
     interruption: Interruption = field(default_factory=Interruption)
+    described: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for client, server in (NAMES[:2], NAMES[2:]):
@@ -98,19 +108,31 @@ class Bench:
         first, second, *others = NODES
         lab = Lab("local", self.tmp_path / "i", None, first, second, 1e9, True, self.tmp_path, tuple(others))
         pairs = parse(text, NAMES)
-        self.folder = PairsFolder.create(self.tmp_path / "results", ["vxlan"], pairs)
+        self.folder = PairsFolder.create(self.tmp_path / "results", ["vxlan"], COLUMNS, pairs)
         equipment = Equipment(
             FakeSource(self.world, lab),
             lambda node, _lab: FakeRemote(self.world if shared else self.nodes[node.name], node),
-            lambda lab: Playbooks(self.world, lab),
+            lambda lab, profiles: AnsibleFabric(lab, profiles, Playbooks(self.world, lab)),
             self.interruption,
             Watcher(self.world, "all"),
         )
-        campaign = Campaign(
-            waves(pairs, parallel=parallel), self.folder, equipment, lambda pair: Watcher(self.world, str(pair))
-        )
-        ends = campaign.run(PLAN, PROFILES, Options(keep=keep))
-        return {str(pair): end for pair, end in ends.items()}
+        turns = waves(pairs, parallel=parallel)
+        ledger = Ledger(self.folder.runs.__getitem__, self.describe)
+        campaign = Campaign(turns, ledger, equipment, lambda pair: Watcher(self.world, str(pair)))
+        said = ""
+        try:
+            assert campaign.run(PLAN, PROFILES, Conduct(keep=keep)) == total(campaign.ends)
+        except HarnessError as error:
+            if not campaign.ends:
+                raise
+            said = str(error)
+        assert said == str(failure(campaign.ends) or "")
+        return {str(pair): end for pair, end in campaign.ends.items()}
+
+    def describe(self, lab: Lab, ends: Ends) -> None:
+        """Note what is known of the whole, before the first trial and at the end."""
+        assert [node.name for node in lab.nodes] == [*NAMES]
+        self.described.append({str(pair): str(end.error) for pair, end in ends.items() if end.error})
 
     def rows(self, pair: str) -> list[dict[str, str]]:
         path = self.folder.runs[Pair(*pair.split(":"))].path / "trials.csv"
@@ -191,25 +213,20 @@ def test_each_pair_has_a_run_folder_and_an_order_of_its_own(bench: Bench) -> Non
         described = bench.json(f"{folder}/run.json")
         assert described["run_id"] == f"{name}/{folder}"
         assert described["plan"]["seed"] == PLAN.seed + number
-        assert described["warnings"].count(PARALLEL_WARNING) == 1
+        assert [note["fact"] for note in described["notes"]].count(PARALLEL_NOTE.fact) == 1
         assert set(bench.json(f"{folder}/environment.json")) == set(folder.split("--"))
         rows = bench.rows(folder.replace("--", ":"))
         assert [row["status"] for row in rows] == ["ok"] * TRIALS
         assert {row["run_id"] for row in rows} == {f"{name}/{folder}"}
         slots = replace(PLAN, seed=PLAN.seed + number).slots
-        assert [(row["profile"], row["tool"]) for row in rows] == [(slot.profile, slot.cell.tool) for slot in slots]
-    assert bench.json("pairs.json") == {
-        "schema_version": 1,
-        "run_id": name,
-        "hosts": [*NAMES],
-        "waves": [SIDE_BY_SIDE.split(",")],
-        "errors": {},
-    }
+        expected = [(slot.profile, slot.cell.measure) for slot in slots]
+        assert [(row["profile"], row["measure"]) for row in rows] == expected
+    assert bench.described == [{}, {}]
 
 
 def test_pairs_by_themselves_are_not_warned_of_each_other(bench: Bench) -> None:
     bench.run("k8s-1:k8s-2", parallel=True)
-    assert PARALLEL_WARNING not in bench.world.warnings
+    assert PARALLEL_NOTE not in bench.world.notes
 
 
 @pytest.mark.parametrize(
@@ -221,8 +238,8 @@ def test_pair_whose_set_up_fails_does_not_stop_the_next(bench: Bench, event: str
     assert (ends["k8s-1:k8s-2"].error, ends["k8s-1:k8s-2"].outcome) == (error, None)
     assert ends["k8s-1:k8s-3"] == End(DONE)
     assert bench.happened("teardown") == ["teardown k8s-1:k8s-2", "teardown k8s-1:k8s-3"]
-    assert bench.json("pairs.json")["errors"] == {"k8s-1:k8s-2": str(error)}
-    assert any("k8s-1:k8s-2: " in text for text in bench.world.warnings)
+    assert bench.described == [{}, {"k8s-1:k8s-2": str(error)}]
+    assert any("k8s-1:k8s-2: " in note.fact for note in bench.world.notes)
 
 
 def test_pairs_whose_common_set_up_fails_are_tried_one_by_one(bench: Bench) -> None:
@@ -233,7 +250,8 @@ def test_pairs_whose_common_set_up_fails_are_tried_one_by_one(bench: Bench) -> N
     assert ends == {"k8s-1:k8s-2": End(DONE), "k8s-3:k8s-4": End(error=error)}
     expected = [f"{word} {pairs}" for pairs in (both, "k8s-1:k8s-2", "k8s-3:k8s-4") for word in ("apply", "teardown")]
     assert bench.happened("apply", "teardown") == expected
-    assert PARALLEL_WARNING not in bench.json("k8s-1--k8s-2/run.json")["warnings"]
+    facts = [note["fact"] for note in bench.json("k8s-1--k8s-2/run.json")["notes"]]
+    assert PARALLEL_NOTE.fact not in facts
 
 
 def test_teardown_that_fails_keeps_the_figures_and_the_next_pair(bench: Bench) -> None:
@@ -333,8 +351,8 @@ def test_keep_leaves_the_only_wave_standing(bench: Bench) -> None:
 def test_folders_without_a_trial_are_discarded(bench: Bench) -> None:
     bench.world.failures["apply k8s-1:k8s-2"] = PlaybookError("no device")
     bench.run("k8s-1:k8s-2,k8s-3:k8s-4", shared=True)
-    bench.folder.discard_empty()
-    assert sorted(path.name for path in bench.folder.path.iterdir()) == ["k8s-3--k8s-4", "pairs.json"]
-    empty = PairsFolder.create(bench.tmp_path / "results", ["vxlan"], parse(SIDE_BY_SIDE, NAMES))
-    empty.discard_empty()
+    bench.folder.discard_if_empty()
+    assert sorted(path.name for path in bench.folder.path.iterdir()) == ["k8s-3--k8s-4"]
+    empty = PairsFolder.create(bench.tmp_path / "results", ["vxlan"], COLUMNS, parse(SIDE_BY_SIDE, NAMES))
+    empty.discard_if_empty()
     assert not empty.path.exists()

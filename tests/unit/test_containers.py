@@ -10,7 +10,7 @@ from harness.fabric.topology import endpoint, namespace_name, wanted_state
 from harness.labs import engine
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import InputError, LabError
-from harness.model.trial import Node
+from harness.model.node import Node
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")
@@ -33,8 +33,12 @@ def test_engines_and_images() -> None:
 @pytest.mark.parametrize(
     ("chosen", "image", "named"),
     [
-        ("dokcer", None, "none, docker, podman"),
-        ("none", "debian:12", "--containers docker"),
+        ("dokcer", None, "unknown container engine dokcer: choose one of none, docker, podman"),
+        (
+            "none",
+            "debian:12",
+            "image debian:12: endpoints are not containers; choose an engine with it, such as docker",
+        ),
         ("docker", "x; rm -rf /", "is not the name of an image"),
         ("docker", "$(reboot)", "is not the name of an image"),
         ("docker", "debian\n", "is not the name of an image"),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.report.analysis import analyse
 from harness.report.decomposition import steps
-from harness.report.summary import read_run, summarise
+from harness.report.trials import read_run
 from tests.unit.synthetic import META, around, iperf3, series, write
 
 MTUS = pytest.mark.parametrize("routed_mtus", [(1450,), (1450, 1500)], ids=["at the cell's MTU", "at the NIC's too"])
@@ -21,13 +22,14 @@ def test_the_two_steps_multiply_up_to_the_whole(tmp_path: Path, routed_mtus: tup
     for mtu in routed_mtus:
         trials += series("host-gw", iperf3(mtu), around(0.98e9, 0.001, 4))
     write(tmp_path, trials, META)
-    run = read_run(tmp_path)
-    (step,) = steps(summarise(run.trials, run.meta))
-    assert (step.profile, step.routed, step.cell) == ("vxlan", "host-gw", "tcp 1450 x1")
+    (step,) = steps(analyse(read_run(tmp_path)).rows)
+    assert (step.profile, step.routed, step.cell) == ("vxlan", "host-gw", iperf3(1450))
     assert step.container_path == pytest.approx(0.98, rel=1e-3)
     assert step.encapsulation == pytest.approx(0.95 / 0.98, rel=1e-3)
-    assert step.product == pytest.approx(step.whole, rel=1e-9)
-    assert step.whole_low < step.product < step.whole_high
+    assert step.product == pytest.approx(step.whole.ratio, rel=1e-9)
+    assert step.whole.low is not None
+    assert step.whole.high is not None
+    assert step.whole.low < step.product < step.whole.high
 
 
 def test_without_a_routed_profile_there_is_nothing_to_decompose(tmp_path: Path) -> None:
@@ -36,5 +38,4 @@ def test_without_a_routed_profile_there_is_nothing_to_decompose(tmp_path: Path) 
         *series("vxlan", iperf3(1450), around(0.95e9, 0.001, 6)),
     ]
     write(tmp_path, trials, META)
-    run = read_run(tmp_path)
-    assert steps(summarise(run.trials, run.meta)) == []
+    assert steps(analyse(read_run(tmp_path)).rows) == []

@@ -5,25 +5,34 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.fabric.ansible import AnsibleFabric, paths
 from harness.fabric.playbook import PlaybookResult
-from harness.fabric.profiles import Profile, load
+from harness.fabric.profiles import load
 from harness.labs.base import Lab
+from harness.measures.registry import cells
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
-from harness.model.trial import Direction, Kind, Node, Slot, Timing, Trial
-from harness.nodes.remote import Background, Completed, Remote
-from harness.results.plan import Plan
+from harness.model.jobs import Completed
+from harness.model.node import Node
+from harness.model.notes import Note
+from harness.model.path import Claim, Kind
+from harness.model.trial import Slot, Timing, Trial
+from harness.nodes.remote import Background, Remote
+from harness.results.meta import read_meta
+from harness.results.plan import Plan, Setup
+from harness.results.schema import Columns
 from harness.results.store import RunFolder
-from harness.run import experiment
-from harness.run.experiment import Equipment, Options, Outcome
+from harness.run.campaign import Campaign, Ledger
+from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
-from harness.run.scene import Scene
+from harness.run.standing import Conduct, Equipment
+from harness.run.trial import FIRST_PORT, PORTS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ENVIRONMENT = (GOLDEN / "environment.txt").read_text(encoding="utf-8")
@@ -33,20 +42,20 @@ REFUSED = (GOLDEN / "iperf3-3.12-refused.client.json").read_text(encoding="utf-8
 PING = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
 ALL_LOST = (GOLDEN / "ping-20221126-lost.txt").read_text(encoding="utf-8")
 
+BIDIR = (GOLDEN / "iperf3-3.12-tcp-bidir.client.json").read_text(encoding="utf-8")
+
+SETUP = Setup(("underlay", "vxlan"), (1500,), 1500, profiles_dirs=(Path("own"),))
 PLAN = Plan(
     name="quick",
-    profiles=("underlay", "vxlan"),
-    mtus=(1500,),
-    flows=(1,),
-    protocols=("tcp",),
-    directions=(Direction.FORWARD,),
+    setup=SETUP,
+    cells=cells(("iperf3", "ping"), {"flows": (1,)}, SETUP.mtus),
     blocks=1,
     timing=Timing(2, 1),
     seed=1,
-    nic_mtu=1500,
 )
+COLUMNS = Columns.of_measures(PLAN.measures, ("protocol", "direction", "mtu", "flows"))
 TRIALS = 4
-PROFILES = {name: load(name) for name in PLAN.profiles}
+PROFILES = {name: load(name) for name in SETUP.profiles}
 NODES = (Node("k8s-1", 1, "172.12.1.11", "ens33"), Node("k8s-2", 2, "172.12.1.12", "ens33"))
 
 CLEAN_UP = ["teardown", "down"]
@@ -59,7 +68,8 @@ class World:
     """Everything that happened, in order, and what the nodes are going to do.
 
     `behaviours`: what the client does that is started as the n-th, from 1; the others measure. `failures`: what is
-    raised at an event. `around`: traffic of the overlay does not cross its tunnel.
+    raised at an event. `around`: traffic of the overlay does not cross its tunnel. `both_ways`: what the second of
+    data each way before the trials gives; its programs are none of the clients and servers counted here.
     """
 
     events: list[str] = field(default_factory=list)
@@ -68,11 +78,12 @@ class World:
     around: bool = False
     environment: str = ENVIRONMENT
     server_output: str = SERVER
+    both_ways: str = BIDIR
     clients: list[tuple[str, ...]] = field(default_factory=list)
     servers: list[tuple[str, ...]] = field(default_factory=list)
     playbook_profiles: list[tuple[str, ...]] = field(default_factory=list)
     waited_for: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     unknown_link_types: tuple[str, ...] = ()
     nic_bytes: int = 0
     tunnel_bytes: int = 0
@@ -93,8 +104,14 @@ class World:
         devices = {nic: self.nic_bytes, "vxlan_docker": self.tunnel_bytes}
         dev = [f"{name}: {size} {size // 10**4} 0 0 0 0 0 0 {size} {size // 10**4}" for name, size in devices.items()]
         snmp = ["Ip: ReasmOKs FragCreates", "Ip: 0 0", "Tcp: OutSegs", f"Tcp: {self.nic_bytes // 1000}"]
-        before = ["@route", "[{}]", "@load", "0.1 0.1 0.1 1/9 9", "@stat", "cpu 9 0 0 9 0 0 0 0 0 0"]
-        return "\n".join([*before, "@dev", *dev, "@snmp", *snmp, "@endpoint", *snmp])
+        stat = ["9.00 9.00", "cpu 9 0 0 9 0 0 0 0 0 0", "cpu0 9 0 0 9 0 0 0 0 0 0"]
+        before = ["@clock", "9.0", "@proc", *stat, "@dev", *dev, *snmp, "@endpoint", *snmp, "@ancestors"]
+        return "\n".join([*before, "@route", "[{}]", "@end"])
+
+
+def is_preliminary(argv: Sequence[str]) -> bool:
+    """Tell whether a program belongs to the second of data each way before the trials."""
+    return "-p" in argv and int(argv[argv.index("-p") + 1]) > FIRST_PORT + PORTS
 
 
 class FakeBackground(Background):
@@ -102,7 +119,9 @@ class FakeBackground(Background):
         self.argv = tuple(argv)
         self._world = world
         self._is_server = "-s" in argv and "iperf3" in argv
-        (world.servers if self._is_server else world.clients).append(self.argv)
+        self._is_preliminary = is_preliminary(argv)
+        if not self._is_preliminary:
+            (world.servers if self._is_server else world.clients).append(self.argv)
         self._number = len(world.clients)
 
     def wait(
@@ -113,6 +132,9 @@ class FakeBackground(Background):
     ) -> Completed:
         assert timeout_s > 0
         self._world.cancelled = cancelled
+        if self._is_preliminary:
+            self._world.happens("both ways")
+            return Completed(self.argv, 0, SERVER if self._is_server else self._world.both_ways, "")
         if self._is_server:
             return Completed(self.argv, 0, self._world.server_output, "")
         code, output = self._world.behaviours.get(self._number, measure)(self._world, self.argv)
@@ -121,8 +143,12 @@ class FakeBackground(Background):
             on_line(line)
         return Completed(self.argv, code, output, "")
 
+    @property
+    def has_ended(self) -> bool:
+        return True
+
     def end(self) -> None:
-        if self._is_server:
+        if self._is_server and not self._is_preliminary:
             self._world.events.append("server ended")
 
 
@@ -193,18 +219,10 @@ class FakePlaybooks:
         self._world = world
         self._interruption = interruption
 
-    def run(
-        self,
-        name: str,
-        profiles: Sequence[str],
-        mtus: Sequence[int],
-        folders: Sequence[Path] = (),
-        *,
-        cancellable: bool = True,
-    ) -> PlaybookResult:
-        assert (tuple(mtus), tuple(folders)) == (PLAN.mtus, (Path("own"),))
+    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+        assert replace(setup, profiles=SETUP.profiles) == SETUP
         assert cancellable == (name != "teardown")
-        self._world.playbook_profiles.append(tuple(profiles))
+        self._world.playbook_profiles.append(setup.profiles)
         self._world.happens(name)
         return PlaybookResult({}, 0.1, {})
 
@@ -223,7 +241,7 @@ class FakeObserver:
 
     def planned(self, plan: Plan) -> None:
         self._plan = plan
-        self._world.happens(f"planned {'+'.join(plan.profiles)}")
+        self._world.happens(f"planned {'+'.join(plan.setup.profiles)}")
 
     def started(self, slot: Slot, number: int) -> None:
         rows = read(self._folder)
@@ -238,8 +256,8 @@ class FakeObserver:
         self.finished_trials.append(trial)
         assert read(self._folder)[-1]["status"] == trial.status.value
 
-    def warn(self, text: str) -> None:
-        self._world.warnings.append(text)
+    def note(self, note: Note) -> None:
+        self._world.notes.append(note)
 
 
 def read(folder: RunFolder) -> list[dict[str, str]]:
@@ -254,18 +272,19 @@ class Bench:
     folder: RunFolder
     lab: Lab
     interruption: Interruption = field(default_factory=Interruption)
+    plan: Plan = PLAN
 
     def run(self, *, keep: bool = False, skip: bool = False) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
             FakeSource(self.world, self.lab),
             lambda node, _lab: FakeRemote(self.world, node),
-            lambda _lab: FakePlaybooks(self.world, self.interruption),
+            lambda lab, profiles: AnsibleFabric(lab, profiles, FakePlaybooks(self.world, self.interruption)),
             self.interruption,
             self.observer,
         )
-        options = Options(keep=keep, skip_unsupported=skip, folders=(Path("own"),))
-        return experiment.run(PLAN, PROFILES, self.folder, equipment, options)
+        campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
+        return campaign.run(self.plan, PROFILES, Conduct(keep=keep, skip_unsupported=skip))
 
     def rows(self) -> list[dict[str, str]]:
         return read(self.folder)
@@ -280,12 +299,18 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     lab = Lab("local", tmp_path / "inventory", None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=tmp_path)
-    return Bench(World(), RunFolder.create(tmp_path / "results", ["vxlan"]), lab)
+    return Bench(World(), RunFolder.create(tmp_path / "results", ["vxlan"], COLUMNS), lab)
 
 
-def number_of(profile: str, tool: str) -> int:
+def job(record: Any, name: str) -> Any:  # noqa: ANN401 - a JSON document
+    """Return what the raw record of a trial in one step has of a job."""
+    (step,) = record["steps"]
+    return step["jobs"][name]
+
+
+def number_of(profile: str, measure: str) -> int:
     """Return which trial that is, from 1; as long as nothing is tried again, it is also the client's number."""
-    return next(n for n, s in enumerate(PLAN.slots, 1) if (s.profile, s.cell.tool) == (profile, tool))
+    return next(n for n, s in enumerate(PLAN.slots, 1) if (s.profile, s.cell.measure) == (profile, measure))
 
 
 def cleaned_up(world: World) -> list[str]:
@@ -362,7 +387,7 @@ def test_failure_of_the_clean_up_does_not_hide_why_it_was_needed(bench: Bench) -
     with pytest.raises(PlaybookError, match="no such device"):
         bench.run()
     assert cleaned_up(bench.world) == CLEAN_UP
-    assert [text for text in bench.world.warnings if "cleaning up failed" in text] == [
+    assert [str(note) for note in bench.world.notes if "cleaning up failed" in note.fact] == [
         "cleaning up failed as well: unreachable",
         "cleaning up failed as well: does not end",
     ]
@@ -382,7 +407,7 @@ def test_profile_that_the_kernel_cannot_make_is_left_out_on_demand(bench: Bench)
     assert set(bench.world.playbook_profiles) == {("underlay",)}
     assert {row["profile"] for row in bench.rows()} == {"underlay"}
     assert "planned underlay" in bench.world.events
-    assert any("vxlan needs link type vxlan" in text for text in bench.world.warnings)
+    assert any("vxlan needs link type vxlan" in note.fact for note in bench.world.notes)
 
 
 @pytest.mark.parametrize("event", ["", "verify", "trial 2"])
@@ -444,7 +469,7 @@ def test_trial_that_fails_once_is_ok(bench: Bench) -> None:
     assert row["status"] == "ok"
     assert row["reason"].startswith("tried 2 times: iperf3 client")
     assert float(row["goodput_bps"]) == pytest.approx(878269575.3)
-    assert "Connection refused" in bench.raw({"raw": row["raw"].replace("-attempt2", "")})["client"]["stdout"]
+    assert "Connection refused" in job(bench.raw({"raw": row["raw"].replace("-attempt2", "")}), "client")["stdout"]
 
 
 @pytest.mark.parametrize(
@@ -479,7 +504,7 @@ def test_nothing_arrived_is_a_failed_trial_without_a_figure(bench: Bench) -> Non
         interval["sum"] |= {"bytes": 0, "bits_per_second": 0}
     bench.world.server_output = json.dumps(report)
     outcome = bench.run()
-    figures = {row["goodput_bps"] for row in bench.rows() if row["tool"] == "iperf3"}
+    figures = {row["goodput_bps"] for row in bench.rows() if row["measure"] == "iperf3"}
     assert (outcome.failed, figures) == (2, {""})
     assert bench.rows()[number_of("vxlan", "iperf3") - 1]["path_state"] == "black-holed"
 
@@ -505,7 +530,8 @@ def test_each_trial_has_its_own_server_and_waits_for_it(bench: Bench) -> None:
     bench.run()
     ports = [argv[argv.index("-p") + 1] for argv in bench.world.servers]
     assert len(set(ports)) == len(ports) == 2
-    assert [port for port in bench.world.waited_for if port] == ports
+    awaited = [words.removeprefix("-t:") for words in bench.world.waited_for if words]
+    assert [port for port in awaited if int(port) <= FIRST_PORT + PORTS] == ports
     assert [argv[argv.index("-p") + 1] for argv in bench.world.clients if "iperf3" in argv] == ports
     assert bench.world.events.count("server ended") == 2
 
@@ -523,12 +549,12 @@ def test_raw_record_keeps_argv_output_and_readings(bench: Bench) -> None:
     bench.run()
     row = bench.rows()[number_of("vxlan", "iperf3") - 1]
     record = bench.raw(row)
-    assert record["client"]["stdout"] == CLIENT
-    assert record["server"]["stdout"] == SERVER
-    assert "-C" in record["client"]["argv"]
-    moved = [
-        entry["devices"]["vxlan_docker"]["tx_bytes"] for entry in (record["readings"][k][0] for k in record["readings"])
-    ]
+    assert job(record, "client")["stdout"] == CLIENT
+    assert job(record, "server")["stdout"] == SERVER
+    assert "-C" in job(record, "client")["argv"]
+    (step,) = record["steps"]
+    assert list(step["readings"]) == ["before", "after"]
+    moved = [both[0]["devices"]["vxlan_docker"]["tx_bytes"] for both in step["readings"].values()]
     assert moved[1] - moved[0] == 5 * 10**8
     assert row["inner_bytes"] == str(2 * 5 * 10**8)
 
@@ -536,15 +562,18 @@ def test_raw_record_keeps_argv_output_and_readings(bench: Bench) -> None:
 def test_run_and_environment_are_described(bench: Bench) -> None:
     bench.run()
     described = bench.json("run.json")
-    assert described["schema_version"] == 1
+    assert described["schema_version"] == 2
     assert described["run_id"] == bench.folder.run_id
-    assert described["plan"]["seed"] == 1
-    assert (described["rate_bps"], described["nic_mtu"]) == (1e9, 1500)
-    assert described["profiles"]["vxlan"] == {"kind": "tunnel", "headers": ["ipv4", "udp", "vxlan", "ethernet"]}
+    assert Plan.from_json(described["plan"]) == PLAN
+    assert described["rate_bps"] == 1e9
+    headers = ["ipv4", "udp", "vxlan", "ethernet"]
+    assert described["profiles"]["vxlan"] == {"kind": "tunnel", "headers": headers, "tunnel_mtu": None}
+    assert described["metrics"]["goodput_bps"]["unit"] == "bit/s"
     assert described["versions"]["iperf3"] == {"k8s-1": "3.12", "k8s-2": "3.12"}
     assert set(bench.json("environment.json")) == {"k8s-1", "k8s-2"}
-    assert described["warnings"] == bench.world.warnings
-    assert any("share one kernel" in text for text in bench.world.warnings)
+    assert [note["fact"] for note in described["notes"]] == [note.fact for note in bench.world.notes]
+    assert any("share one kernel" in note.fact for note in bench.world.notes)
+    assert read_meta(bench.folder.path / "run.json").plan == PLAN
 
 
 @pytest.mark.parametrize(
@@ -559,7 +588,7 @@ def test_reader_is_warned(bench: Bench, load: str, rate_bps: float | None, words
     bench.world.environment = ENVIRONMENT.replace(old, load)
     bench.lab = replace(bench.lab, rate_bps=rate_bps)
     bench.run()
-    assert any(words in text for text in bench.json("run.json")["warnings"])
+    assert any(words in note["fact"] for note in bench.json("run.json")["notes"])
 
 
 def test_node_that_does_not_know_its_cpus_is_measured_all_the_same(bench: Bench) -> None:
@@ -576,11 +605,16 @@ def test_node_that_tells_nothing_of_itself_is_an_error_and_no_traceback(bench: B
     assert bench.world.events[-1] == "down"
 
 
+def without(program: str) -> str:
+    """Return the environment of a node that lacks a program: its section is there, and empty."""
+    head, mark, rest = f"{ENVIRONMENT}@end".partition(f"@{program}\n")
+    return head + mark + rest[rest.index("@") :]
+
+
 @pytest.mark.parametrize("tool", ["iperf3", "ping"])
 def test_node_without_a_tool_is_named_with_the_remedy_and_nothing_is_changed(bench: Bench, tool: str) -> None:
-    section = ENVIRONMENT.index(f"@{tool}\n") + len(f"@{tool}\n")
-    bench.world.environment = ENVIRONMENT[:section] + ENVIRONMENT[ENVIRONMENT.index("@", section) :]
-    with pytest.raises(LabError, match=rf"k8s-1 has no {tool}; `ansible-playbook .* playbooks/install.yml`"):
+    bench.world.environment = without(tool)
+    with pytest.raises(LabError, match=rf"k8s-1 has no {tool}; `ansible-playbook -i \S+ playbooks/install.yml`"):
         bench.run()
     assert "apply" not in bench.world.events
     assert bench.world.events[-1] == "down"
@@ -601,21 +635,14 @@ def test_client_streams_where_its_version_can(bench: Bench, version: str, flag: 
     assert all(flag in argv for argv in bench.world.clients if "iperf3" in argv)
 
 
-def scene_of(plan: Plan, profiles: Mapping[str, Profile], lab: Lab) -> Scene:
-    """Return a scene as far as routes need one."""
-    nobody: Any = None
-    return Scene(plan, profiles, lab, (nobody, nobody), {})
-
-
-def way(names: Sequence[str], name: str, mtu: int = 1500) -> Any:  # noqa: ANN401 - harness.proof.Way
-    lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
-    plan = replace(PLAN, profiles=tuple(names))
-    return scene_of(plan, {profile: load(profile) for profile in names}, lab).routes()[name, mtu].way
+def claim(names: Sequence[str], name: str, mtu: int = 1500) -> Claim:
+    profiles = {profile: load(profile) for profile in names}
+    return paths(replace(SETUP, profiles=tuple(names)), profiles, *NODES)[name, mtu].claim
 
 
 def test_what_each_profile_claims() -> None:
     names = ("underlay", "vxlan", "flannel-direct")
-    vxlan, underlay, direct = way(names, "vxlan"), way(names, "underlay"), way(names, "flannel-direct")
+    vxlan, underlay, direct = claim(names, "vxlan"), claim(names, "underlay"), claim(names, "flannel-direct")
     assert (vxlan.kind, vxlan.tunnel, vxlan.overhead, vxlan.path_mtu) == (Kind.TUNNEL, "vxlan_docker", 50, 1450)
     assert (underlay.tunnel, underlay.overhead, underlay.path_mtu) == (None, 0, 1500)
     assert direct.tunnel is None
@@ -623,10 +650,56 @@ def test_what_each_profile_claims() -> None:
     assert set(underlay.other_tunnels) == set(direct.other_tunnels) == {"vxlan_docker", load("flannel-direct").tunnel}
 
 
-def test_underlay_has_a_route_at_its_own_mtu_too() -> None:
-    lab = Lab("local", Path(), None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=Path())
-    found = scene_of(replace(PLAN, mtus=(1450,)), PROFILES, lab).routes()
+def test_underlay_has_a_path_at_its_own_mtu_too() -> None:
+    found = paths(replace(SETUP, mtus=(1450,)), PROFILES, *NODES)
     assert set(found) == {("underlay", 1450), ("underlay", 1500), ("vxlan", 1450)}
+
+
+def test_data_moves_both_ways_before_the_first_trial(bench: Bench) -> None:
+    bench.run()
+    events = bench.world.events
+    assert events.count("both ways") == 2 * len(PROFILES)
+    last = len(events) - 1 - events[::-1].index("both ways")
+    assert events.index("verify") < last < events.index("trial 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"sum_received_bidir_reverse": 0},
+            r"vxlan is dead from k8s-2 to k8s-1: .* second of TCP 0 bytes arrived",
+        ),
+        (None, r"vxlan passes pings, but a second of TCP each way could not be moved: iperf3 client"),
+    ],
+)
+def test_direction_that_is_dead_is_an_error_that_says_so(
+    bench: Bench, change: dict[str, int] | None, words: str
+) -> None:
+    report = json.loads(BIDIR)
+    for name, size in (change or {}).items():
+        report["end"][name]["bytes"] = size
+        for interval in report["intervals"]:
+            interval["sum_bidir_reverse"]["bytes"] = size
+    bench.world.both_ways = json.dumps(report) if change else REFUSED
+    with pytest.raises(VerificationError, match=words):
+        bench.run()
+    assert bench.rows() == []
+    assert cleaned_up(bench.world) == CLEAN_UP
+
+
+@pytest.mark.parametrize("directions", [("bidir",), ("forward", "reverse")])
+def test_trials_that_send_both_ways_show_it_themselves(bench: Bench, directions: tuple[str, ...]) -> None:
+    bench.plan = replace(PLAN, cells=cells(("iperf3",), {"flows": (1,), "direction": directions}, SETUP.mtus))
+    bench.world.both_ways = REFUSED
+    bench.run()
+    assert "both ways" not in bench.world.events
+
+
+def test_only_the_programs_of_the_measures_are_asked_for(bench: Bench) -> None:
+    bench.plan = replace(PLAN, cells=cells(("ping",), {}, SETUP.mtus))
+    bench.world.environment = without("iperf3")
+    assert bench.run() == Outcome(ok=2, failed=0, invalid=0)
 
 
 def test_errors_have_exit_codes_of_their_own() -> None:

@@ -10,6 +10,7 @@ import pytest
 from harness import cli
 from harness.fabric.profiles import load_file
 from harness.labs import static
+from harness.measures.factors import FACTORS
 from harness.model.errors import InputError
 
 COMMANDS = "x; touch canary; $(touch canary) `touch canary`\ntouch canary\n../canary | tee canary > canary"
@@ -154,6 +155,15 @@ def test_profile_as_written_is_good(tmp_path: Path) -> None:
         ["--profiles-dir", "{{ lookup('pipe', 'touch canary') }}"],
         ["--lab", COMMANDS],
         ["--lab", "192.0.2.1,192.0.2.2"],
+        ["--measure", COMMANDS],
+        ["--rate", COMMANDS],
+        ["--plan", COMMANDS],
+        ["--pairs", COMMANDS],
+        ["--pairs", f"k8s-1:{COMMANDS}"],
+        ["--containers", COMMANDS],
+        ["--containers", "docker", "--image", COMMANDS],
+        *[[f"--{name.replace('_', '-')}", COMMANDS] for name in FACTORS],
+        *[[f"--{name.replace('_', '-')}", "$(touch canary)"] for name in FACTORS],
     ],
 )
 def test_option(harness: Harness, words: list[str]) -> None:

@@ -1,25 +1,27 @@
 """A run of several pairs read back and laid out: what it shows, that it fits, and what it says of missing pairs."""
 
+import csv
 import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from harness.model.errors import InputError
-from harness.model.trial import PAIR_COLUMNS, Direction, Status, Trial
-from harness.report import FORMATS
-from harness.report.layout import page
-from harness.report.pairs import has_pairs, summarise_pairs
-from harness.report.summary import read_run
-from tests.unit.synthetic import META, around, iperf3, ping, series, trial, write
+from harness.model.path import PathState
+from harness.model.trial import Direction, Status, Trial
+from harness.report.formats import FORMATS
+from harness.report.matrix import page
+from harness.report.pairs import analyse_pairs, has_pairs
+from harness.report.records import SUMMARY_HEAD, SUMMARY_TAIL
+from harness.report.trials import read_run
+from tests.unit.synthetic import META, around, iperf3, note, ping, series, trial, write
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report-pairs.txt"
 HOSTS = ["k8s-1", "k8s-2", "k8s-3", "k8s-4"]
-LOAD = "k8s-3 is busy with something else (load 3.1 on 2 CPUs): let it finish first"
+LOAD = note("k8s-3 is busy with something else (load 3.1 on 2 CPUs)", "let it finish first", "load")
 
 
 def one_pair(seed: int, goodput: float = 955e6, loss: float = 0.9655) -> list[Trial]:
@@ -32,6 +34,10 @@ def one_pair(seed: int, goodput: float = 955e6, loss: float = 0.9655) -> list[Tr
     ]
 
 
+def is_ping(one: Trial) -> bool:
+    return one.slot.cell.measure == "ping"
+
+
 def run_of(
     folder: Path,
     measured: dict[str, list[Trial]],
@@ -41,9 +47,9 @@ def run_of(
 ) -> Path:
     """Write a run of several pairs."""
     for number, (pair, trials) in enumerate(measured.items()):
-        write(folder / pair.replace(":", "--"), trials, {**META, "warnings": [LOAD] if number == 2 else []})
+        write(folder / pair.replace(":", "--"), trials, {**META, "notes": [LOAD] if number == 2 else []})
     folder.mkdir(exist_ok=True)
-    described = {"schema_version": 1, "run_id": "20250101T000000Z-vxlan-abcd", "hosts": hosts, "waves": waves, **more}
+    described = {"schema_version": 2, "run_id": "20250101T000000Z-vxlan-abcd", "hosts": hosts, "waves": waves, **more}
     (folder / "pairs.json").write_text(json.dumps(described), encoding="utf-8")
     return folder
 
@@ -52,11 +58,13 @@ def run_of(
 def four(tmp_path: Path) -> Path:
     """Four hosts: one slow, one pair without a figure, one mixed, one that failed, one that was never reached."""
     failing = [trial("vxlan", block, iperf3(1450), None, Status.FAILED, reason="refused") for block in range(1, 7)]
-    mixed = series("vxlan", iperf3(1450), [9e8] * 6, path_state="clamped to 1400")[3:]
+    mixed = series("vxlan", iperf3(1450), [9e8] * 6, path_state=PathState.parse("clamped to 1400"))[3:]
     measured = {
         "k8s-1:k8s-2": one_pair(10),
         "k8s-1:k8s-3": one_pair(20, 480e6, 0.97),
-        "k8s-2:k8s-3": [one for one in one_pair(30) if one.slot.profile == "underlay" or one.slot.cell.tool == "ping"]
+        "k8s-2:k8s-3": [
+            one for one in one_pair(30) if one.slot.profile == "underlay" or one.slot.cell.measure == "ping"
+        ]
         + failing,
         "k8s-3:k8s-4": [*(one for one in one_pair(40) if one.slot.profile != "vxlan" or one.slot.block <= 3), *mixed],
     }
@@ -76,26 +84,27 @@ def four(tmp_path: Path) -> Path:
 
 
 def test_matrix_is_the_golden_one(four: Path) -> None:
-    assert FORMATS["table"](summarise_pairs(four)) == GOLDEN.read_text(encoding="utf-8")
+    assert FORMATS["table"](analyse_pairs(four)) == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_frame_is_every_pairs_summary_one_below_the_other(four: Path) -> None:
-    frame = summarise_pairs(four)
-    assert tuple(frame.columns) == PAIR_COLUMNS
-    back = pd.read_csv(io.StringIO(FORMATS["csv"](frame)))
-    assert list(dict.fromkeys(zip(back["client"], back["server"], strict=True))) == [
+def test_csv_is_every_pairs_summary_one_below_the_other(four: Path) -> None:
+    analysis = analyse_pairs(four)
+    back = list(csv.DictReader(io.StringIO(FORMATS["csv"](analysis))))
+    factors = ("protocol", "direction", "mtu", "flows")
+    assert tuple(back[0]) == ("client", "server", *SUMMARY_HEAD, *factors, *SUMMARY_TAIL)
+    assert list(dict.fromkeys((row["client"], row["server"]) for row in back)) == [
         ("k8s-1", "k8s-2"),
         ("k8s-3", "k8s-4"),
         ("k8s-1", "k8s-3"),
         ("k8s-2", "k8s-3"),
     ]
-    assert set(back["metric"]) >= {"goodput_bps", "cpu_s_per_gbit", "rtt_p50_s", "rtt_p99_s"}
-    records = json.loads(FORMATS["json"](frame), parse_constant=pytest.fail)
-    assert len(records) == len(back)
+    assert {row["metric"] for row in back} >= {"goodput_bps", "cpu_s_per_gbit", "rtt_p50_s", "rtt_p99_s"}
+    document = json.loads(FORMATS["json"](analysis), parse_constant=pytest.fail)
+    assert len(document["rows"]) == len(back)
 
 
 def test_markdown_has_a_cell_for_every_column(four: Path) -> None:
-    lines = [line for line in FORMATS["markdown"](summarise_pairs(four)).splitlines() if line.startswith("|")]
+    lines = [line for line in FORMATS["markdown"](analyse_pairs(four)).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in lines} == {len(HOSTS) + 1}
     assert any("0.9658 worse<br>0." in line for line in lines), lines
 
@@ -108,11 +117,13 @@ def test_many_hosts_are_cut_between_columns(tmp_path: Path, names: list[str]) ->
         *series("vxlan", iperf3(1500, 128, "tcp", Direction.BIDIR), around(1.8e9, 0.001, 61)),
     ]
     measured = {f"{a}:{b}": trials for n, a in enumerate(names) for b in names[n + 1 :]}
-    frame = summarise_pairs(run_of(tmp_path / "run", measured, [[pair] for pair in measured], names))
-    shown = FORMATS["table"](frame)
+    analysis = analyse_pairs(run_of(tmp_path / "run", measured, [[pair] for pair in measured], names))
+    shown = FORMATS["table"](analysis)
     assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown
-    entries = [cell for part in page(frame).sections if "ratio" in part.title for row in part.rows for cell in row[1:]]
+    entries = [
+        cell for part in page(analysis).sections if "ratio" in part.title for row in part.rows for cell in row[1:]
+    ]
     assert len([cell for cell in entries if cell]) == 28 * 3
     for line in {line for cell in entries for line in cell.split("\n") if line}:
         assert line in shown
@@ -123,7 +134,7 @@ def test_ceilings_that_differ_are_all_named(tmp_path: Path) -> None:
     folder = run_of(tmp_path / "run", measured, [["a:b"], ["a:c"]], ["a", "b", "c"])
     meta = {**META, "profiles": META["profiles"] | {"vxlan": {"kind": "tunnel", "headers": ["ipv4", "udp"]}}}
     (folder / "a--c" / "run.json").write_text(json.dumps(meta), encoding="utf-8")
-    captions = [section.caption for section in page(summarise_pairs(folder)).sections if section.caption]
+    captions = [section.caption for section in page(analyse_pairs(folder)).sections if section.caption]
     assert len(captions) == 1
     assert re.fullmatch(r"ceiling 0\.9\d{3} or 0\.9\d{3}", captions[0])
 
@@ -131,13 +142,13 @@ def test_ceilings_that_differ_are_all_named(tmp_path: Path) -> None:
 def test_run_without_any_trial_says_so(tmp_path: Path) -> None:
     folder = run_of(tmp_path / "run", {}, [["a:b"]], ["a", "b"])
     for name in FORMATS:
-        assert FORMATS[name](summarise_pairs(folder)).endswith("\n")
+        assert FORMATS[name](analyse_pairs(folder)).endswith("\n")
 
 
 def test_each_pairs_folder_is_a_run_by_itself(four: Path) -> None:
     assert has_pairs(four)
     assert not has_pairs(four / "k8s-1--k8s-2")
-    assert len(read_run(four / "k8s-1--k8s-2").trials) == 24
+    assert len(read_run(four / "k8s-1--k8s-2").trials.frame) == 24
     with pytest.raises(InputError, match="is a run of several pairs; give the folder of one of them"):
         read_run(four)
 
@@ -145,7 +156,7 @@ def test_each_pairs_folder_is_a_run_by_itself(four: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema_version": 2}, r"pairs\.json has schema_version 2, this harness reads 1"),
+        ({"schema_version": 3}, r"pairs\.json has schema_version 3, this harness reads 1 and 2"),
         ({"waves": "a:b"}, r"pairs\.json: waves: Input should be a valid tuple"),
         ({"hosts": None}, r"pairs\.json: hosts: Input should be a valid tuple"),
     ],
@@ -154,4 +165,4 @@ def test_description_that_cannot_be_used(four: Path, change: dict[str, Any], wor
     path = four / "pairs.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
     with pytest.raises(InputError, match=words):
-        summarise_pairs(four)
+        analyse_pairs(four)

@@ -1,13 +1,21 @@
-"""What is shown of pairs at the same time: whose trial it is, all trials counted together, each warning once."""
+"""What is shown of pairs at the same time: whose trial it is, all trials counted together, each note once."""
 
 import io
+from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from harness.cli.progress import PairProgress, RunProgress, TrialCount
+from harness.cli.progress import PairProgress, RunProgress, TrialCount, figure
+from harness.measures.registry import title_of
+from harness.model.notes import About, Note
 from harness.model.pairs import Pair
-from harness.model.trial import Kind, Status, Trial
+from harness.model.path import Kind
+from harness.model.trial import Cell, Status, Trial
+from tests.unit.synthetic import iperf3, ping, trial
 from tests.unit.test_experiment import PLAN
+
+SWITCH = Note(About.LAB, "pairs", "both share a switch", "figures are distorted")
 
 
 def test_pairs_share_one_display() -> None:
@@ -23,11 +31,41 @@ def test_pairs_share_one_display() -> None:
             for observer in observers:
                 observer.finished(Trial("id", slot, Kind.UNDERLAY, 2, "", Status.FAILED, reason="refused"))
         for observer in observers:
-            observer.warn("both share a switch")
+            observer.note(SWITCH)
         observers[1].stage("at its end")
     lines = captured.get().splitlines()
     failed = [line for line in lines if line.startswith("failed: ")]
     assert [line.split()[1] for line in failed] == ["a:b", "c:d"] * len(PLAN.slots)
     assert any(f" {2 * len(PLAN.slots)}/{2 * len(PLAN.slots)} c:d block 1 " in line for line in lines)
-    assert lines.count("note: both share a switch") == 1
+    assert lines.count("note: both share a switch: figures are distorted") == 1
     assert lines[-1].endswith(" c:d at its end")
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "text"),
+    [
+        (iperf3(), 923_400_000.0, "923 Mbit/s"),
+        (iperf3(protocol="udp"), 50_000_000.0, "50 Mbit/s"),
+        (ping(), 412e-6, "412 µs"),
+    ],
+)
+def test_figure_of_a_trial_is_its_measures_first(cell: Cell, value: float, text: str) -> None:
+    assert figure(trial("vxlan", 1, cell, value)) == text
+    assert figure(trial("vxlan", 1, cell, None, Status.FAILED)) == "failed"
+    assert figure(trial("vxlan", 1, cell, value, Status.INVALID)) == "invalid"
+
+
+def test_plain_lines_name_the_cell_and_count_up_to_the_plan_that_was_made_last() -> None:
+    """Profiles may be left out once the nodes are known, and the trials with them."""
+    console = Console(file=io.StringIO(), width=200)
+    left = replace(PLAN, setup=replace(PLAN.setup, profiles=("underlay",)))
+    with console.capture() as captured, RunProgress(PLAN, console) as shown:
+        shown.planned(left)
+        for number, slot in enumerate(left.slots, 1):
+            shown.started(slot, number)
+            shown.finished(trial("underlay", 1, slot.cell, 1e9 if slot.cell.measure == "iperf3" else 1e-4))
+    lines = captured.get().splitlines()
+    assert len(left.slots) < len(PLAN.slots)
+    last = f" {len(left.slots)}/{len(left.slots)} block 1 underlay {title_of(left.slots[-1].cell)}: "
+    assert last in lines[-1]
+    assert lines[-1].endswith(("1000 Mbit/s, 0:00 left", "100 µs, 0:00 left"))

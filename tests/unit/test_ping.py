@@ -4,19 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.measures.base import Conditions
+from harness.measures.base import CLIENT_GRACE_S, Conditions
 from harness.measures.ping import Ping
 from harness.model.errors import ToolError
-from harness.model.trial import Cell, Direction, Measurement, Timing
+from harness.model.jobs import Completed, Job, Side
+from harness.model.trial import Cell, Measured, Timing
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REPLIES = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
 LOST = (GOLDEN / "ping-20221126-lost.txt").read_text(encoding="utf-8")
-CELL = Cell("ping", "icmp", Direction.FORWARD, 1500, 1)
+CELL = Cell.of("ping", mtu=1500)
+RTTS = ("rtt_min_s", "rtt_p50_s", "rtt_p90_s", "rtt_p99_s", "rtt_max_s")
 
 
-def parse(text: str, exit_code: int = 0) -> Measurement:
-    return Ping().parse(CELL, exit_code, text, "")
+def parse(text: str, exit_code: int = 0, stderr: str = "") -> Measured:
+    return Ping().parse(CELL, {"client": Completed(("ping",), exit_code, text, stderr)})
 
 
 def output(rtts_ms: dict[int, float], transmitted: int) -> str:
@@ -25,21 +27,26 @@ def output(rtts_ms: dict[int, float], transmitted: int) -> str:
     return "\n".join([*lines, f"{transmitted} packets transmitted, {len(rtts_ms)} received, 0% packet loss, time 9ms"])
 
 
-def rtts_us(measured: Measurement) -> list[float | None]:
-    rtts = (measured.rtt_min_s, measured.rtt_p50_s, measured.rtt_p90_s, measured.rtt_p99_s, measured.rtt_max_s)
-    return [None if rtt is None else round(rtt * 1e6, 3) for rtt in rtts]
+def rtts_us(measured: Measured) -> list[float | None]:
+    return [round(measured.figures[name] * 1e6, 3) if name in measured.figures else None for name in RTTS]
+
+
+def lost(measured: Measured) -> tuple[float, float]:
+    """Return how many requests counted, and the share of them that was lost."""
+    return measured.figures["ping_sent"], measured.figures["ping_lost_ratio"]
 
 
 def test_percentiles_of_the_captured_replies() -> None:
     """Of 11 replies the first does not count; sorted the others are 52 57 57 60 62 70 71 75 78 79 microseconds."""
     measured = parse(REPLIES)
     assert rtts_us(measured) == [52, 62, 78, 79, 79]
-    assert (measured.ping_sent, measured.ping_lost_ratio) == (10, 0.0)
+    assert set(measured.figures) == set(Ping.metrics)
+    assert lost(measured) == (10, 0.0)
 
 
 def test_first_reply_is_dropped() -> None:
     assert "icmp_seq=1 ttl=64 time=0.136 ms" in REPLIES
-    assert parse(REPLIES).rtt_max_s == pytest.approx(79e-6)
+    assert parse(REPLIES).figures["rtt_max_s"] == pytest.approx(79e-6)
 
 
 @pytest.mark.parametrize(
@@ -72,19 +79,21 @@ def test_duplicates_are_not_replies() -> None:
     )
     measured = parse(text)
     assert rtts_us(measured) == [100, 100, 200, 200, 200]
-    assert (measured.ping_sent, measured.ping_lost_ratio) == (4, 0.5)
+    assert lost(measured) == (4, 0.5)
 
 
 def test_all_lost() -> None:
     measured = parse(LOST, 1)
-    assert (measured.ping_sent, measured.ping_lost_ratio) == (3, 1.0)
+    assert lost(measured) == (3, 1.0)
     assert rtts_us(measured) == [None] * 5
     assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (0, 0)
+    assert measured.is_silent
+    assert set(measured.figures) == {"ping_sent", "ping_lost_ratio"}
 
 
 def test_loss_of_the_first_does_not_count() -> None:
     measured = parse(output({2: 0.1, 3: 0.1, 5: 0.1}, 5))
-    assert (measured.ping_sent, measured.ping_lost_ratio) == (4, 0.25)
+    assert lost(measured) == (4, 0.25)
 
 
 def test_errors_of_routers_are_not_replies() -> None:
@@ -94,12 +103,13 @@ def test_errors_of_routers_are_not_replies() -> None:
         "\n--- 10.2.0.2 ping statistics ---\n"
         "2 packets transmitted, 0 received, +2 errors, 100% packet loss, time 201ms\n"
     )
-    assert parse(text, 1).ping_lost_ratio == 1.0
+    assert parse(text, 1).figures["ping_lost_ratio"] == 1.0
 
 
 def test_payload_is_what_was_echoed() -> None:
     measured = parse(REPLIES)
     assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (14_720, 14_720)
+    assert (measured.tcp_forward_bytes, measured.tcp_reverse_bytes) == (0, 0)
 
 
 def test_sequence_numbers_start_again_after_65535() -> None:
@@ -111,7 +121,15 @@ def test_sequence_numbers_start_again_after_65535() -> None:
     measured = parse(
         "\n".join([*lines, f"\n{count} packets transmitted, {count} received, 0% packet loss, time 796ms"])
     )
-    assert (measured.ping_sent, measured.ping_lost_ratio) == (count - 1, 0.0)
+    assert lost(measured) == (count - 1, 0.0)
+
+
+def test_late_reply_of_the_turn_before_is_its_own() -> None:
+    """65535 overtaken by 0 and 1, which are the requests 65536 and 65537."""
+    order = [*range(1, 65_535), 65_536, 65_537, 65_535, 65_538]
+    lines = [f"[1.0] 24 bytes from 127.0.0.1: icmp_seq={seq % 65536} ttl=64 time=0.005 ms" for seq in order]
+    measured = parse("\n".join([*lines, f"\n{len(order)} packets transmitted, {len(order)} received, time 796ms"]))
+    assert lost(measured) == (len(order) - 1, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +147,20 @@ def test_what_is_no_result(text: str, exit_code: int, words: str) -> None:
         parse(text, exit_code)
 
 
+def test_what_ping_said_to_standard_error_only_is_shown() -> None:
+    with pytest.raises(ToolError, match=r"exited with 2 and no summary: 'ping: connect: Network is unreachable'"):
+        parse("", 2, stderr="ping: connect: Network is unreachable\n")
+
+
+def no_port() -> int:
+    raise AssertionError("ping needs no port")
+
+
+def jobs(mtu: int, duration_s: float) -> list[Job]:
+    given = Conditions(Timing(duration_s, 3), "172.17.0.3", no_port, "cubic", None, shaped=False, versions={})
+    return list(Ping().jobs(Cell.of("ping", mtu=mtu), given))
+
+
 @pytest.mark.parametrize(
     ("mtu", "duration_s", "expected"),
     [
@@ -138,17 +170,14 @@ def test_what_is_no_result(text: str, exit_code: int, words: str) -> None:
     ],
 )
 def test_client_argv_fills_the_mtu_and_sends_one_more_than_counts(mtu: int, duration_s: int, expected: str) -> None:
-    cell = Cell("ping", "icmp", Direction.FORWARD, mtu, 1)
-    assert (
-        Ping().client_argv(cell, Conditions(Timing(duration_s, 3), "172.17.0.3", 5201, "cubic", None))
-        == expected.split()
-    )
+    assert [job.argv for job in jobs(mtu, duration_s)] == [tuple(expected.split())]
 
 
 def test_there_is_no_server_and_nothing_to_omit() -> None:
-    conditions = Conditions(Timing(2, 1), "172.17.0.3", 5201, "cubic", None)
-    assert Ping().server_argv(conditions) is None
-    assert Ping().seconds(conditions.timing) == 2
+    (job,) = jobs(1500, 2)
+    assert (job.name, job.side, job.ready, job.ends, job.live) == ("client", Side.CLIENT, None, True, True)
+    assert job.limit_s == 2 + CLIENT_GRACE_S
+    assert Ping().seconds(CELL, Timing(2, 1)) == 2
     heading, first = REPLIES.splitlines()[:2]
     assert Ping().live_figure(heading) is None
     assert Ping().live_figure(first) == f"{float(first.split('time=')[1].split()[0]) * 1e3:.0f} µs"

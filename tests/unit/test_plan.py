@@ -1,31 +1,48 @@
 """The plan: every cell on every profile once a block, in an order that the seed alone decides."""
 
+import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.measures.factors import FACTORS, one_of
+from harness.measures.registry import cells
+from harness.model.containers import Containers
 from harness.model.errors import InputError
-from harness.model.trial import Cell, Direction, Timing
-from harness.results.plan import PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan
+from harness.model.factors import Factor, Scope, Value
+from harness.model.trial import Cell, Timing
+from harness.results.plan import PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan, Setup
 
-PLAN = Plan(
-    name="quick",
-    profiles=("underlay", "host-gw", "vxlan"),
-    mtus=(1450, 1500),
-    flows=(1, 4, 8),
-    protocols=("tcp", "udp"),
-    directions=(Direction.FORWARD, Direction.REVERSE),
-    blocks=6,
-    timing=Timing(2, 1),
-    seed=7,
-    nic_mtu=1500,
-)
-CELLS = {Cell("ping", "icmp", Direction.FORWARD, mtu, 1) for mtu in (1450, 1500)} | {
-    Cell("iperf3", protocol, direction, mtu, flows)
+PROFILES = ("underlay", "host-gw", "vxlan")
+LEVELS: dict[str, tuple[Value, ...]] = {
+    "protocol": ("tcp", "udp"),
+    "direction": ("forward", "reverse"),
+    "flows": (1, 4, 8),
+}
+
+
+def made(mtus: tuple[int, ...] = (1450, 1500), nic_mtu: int = 1500, **levels: tuple[Value, ...]) -> Plan:
+    """Return a plan of iperf3 and ping for three profiles."""
+    return Plan(
+        name="quick",
+        setup=Setup(PROFILES, mtus, nic_mtu),
+        cells=cells(("iperf3", "ping"), LEVELS | levels, mtus),
+        blocks=6,
+        timing=Timing(2, 1),
+        seed=7,
+    )
+
+
+PLAN = made()
+CELLS = {Cell.of("ping", mtu=mtu) for mtu in (1450, 1500)} | {
+    Cell.of("iperf3", protocol=protocol, direction=direction, mtu=mtu, flows=flows)
     for protocol in ("tcp", "udp")
-    for direction in (Direction.FORWARD, Direction.REVERSE)
+    for direction in ("forward", "reverse")
     for mtu in (1450, 1500)
     for flows in (1, 4, 8)
 }
@@ -49,15 +66,15 @@ def test_profiles_come_first_in_turn() -> None:
     """Nobody is always measured first, or drift would fall on one side."""
     firsts = Counter(
         next(group).profile
-        for _, group in groupby(PLAN.slots, key=lambda slot: (slot.block, slot.cell.protocol, slot.cell.flows))
+        for _, group in groupby(PLAN.slots, key=lambda slot: (slot.block, slot.cell.get("protocol"), slot.cell.flows))
     )
-    assert set(firsts) == set(PLAN.profiles)
+    assert set(firsts) == set(PROFILES)
 
 
 @pytest.mark.parametrize("block", range(1, 7))
 def test_each_block_has_every_cell_of_every_profile_once(block: int) -> None:
     visits = Counter((slot.profile, slot.cell) for slot in PLAN.slots if slot.block == block)
-    assert set(visits) == {(profile, cell) for profile in PLAN.profiles for cell in CELLS}
+    assert set(visits) == {(profile, cell) for profile in PROFILES for cell in CELLS}
     assert set(visits.values()) == {1}
 
 
@@ -68,10 +85,10 @@ def test_positions_count_from_one_in_each_block() -> None:
 
 
 def test_what_is_compared_is_measured_close_together() -> None:
-    """All profiles and MTUs of one tool, protocol, direction and number of flows follow each other."""
+    """All profiles and MTUs of one measure, protocol, direction and number of flows follow each other."""
     for block in range(1, 7):
         groups = [
-            (slot.cell.tool, slot.cell.protocol, slot.cell.direction, slot.cell.flows)
+            (slot.cell.measure, slot.cell.get("protocol"), slot.cell.direction, slot.cell.flows)
             for slot in PLAN.slots
             if slot.block == block
         ]
@@ -80,28 +97,28 @@ def test_what_is_compared_is_measured_close_together() -> None:
 
 @pytest.mark.parametrize(("mtus", "nic_mtu"), [((1450,), 1500), ((1450,), 9000), ((1280, 1400), 1500)])
 def test_underlay_is_measured_at_its_own_mtu_too(mtus: tuple[int, ...], nic_mtu: int) -> None:
-    plan = replace(PLAN, mtus=mtus, nic_mtu=nic_mtu)
-    measured = {profile: {slot.cell.mtu for slot in plan.slots if slot.profile == profile} for profile in plan.profiles}
+    plan = made(mtus, nic_mtu)
+    measured = {profile: {slot.cell.mtu for slot in plan.slots if slot.profile == profile} for profile in PROFILES}
     assert measured == {"underlay": {*mtus, nic_mtu}, "host-gw": set(mtus), "vxlan": set(mtus)}
 
 
 def test_ping_goes_forward_over_one_flow_whatever_is_asked_for() -> None:
-    plan = replace(PLAN, directions=(Direction.BIDIR,), flows=(8,), protocols=("udp",))
-    assert {slot.cell for slot in plan.slots if slot.cell.tool == "ping"} == {
-        Cell("ping", "icmp", Direction.FORWARD, mtu, 1) for mtu in (1450, 1500)
-    }
+    plan = made(direction=("bidir",), flows=(8,), protocol=("udp",))
+    pings = {slot.cell for slot in plan.slots if slot.cell.measure == "ping"}
+    assert pings == {Cell.of("ping", mtu=mtu) for mtu in (1450, 1500)}
+    assert {(cell.direction.value, cell.flows) for cell in pings} == {("forward", 1)}
 
 
 @pytest.mark.parametrize(
     ("mtus", "nic_mtu", "words"),
     [
-        ((1450, 9000), 1500, "--mtu 9000 is larger than the underlay's own 1500"),
-        ((1401,), 1400, "--mtu 1401 .* at most 1400"),
+        ((1450, 9000), 1500, "^MTU 9000 is larger than the underlay's own 1500; choose at most 1500"),
+        ((1401,), 1400, "^MTU 1401 .* at most 1400"),
     ],
 )
 def test_mtu_above_the_nics_is_refused(mtus: tuple[int, ...], nic_mtu: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        replace(PLAN, mtus=mtus, nic_mtu=nic_mtu)
+        made(mtus, nic_mtu)
 
 
 def test_durations() -> None:
@@ -119,13 +136,118 @@ def test_presets(name: str, blocks: int, duration_s: int, omit_s: int) -> None:
     assert (preset.blocks, preset.duration_s, preset.omit_s) == (blocks, duration_s, omit_s)
 
 
+def test_measures_are_those_of_its_cells() -> None:
+    assert PLAN.measures == ("iperf3", "ping")
+    assert replace(PLAN, cells=PLAN.cells[-2:]).measures == ("ping",)
+
+
+def test_packets_that_fit_any_mtu_are_measured_on_the_underlay_once() -> None:
+    """They do not fill the NIC's MTU, whatever that is; what does is measured there as well."""
+    plan = made((1450,), 1500, protocol=("udp",), size=(512,), direction=("forward",), flows=(1,))
+    visited = {(slot.profile, slot.cell.measure, slot.cell.mtu) for slot in plan.slots}
+    assert {(profile, mtu) for profile, measure, mtu in visited if measure == "iperf3"} == {
+        (profile, 1450) for profile in PROFILES
+    }
+    assert ("underlay", "ping", 1500) in visited
+
+
+def test_without_the_underlay_nothing_is_measured_beside_what_was_asked_for() -> None:
+    plan = made((1450,), 9000).limited_to(("vxlan",))
+    assert {(slot.profile, slot.cell.mtu) for slot in plan.slots} == {("vxlan", 1450)}
+
+
+def test_nodes_are_changed_as_rarely_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a group all that is measured with the nodes in one state follows each other, and states take turns."""
+    factor = Factor("segmentation", "", one_of("on", "off"), scope=Scope.NODE)
+    monkeypatch.setitem(FACTORS, factor.name, factor)
+    plan = replace(PLAN, cells=tuple(cell.at((("segmentation", on),)) for cell in CELLS for on in ("on", "off")))
+    firsts = Counter[Value | None]()
+    for _, slots in groupby(plan.slots, key=lambda slot: (slot.block, slot.cell.without("mtu", "segmentation"))):
+        states = [state for state, _ in groupby(slots, key=lambda slot: slot.cell.get("segmentation"))]
+        assert sorted(map(str, states)) == ["off", "on"]
+        firsts[states[0]] += 1
+    assert set(firsts) == {"on", "off"}
+
+
+def test_pairs_have_the_same_trials_in_orders_of_their_own() -> None:
+    assert order(PLAN.of_pair(1)) == order(PLAN)
+    assert order(PLAN.of_pair(2)) == order(replace(PLAN, seed=8))
+    assert sorted(map(str, order(PLAN.of_pair(2)))) == sorted(map(str, order(PLAN)))
+
+
+def test_plan_limited_to_some_profiles_is_otherwise_the_same() -> None:
+    limited = PLAN.limited_to(("underlay", "vxlan"))
+    assert limited.setup == replace(PLAN.setup, profiles=("underlay", "vxlan"))
+    assert replace(limited, setup=PLAN.setup) == PLAN
+
+
+PLANS = [
+    PLAN,
+    made(size=(64, 1400), udp_rate=("50%", 500_000_000, "none")),
+    replace(PLAN, cells=(Cell.of("udp-search", mtu=1450, loss=0.001),), timing=Timing(2.5, 0)),
+    replace(
+        PLAN,
+        setup=replace(PLAN.setup, containers=Containers.parse("docker"), profiles_dirs=(Path("/a b"), Path("c"))),
+    ),
+]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=["plain", "udp", "other measures", "containers"])
+def test_plan_is_read_back_as_it_was_written(plan: Plan) -> None:
+    """run.json holds all of it, so that a run can be planned once more, trial by trial."""
+    read = Plan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert read == plan
+    assert order(read) == order(plan)
+    assert [[type(value) for _, value in cell.levels] for cell in read.cells] == [
+        [type(value) for _, value in cell.levels] for cell in plan.cells
+    ]
+
+
+def test_plan_as_run_json_has_it() -> None:
+    plain = json.loads(json.dumps(made((1450,), flows=(1,), protocol=("tcp",), direction=("forward",)).to_json()))
+    assert plain == {
+        "name": "quick",
+        "setup": {
+            "profiles": ["underlay", "host-gw", "vxlan"],
+            "mtus": [1450],
+            "nic_mtu": 1500,
+            "containers": {"engine": "none", "image": ""},
+            "profiles_dirs": [],
+        },
+        "cells": [
+            {"measure": "iperf3", "levels": {"direction": "forward", "flows": 1, "mtu": 1450, "protocol": "tcp"}},
+            {"measure": "ping", "levels": {"mtu": 1450}},
+        ],
+        "blocks": 6,
+        "timing": {"duration_s": 2, "omit_s": 1},
+        "seed": 7,
+        "congestion_control": "cubic",
+    }
+
+
+def without(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda plain: plain.pop(key)
+
+
 @pytest.mark.parametrize(
-    ("cell", "text"),
+    ("spoil", "words"),
     [
-        (Cell("iperf3", "tcp", Direction.FORWARD, 1450, 8), "iperf3 tcp x8 mtu 1450"),
-        (Cell("iperf3", "udp", Direction.BIDIR, 1500, 1), "iperf3 udp x1 bidir mtu 1500"),
-        (Cell("ping", "icmp", Direction.FORWARD, 1500, 1), "ping icmp mtu 1500"),
+        (without("blocks"), r"^plan\.blocks: Field required"),
+        (without("setup"), r"^plan\.setup: Field required"),
+        (lambda plain: plain.update(blocks="many"), r"^plan\.blocks: .*valid integer"),
+        (lambda plain: plain["setup"].update(mtus=["x"]), r"^plan\.setup\.mtus\.0: .*valid integer"),
+        (lambda plain: plain["setup"]["containers"].update(engine="lxc"), r"^plan\.setup\.containers\.engine: "),
+        (lambda plain: plain["timing"].pop("omit_s"), r"^plan\.timing\.omit_s: Field required"),
+        (lambda plain: plain["cells"][0].pop("levels"), r"^plan\.cells: KeyError\('levels'\)"),
+        (lambda plain: plain["cells"][0].pop("measure"), r"^plan\.cells\.0\.measure: Field required"),
+        (lambda plain: plain["cells"][0].update(levels="tcp"), r"^plan\.cells: "),
+        (lambda plain: plain["cells"][0]["levels"].update(mtu=None), r"^plan\.cells\.0\.levels\."),
+        (lambda plain: plain.update(cells=7), r"^plan\.cells: "),
+        (lambda plain: plain["setup"].update(nic_mtu=1400), "^MTU 1450 is larger than the underlay's own 1400"),
     ],
 )
-def test_cell_as_text(cell: Cell, text: str) -> None:
-    assert str(cell) == text
+def test_plan_that_cannot_be_read_names_the_key(spoil: Callable[[dict[str, Any]], object], words: str) -> None:
+    plain = json.loads(json.dumps(PLAN.to_json()))
+    spoil(plain)
+    with pytest.raises(InputError, match=words):
+        Plan.from_json(plain)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.fabric.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
 from harness.model.errors import InputError
-from harness.model.trial import Kind
+from harness.model.path import Kind
 
 Place = tuple[str | int, ...]
 SHIPPED = sorted(PROFILES_DIRECTORY.glob("*.yml"))
@@ -353,7 +353,7 @@ def test_own_profile_comes_before_a_shipped_one(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--profiles-dir"):
+    with pytest.raises(InputError, match="missing is not a folder of profiles; give one that holds YAML files"):
         known_profiles([tmp_path / "missing"])
 
 

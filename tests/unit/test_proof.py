@@ -2,22 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from harness.model.readings import Counters, Reading
-from harness.model.trial import Cell, Direction, Kind, Measurement
-from harness.truth.proof import Proof, Span, Way, judge, path_state
+from harness.model.path import WHOLE, Claim, Kind, PathState
+from harness.model.readings import Counters, Reading, Span
+from harness.model.trial import Cell, Direction, Measured
+from harness.truth.proof import Proof, judge, path_state
 
 TUNNEL, OTHER, NIC = "vxlan_docker", "flannel.1", "ens33"
-VXLAN = Way(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)
-VXLAN_1500 = Way(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1500, nic_mtu=1500)
-OVER_TCP = Way(
+VXLAN = Claim(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1450, nic_mtu=1500)
+VXLAN_1500 = Claim(Kind.TUNNEL, TUNNEL, (OTHER,), overhead=50, least_overhead=50, path_mtu=1500, nic_mtu=1500)
+OVER_TCP = Claim(
     Kind.TUNNEL, TUNNEL, (OTHER,), overhead=54, least_overhead=2, path_mtu=1446, nic_mtu=1500
 )  # several inner packets share a segment's headers
-UNDERLAY = Way(Kind.UNDERLAY, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
-HOST_GW = Way(Kind.ROUTED, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
+UNDERLAY = Claim(Kind.UNDERLAY, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
+HOST_GW = Claim(Kind.ROUTED, None, (TUNNEL, OTHER), overhead=0, least_overhead=0, path_mtu=1500, nic_mtu=1500)
 
 PAYLOAD = 139_800_000
 SEGMENTS = 100_000  # of 1398 bytes, what fits an MTU of 1450 with timestamps
@@ -77,30 +78,34 @@ class Moved:
         self, devices: Mapping[str, Counters], node: Mapping[str, int], endpoint: Mapping[str, int]
     ) -> Reading:
         return Reading(
-            busy_cpu_s=1.0,
+            clock_s=0.0,
+            uptime_s=0.0,
+            idle_cpus_s=(),
             stolen_cpu_s=0.0,
-            total_cpu_s=2.0,
+            softirq_cpu_s=0.0,
+            tools_cpu_s=None,
             devices=devices,
             node=node,
             endpoint=endpoint,
             route_mtu=self.route_mtu,
-            route_device="eth0",
-            load_1min=0.0,
         )
 
 
 def tcp(direction: Direction = Direction.FORWARD, mtu: int = 1450) -> Cell:
-    return Cell("iperf3", "tcp", direction, mtu, 4)
+    return Cell.of("iperf3", protocol="tcp", direction=direction.value, mtu=mtu, flows=4)
 
 
 FORWARD, REVERSE, BIDIR = tcp(), tcp(Direction.REVERSE), tcp(Direction.BIDIR)
-UDP = Cell("iperf3", "udp", Direction.FORWARD, 1450, 1)
-PING = Cell("ping", "icmp", Direction.FORWARD, 1450, 1)
-ONE_WAY = Measurement(goodput_bps=5e8, payload_forward_bytes=PAYLOAD)
-BACK = Measurement(goodput_bps=5e8, payload_reverse_bytes=PAYLOAD)
-BOTH_WAYS = Measurement(goodput_bps=1e9, payload_forward_bytes=PAYLOAD, payload_reverse_bytes=PAYLOAD)
-ECHOES = Measurement(
-    payload_forward_bytes=142_200, payload_reverse_bytes=142_200, rtt_p50_s=6e-5, ping_sent=100, ping_lost_ratio=0.0
+UDP = Cell.of("iperf3", protocol="udp", mtu=1450, flows=1)
+PING = Cell.of("ping", mtu=1450)
+ONE_WAY = Measured({"goodput_bps": 5e8}, payload_forward_bytes=PAYLOAD, tcp_forward_bytes=PAYLOAD)
+BACK = Measured({"goodput_bps": 5e8}, payload_reverse_bytes=PAYLOAD, tcp_reverse_bytes=PAYLOAD)
+BOTH_WAYS = Measured({"goodput_bps": 1e9}, PAYLOAD, PAYLOAD, PAYLOAD, PAYLOAD)
+DATAGRAMS = Measured({"goodput_bps": 5e8}, payload_forward_bytes=PAYLOAD)
+ECHOES = Measured(
+    {"rtt_p50_s": 6e-5, "ping_sent": 100, "ping_lost_ratio": 0.0},
+    payload_forward_bytes=142_200,
+    payload_reverse_bytes=142_200,
 )
 
 SENDER = Moved(tx(INNER), tx(OUTER), endpoint=SENT)
@@ -112,13 +117,21 @@ ECHOING = Moved(both(146_400, 100), both(151_400, 100))
 
 
 @pytest.mark.parametrize(
-    ("cell", "way", "client", "server", "measured"),
+    ("cell", "claim", "client", "server", "measured"),
     [
         pytest.param(FORWARD, VXLAN, SENDER, RECEIVER, ONE_WAY, id="tunnel"),
         pytest.param(REVERSE, VXLAN, RECEIVER, SENDER, BACK, id="tunnel, reverse"),
         pytest.param(BIDIR, VXLAN, EXCHANGING, EXCHANGING, BOTH_WAYS, id="tunnel, bidir"),
-        pytest.param(UDP, VXLAN, SENDER, RECEIVER, ONE_WAY, id="tunnel, udp"),
+        pytest.param(UDP, VXLAN, SENDER, RECEIVER, DATAGRAMS, id="tunnel, udp"),
         pytest.param(PING, VXLAN, ECHOING, ECHOING, ECHOES, id="tunnel, ping"),
+        pytest.param(
+            UDP,
+            VXLAN,
+            Moved(tx(INNER), tx(OUTER), endpoint={"TcpOutSegs": 9}),
+            RECEIVER,
+            DATAGRAMS,
+            id="tunnel, udp, beside a few segments of its control connection",
+        ),
         pytest.param(
             FORWARD,
             VXLAN,
@@ -158,13 +171,13 @@ ECHOING = Moved(both(146_400, 100), both(151_400, 100))
         ),
     ],
 )
-def test_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement) -> None:
-    proof = judge(cell, way, client.span(), server.span(), measured)
-    assert (proof.proven, proof.path_state) == (True, "whole"), proof.evidence
+def test_proven(cell: Cell, claim: Claim, client: Moved, server: Moved, measured: Measured) -> None:
+    proof = judge(cell, claim, client.span(), server.span(), measured)
+    assert (proof.proven, proof.path_state) == (True, WHOLE), proof.evidence
 
 
 @pytest.mark.parametrize(
-    ("cell", "way", "client", "server", "measured", "evidence"),
+    ("cell", "claim", "client", "server", "measured", "evidence"),
     [
         pytest.param(
             FORWARD,
@@ -279,6 +292,33 @@ def test_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Me
             id="segments larger than the cell's MTU allows",
         ),
         pytest.param(
+            REVERSE,
+            UNDERLAY,
+            PLAIN_RECEIVER,
+            Moved(nic=tx(INNER), endpoint={"TcpOutSegs": PAYLOAD // 1448}),
+            BACK,
+            r"^server -> client: segments carried 1448 bytes on average, but an MTU of 1450 allows 1410$",
+            id="segments too large, reverse",
+        ),
+        pytest.param(
+            BIDIR,
+            UNDERLAY,
+            Moved(nic=both(INNER), endpoint=SENT),
+            Moved(nic=both(INNER), endpoint={"TcpOutSegs": PAYLOAD // 1448}),
+            BOTH_WAYS,
+            r"^server -> client: segments carried 1448 bytes on average",
+            id="segments too large one way of two",
+        ),
+        pytest.param(
+            PING,
+            UNDERLAY,
+            Moved(nic=both(INNER), endpoint={"TcpOutSegs": PAYLOAD // 1448}),
+            Moved(nic=both(INNER)),
+            replace(ECHOES, tcp_forward_bytes=PAYLOAD),
+            r"^client -> server: segments carried 1448 bytes on average",
+            id="segments too large, of a load beside what is measured",
+        ),
+        pytest.param(
             PING,
             VXLAN,
             Moved(nic=both(151_400, 100)),
@@ -286,6 +326,33 @@ def test_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Me
             ECHOES,
             r"client -> server: .* went around the tunnel; server -> client: .* went around the tunnel",
             id="ping around the tunnel",
+        ),
+        pytest.param(
+            REVERSE,
+            UNDERLAY,
+            RECEIVER,
+            SENDER,
+            Measured(),
+            r"^server -> client: \d+ bytes crossed vxlan_docker, which this profile does not use$",
+            id="nothing arrived: the way that it was to go is looked at",
+        ),
+        pytest.param(
+            BIDIR,
+            UNDERLAY,
+            EXCHANGING,
+            EXCHANGING,
+            Measured(),
+            r"^client -> server: .* crossed vxlan_docker, .*; server -> client: .* crossed vxlan_docker, [^;]*$",
+            id="nothing arrived either way",
+        ),
+        pytest.param(
+            FORWARD,
+            VXLAN,
+            Moved(tx(INNER), both(OUTER), endpoint=SENT),
+            Moved(rx(INNER), both(OUTER)),
+            Measured(payload_forward_bytes=PAYLOAD, payload_reverse_bytes=20_000_000),
+            r"^server -> client: 20000000 bytes arrived, but vxlan_docker sent 0 and received 0: they went around",
+            id="answers that have a payload of their own went around the tunnel",
         ),
         pytest.param(
             PING,
@@ -298,8 +365,8 @@ def test_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Me
         ),
     ],
 )
-def test_not_proven(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement, evidence: str) -> None:
-    proof = judge(cell, way, client.span(), server.span(), measured)
+def test_not_proven(cell: Cell, claim: Claim, client: Moved, server: Moved, measured: Measured, evidence: str) -> None:
+    proof = judge(cell, claim, client.span(), server.span(), measured)
     assert not proof.proven
     assert re.search(evidence, proof.evidence), proof.evidence
 
@@ -308,7 +375,7 @@ def test_evidence_says_what_was_seen() -> None:
     assert judge(FORWARD, VXLAN, SENDER.span(), RECEIVER.span(), ONE_WAY) == Proof(
         proven=True,
         evidence=f"client -> server: vxlan_docker {INNER} B in {BURSTS} packets, ens33 {OUTER} B",
-        path_state="whole",
+        path_state=WHOLE,
         inner_bytes=INNER,
         outer_bytes=OUTER,
     )
@@ -323,13 +390,13 @@ def test_bytes_are_those_of_both_directions_on_the_client() -> None:
 
 
 FULL, FULL_BACK, FULL_BOTH = (tcp(direction, 1500) for direction in Direction)
-FULL_PING = Cell("ping", "icmp", Direction.FORWARD, 1500, 1)
-STARVED = Measurement(goodput_bps=0.0)
-LOST = Measurement(ping_sent=100, ping_lost_ratio=1.0)
+FULL_PING = Cell.of("ping", mtu=1500)
+STARVED = Measured({"goodput_bps": 0.0})
+LOST = Measured({"ping_sent": 100, "ping_lost_ratio": 1.0})
 
 
 @pytest.mark.parametrize(
-    ("cell", "way", "client", "server", "measured", "state"),
+    ("cell", "claim", "client", "server", "measured", "state"),
     [
         pytest.param(FULL, UNDERLAY, PLAIN_SENDER, PLAIN_RECEIVER, ONE_WAY, "whole", id="underlay"),
         pytest.param(
@@ -405,7 +472,7 @@ LOST = Measurement(ping_sent=100, ping_lost_ratio=1.0)
             id="routed, cut on the way",
         ),
         pytest.param(
-            Cell("iperf3", "udp", Direction.FORWARD, 1500, 1),
+            Cell.of("iperf3", protocol="udp", mtu=1500, flows=1),
             UNDERLAY,
             PLAIN_SENDER,
             Moved(nic=rx(INNER), endpoint={"IpReasmOKs": BURSTS}),
@@ -415,11 +482,15 @@ LOST = Measurement(ping_sent=100, ping_lost_ratio=1.0)
         ),
         pytest.param(FULL_PING, VXLAN, Moved(), Moved(), LOST, "black-holed", id="no echo came back"),
         pytest.param(FULL, VXLAN, SENDER, Moved(), STARVED, "black-holed", id="nothing arrived, packets too large"),
-        pytest.param(FORWARD, VXLAN, Moved(), Moved(), STARVED, "whole", id="nothing arrived, but not for its size"),
     ],
 )
-def test_path_state(cell: Cell, way: Way, client: Moved, server: Moved, measured: Measurement, state: str) -> None:
-    assert path_state(cell, way, client.span(), server.span(), measured) == state
+def test_path_state(cell: Cell, claim: Claim, client: Moved, server: Moved, measured: Measured, state: str) -> None:
+    assert path_state(cell, claim, client.span(), server.span(), measured) == PathState.parse(state)
+
+
+def test_silence_is_payload_that_arrived_nowhere() -> None:
+    assert [one.is_silent for one in (Measured(), STARVED, LOST)] == [True] * 3
+    assert [one.is_silent for one in (ONE_WAY, BACK, BOTH_WAYS, ECHOES)] == [False] * 4
 
 
 def test_span() -> None:
@@ -427,4 +498,5 @@ def test_span() -> None:
     assert span.device(TUNNEL) == Counters(0, 0, 5, 1)
     assert span.device(NIC) is None
     assert span.device("never there") is None
-    assert (span.node("IpReasmOKs"), span.endpoint("TcpOutSegs"), span.busy_cpu_s) == (3, 4, 0.0)
+    assert (span.node("IpReasmOKs"), span.endpoint("TcpOutSegs"), span.foreign_cpu_s) == (3, 4, 0.0)
+    assert (span.node("never counted"), span.endpoint("never counted")) == (0, 0)

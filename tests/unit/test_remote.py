@@ -9,8 +9,9 @@ import paramiko
 import pytest
 
 from harness.model.errors import ConnectionLostError
-from harness.model.trial import Node
-from harness.nodes.remote import _END as END
+from harness.model.jobs import Completed
+from harness.model.node import Node
+from harness.nodes.remote import _SIGNAL as SIGNAL
 from harness.nodes.remote import MARK, Background, Remote
 from harness.nodes.target import Target
 
@@ -161,7 +162,7 @@ def test_command_that_does_not_end_in_time_is_killed_by_its_own_pid(connected: C
     running = remote.background(["iperf3", "-s"])
     with pytest.raises(TimeoutError, match="`iperf3` on k8s-1 did not end in time"), running:
         running.wait(0.0)
-    assert shlex.split(transport.opened[1].command)[-3:] == [END, "sh", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "KILL", "4711"]
     assert transport.opened[0].closed
 
 
@@ -170,7 +171,7 @@ def test_pid_is_waited_for_before_killing(connected: Connect) -> None:
     remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError()]), Channel([b"8\n"]))
     with remote.background(["iperf3", "-s"]):
         pass
-    assert shlex.split(transport.opened[1].command)[-3:] == [END, "sh", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "KILL", "4711"]
 
 
 def test_command_that_has_ended_is_not_killed(connected: Connect) -> None:
@@ -179,6 +180,77 @@ def test_command_that_has_ended_is_not_killed(connected: Connect) -> None:
         assert running.wait(1.0).exit_code == 0
     assert len(transport.opened) == 1
     assert transport.opened[0].closed
+
+
+def test_command_that_is_asked_to_end_says_what_it_had_to_say(connected: Connect) -> None:
+    """What it prints before and after it is asked is its output, and its exit code is told."""
+    channel = Channel([b"4711\nfirst\n", TimeoutError(), b"last\n"], 0, b"interrupted\n")
+    remote, transport = connected(channel, Channel([b"8\n"]))
+    with remote.background(["sockperf", "server"]) as running:
+        done = running.stop(5.0)
+    assert done == Completed(("sockperf", "server"), 0, "first\nlast\n", "interrupted\n")
+    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "TERM", "4711"]
+    assert len(transport.opened) == 2, "what has ended is not killed as well"
+    assert channel.closed
+
+
+def test_pid_is_waited_for_before_asking_to_end(connected: Connect) -> None:
+    remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError(), b""]), Channel([b"8\n"]))
+    with remote.background(["sockperf", "server"]) as running:
+        running.stop(5.0)
+    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "TERM", "4711"]
+
+
+def test_command_that_has_ended_is_not_asked_to(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\ndone\n"], 3))
+    with remote.background(["tool"]) as running:
+        done = running.stop(5.0)
+    assert (done.exit_code, done.stdout) == (3, "done\n")
+    assert len(transport.opened) == 1
+
+
+def test_command_that_a_signal_ended_when_asked_is_no_broken_connection(connected: Connect) -> None:
+    """SSH has no exit code for it; `wait` cannot tell the two apart, but here it is what was asked for."""
+    remote, _ = connected(Channel([b"4711\n", TimeoutError()], -1), Channel([b"8\n"]))
+    with remote.background(["sleep", "60"]) as running:
+        assert running.stop(5.0).exit_code == -1
+
+
+def test_command_that_does_not_end_when_asked_is_killed(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n", *[TimeoutError()] * 9]), Channel([b"8\n"]), Channel([b"9\n"]))
+    running = remote.background(["iperf3", "-s"])
+    with pytest.raises(TimeoutError, match="did not end in time"):
+        running.wait(0.0)
+    with pytest.raises(TimeoutError, match="`iperf3` on k8s-1 did not end in time"), running:
+        running.stop(0.0)
+    sent = [shlex.split(channel.command)[-2:] for channel in transport.opened[1:]]
+    assert sent == [["TERM", "4711"], ["KILL", "4711"]]
+    assert transport.opened[0].closed
+
+
+def test_command_is_known_to_have_ended(connected: Connect) -> None:
+    remote, _ = connected(Channel([b"4711\n"]))
+    with remote.background(["true"]) as running:
+        assert not running.has_ended
+        running.wait(1.0)
+        assert running.has_ended
+
+
+@pytest.mark.parametrize(("signal", "code"), [("TERM", -15), ("KILL", -9)])
+def test_signal_reaches_the_group_or_the_process_alone(signal: str, code: int) -> None:
+    """A leader's group goes with it (`timeout` and its server); who leads none is ended by itself."""
+    for leads in (True, False):
+        with subprocess.Popen(["sleep", "60"], start_new_session=leads) as process:
+            subprocess.run(["sh", "-c", SIGNAL, "sh", signal, str(process.pid)], check=True)
+            assert process.wait() == code
+
+
+def test_wait_ends_once_it_is_cancelled(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n", *[TimeoutError()] * 9]), Channel([b"8\n"]))
+    running = remote.background(["iperf3", "-c"])
+    with pytest.raises(KeyboardInterrupt), running:
+        running.wait(60.0, cancelled=lambda: True)
+    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
 
 
 def test_run_that_takes_too_long_says_how_long_it_had(connected: Connect) -> None:

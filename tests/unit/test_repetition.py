@@ -6,7 +6,7 @@ import pytest
 
 from harness.model.trial import Status, Trial
 from harness.run.experiment import DISTURBED_RATIO, _again, _chosen
-from harness.run.trial import Record
+from harness.run.stage import Record
 from tests.unit.synthetic import iperf3, trial
 
 CALM, DISTURBED = DISTURBED_RATIO / 2, DISTURBED_RATIO * 2
@@ -39,7 +39,7 @@ def test_what_is_tried_again(tried: list[tuple[Trial, Record]], repeats: int, ag
 def test_the_less_disturbed_attempt_counts_whatever_it_measured(stolen: tuple[float, float]) -> None:
     tried = [attempt(stolen=share, value=share * 1e9) for share in stolen]
     chosen, record = _chosen(tried)
-    assert (chosen.measurement.goodput_bps, record.stolen_ratio) == (0.2e9, 0.2)
+    assert (chosen.figures["goodput_bps"], record.stolen_ratio) == (0.2e9, 0.2)
     assert chosen.reason == "tried 2 times: 40% of the CPU time was stolen"
 
 

@@ -1,36 +1,45 @@
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness.model.trial import SUMMARY_COLUMNS, Direction, Status, Trial
-from harness.report import FORMATS
-from harness.report.compare import compare_runs
-from harness.report.layout import page
-from harness.report.summary import read_run, summarise
-from harness.report.table import table, view
-from tests.unit.synthetic import META, around, full_run, iperf3, ping, series, trial, write
+from harness.model.path import PathState
+from harness.model.trial import MTU, Direction, Interval, Status, Trial
+from harness.report.analysis import Analysis, Row, analyse
+from harness.report.comparison import Comparison, compare_runs
+from harness.report.formats import FORMATS
+from harness.report.layout import compared_page, page
+from harness.report.notes import text_of
+from harness.report.page import Page
+from harness.report.records import SUMMARY_HEAD, SUMMARY_TAIL, summary_records
+from harness.report.table import drawn, table
+from harness.report.trials import read_run
+from harness.truth.stats import Ratio
+from tests.unit.synthetic import CLAMPED, META, around, full_run, iperf3, note, ping, series, trial, write
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-OLD_IPERF3 = {
-    **META,
-    "versions": {"iperf3": {"k8s-1": "3.12", "k8s-2": "3.12"}},
-    "warnings": ["both nodes share one kernel and its CPUs: CPU seconds are the whole machine's"],
-}
+SHARED = "both nodes share one kernel and its CPUs: CPU seconds are those of both together"
+OLD_IPERF3 = {**META, "versions": {"iperf3": {"k8s-1": "3.12", "k8s-2": "3.12"}}, "notes": [note(SHARED)]}
+INNER, OUTER = PathState.parse("inner-fragmented"), PathState.parse("outer-fragmented")
+Result = Analysis | Comparison
 
 
-def summary(folder: Path, trials: Sequence[Trial], meta: dict[str, Any] | None = None) -> pd.DataFrame:
-    run = read_run(write(folder, trials, meta or OLD_IPERF3))
-    return summarise(run.trials, run.meta)
+def analysed(folder: Path, trials: Sequence[Trial], meta: dict[str, Any] | None = None) -> Analysis:
+    return analyse(read_run(write(folder, trials, meta or OLD_IPERF3)))
+
+
+def laid_out(result: Result) -> Page:
+    return page(result) if isinstance(result, Analysis) else compared_page(result)
 
 
 def troubled_run() -> list[Trial]:
@@ -41,10 +50,10 @@ def troubled_run() -> list[Trial]:
     return [
         *full_run(["host-gw", "vxlan"]),
         *series("underlay", wide, around(9.4e9, 0.001, 1)),
-        *series("vxlan", wide, around(9.1e9, 0.07, 2), path_state="inner-fragmented"),
+        *series("vxlan", wide, around(9.1e9, 0.07, 2), path_state=INNER),
         *series("underlay", mixed, around(1.9e9, 0.001, 3)),
-        *series("vxlan", mixed, [1.8e9] * 2, path_state="outer-fragmented"),
-        *series("vxlan", mixed, [1.8e9] * 6, path_state="clamped to 1450")[2:],
+        *series("vxlan", mixed, [1.8e9] * 2, path_state=OUTER),
+        *series("vxlan", mixed, [1.8e9] * 6, path_state=CLAMPED)[2:],
         *series("underlay", iperf3(1500, 4, "udp"), around(9.5e8, 0.001, 4)),
         *(trial("vxlan", block, lost, None, Status.FAILED, reason="refused " * 30) for block in range(1, 7)),
         *series("underlay", ping(1400), around(9.1e-3, 0.2, 5)),
@@ -53,31 +62,31 @@ def troubled_run() -> list[Trial]:
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     tmp_path = tmp_path_factory.mktemp("runs")
     quiet, troubled = write(tmp_path / "a", full_run(seed=2), META), write(tmp_path / "b", troubled_run(), OLD_IPERF3)
     a, b = read_run(quiet), read_run(troubled)
     return {
-        "quiet": summarise(a.trials, a.meta),
-        "troubled": summarise(b.trials, b.meta),
-        "without run.json": summarise(a.trials, None),
+        "quiet": analyse(a),
+        "troubled": analyse(b),
+        "without run.json": analyse(replace(a, meta=None)),
         "compared": compare_runs(a, b),
     }
 
 
 @pytest.mark.parametrize("name", ["quiet", "troubled", "without run.json", "compared"])
-def test_no_line_is_wider_than_eighty_columns(frames: dict[str, pd.DataFrame], name: str) -> None:
-    lines = FORMATS["table"](frames[name]).splitlines()
+def test_no_line_is_wider_than_eighty_columns(results: dict[str, Result], name: str) -> None:
+    lines = FORMATS["table"](results[name]).splitlines()
     assert len(lines) > 20
     assert max(map(len, lines)) <= 80
     assert not any(line != line.rstrip() for line in lines)
 
 
 @pytest.mark.parametrize("name", ["quiet", "troubled", "compared"])
-def test_no_figure_is_cut_off(frames: dict[str, pd.DataFrame], name: str) -> None:
-    shown = FORMATS["table"](frames[name])
+def test_no_figure_is_cut_off(results: dict[str, Result], name: str) -> None:
+    shown = FORMATS["table"](results[name])
     assert "…" not in shown
-    for section in page(frames[name]).sections:
+    for section in laid_out(results[name]).sections:
         for row in section.rows:
             pattern = r"\s+".join(re.escape(cell) for cell in row[:-1] if cell)
             assert re.search(pattern, shown), row
@@ -87,29 +96,32 @@ def test_no_figure_is_cut_off(frames: dict[str, pd.DataFrame], name: str) -> Non
     ("name", "golden"),
     [("troubled", "report-summary.txt"), ("compared", "report-compare.txt")],
 )
-def test_table_is_the_golden_one(frames: dict[str, pd.DataFrame], name: str, golden: str) -> None:
-    assert FORMATS["table"](frames[name]) == (GOLDEN / golden).read_text(encoding="utf-8")
+def test_table_is_the_golden_one(results: dict[str, Result], name: str, golden: str) -> None:
+    assert FORMATS["table"](results[name]) == (GOLDEN / golden).read_text(encoding="utf-8")
 
 
-def test_long_names_and_large_figures_fit_too(frames: dict[str, pd.DataFrame]) -> None:
-    frame = frames["troubled"].copy()
-    frame["profile"] = frame["profile"].map(lambda name: f"{name:x<31}")
-    frame["baseline"] = frame["baseline"].map(lambda name: f"{name:x<31}")
-    frame["mtu"] = 65535
-    figures = ["median", "baseline_median"]
-    frame[figures] *= 100
-    ratios = ["ratio", "ratio_low", "ratio_high", "same_mtu_ratio"]
-    frame.loc[frame["ceiling_ratio"].isna(), ratios] *= 12345
-    lines = table(frame).splitlines()
+def widest(row: Row) -> Row:
+    """Return a row with the longest names and the largest figures that there may be."""
+    long = replace(row.contrast, profile=f"{row.contrast.profile:x<31}", baseline=f"{row.contrast.baseline:x<31}")
+    ratio = row.ratio and (row.ratio if row.ceiling else Ratio(*(12345.6 * (row.ratio.ratio or 1),) * 3, 0.5, 6))
+    larger = [None if figure is None else 100 * figure for figure in (row.median, row.baseline_median)]
+    cell = row.cell.at(((MTU, 65535),))
+    return replace(row, contrast=long, cell=cell, ratio=ratio, median=larger[0], baseline_median=larger[1])
+
+
+def test_long_names_and_large_figures_fit_too(results: dict[str, Result]) -> None:
+    troubled = results["troubled"]
+    assert isinstance(troubled, Analysis)
+    lines = table(page(replace(troubled, rows=tuple(map(widest, troubled.rows))))).splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
 
 
-def test_view_is_the_table_in_colour(frames: dict[str, pd.DataFrame]) -> None:
+def test_on_a_terminal_the_table_has_colours(results: dict[str, Result]) -> None:
     console = Console(file=io.StringIO(), width=80, record=True, force_terminal=True)
-    console.print(view(frames["quiet"]))
+    console.print(drawn(laid_out(results["quiet"])))
     text = "\n".join(line.rstrip() for line in console.export_text(clear=False).splitlines()) + "\n"
-    assert text == table(frames["quiet"])
+    assert text == table(laid_out(results["quiet"]))
     assert "\x1b[31mworse" in console.export_text(styles=True)
 
 
@@ -123,7 +135,7 @@ def test_view_is_the_table_in_colour(frames: dict[str, pd.DataFrame]) -> None:
 )
 def test_goodput_is_scaled(tmp_path: Path, value: float, unit: str, shown: str) -> None:
     trials = [*series("underlay", iperf3(1500), [value] * 6), *series("vxlan", iperf3(1450), [value] * 6)]
-    section = page(summary(tmp_path, trials)).sections[0]
+    section = page(analysed(tmp_path, trials)).sections[0]
     assert (section.headings[1], section.rows[0][1]) == (unit, shown)
 
 
@@ -132,26 +144,26 @@ def test_goodput_is_scaled(tmp_path: Path, value: float, unit: str, shown: str) 
 )
 def test_round_trips_are_scaled(tmp_path: Path, value: float, unit: str, shown: tuple[str, str]) -> None:
     trials = [*series("underlay", ping(1500), [value] * 6), *series("vxlan", ping(1450), [value] * 6)]
-    section = page(summary(tmp_path, trials)).sections[0]
+    section = page(analysed(tmp_path, trials)).sections[0]
     assert section.headings[1] == unit
     assert [row[:2] for row in section.rows] == [("mtu 1450 p50", shown[0]), ("mtu 1450 p99", shown[1])]
 
 
 def test_gap_is_in_percentage_points(tmp_path: Path) -> None:
     trials = [*series("underlay", iperf3(1500), [1e9] * 6), *series("vxlan", iperf3(1450), [0.95e9] * 6)]
-    section = page(summary(tmp_path, trials)).sections[0]
+    section = page(analysed(tmp_path, trials)).sections[0]
     row = dict(zip(section.headings, section.rows[0], strict=True))
     assert (row["ratio"], row["ceiling"], row["gap"]) == ("0.9500", "0.9655", "-1.55")
 
 
-def test_notes_are_said_once_and_marked(frames: dict[str, pd.DataFrame]) -> None:
-    laid_out = page(frames["troubled"])
-    assert len(set(laid_out.notes)) == len(laid_out.notes)
-    assert "both nodes share one kernel and its CPUs: CPU seconds are the whole machine's" in laid_out.notes
-    marked = {note.partition("]")[0][1:] for note in laid_out.notes if note.startswith("[")}
+def test_notes_are_said_once_and_marked(results: dict[str, Result]) -> None:
+    whole = laid_out(results["troubled"])
+    assert len(set(whole.notes)) == len(whole.notes)
+    assert SHARED in whole.notes
+    marked = {one.partition("]")[0][1:] for one in whole.notes if one.startswith("[")}
     used = {
         mark
-        for section in laid_out.sections
+        for section in whole.sections
         for row in section.rows
         for cell in re.findall(r"\[[\d,]+\]", row[-1])
         for mark in re.findall(r"\d+", cell)
@@ -159,23 +171,33 @@ def test_notes_are_said_once_and_marked(frames: dict[str, pd.DataFrame]) -> None
     assert used == marked
 
 
-def test_csv_is_complete_and_unscaled(frames: dict[str, pd.DataFrame]) -> None:
-    text = FORMATS["csv"](frames["troubled"])
-    assert text.splitlines()[0].split(",") == SUMMARY_COLUMNS
-    back = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values={"ratio": [""], "median": [""]})
-    assert back["ratio"].to_list() == pytest.approx(frames["troubled"]["ratio"].to_list(), nan_ok=True)
-    assert back["warnings"].to_list() == frames["troubled"]["warnings"].to_list()
+def test_csv_is_complete_and_unscaled(results: dict[str, Result]) -> None:
+    troubled = results["troubled"]
+    assert isinstance(troubled, Analysis)
+    back = list(csv.DictReader(io.StringIO(FORMATS["csv"](troubled))))
+    assert tuple(back[0]) == (*SUMMARY_HEAD, "protocol", "direction", "mtu", "flows", *SUMMARY_TAIL)
+    for row, read in zip(troubled.rows, back, strict=True):
+        assert read["ratio"] == (repr(row.ratio.ratio) if row.ratio else "")
+        assert read["median"] == ("" if row.median is None else repr(row.median))
+        assert read["notes"] == text_of(row.notes)
 
 
-def test_json_has_null_for_what_does_not_apply(frames: dict[str, pd.DataFrame]) -> None:
-    records = json.loads(FORMATS["json"](frames["troubled"]), parse_constant=pytest.fail)
-    assert [list(record) for record in records] == [SUMMARY_COLUMNS] * len(frames["troubled"])
+def test_json_has_null_for_what_does_not_apply(results: dict[str, Result]) -> None:
+    troubled = results["troubled"]
+    assert isinstance(troubled, Analysis)
+    document = json.loads(FORMATS["json"](troubled), parse_constant=pytest.fail)
+    assert document["run"]["run_id"] == META["run_id"]
+    assert document["run"]["plan"] == json.loads(json.dumps(META["plan"]))
+    assert [entry["fact"] for entry in document["notes"]] == [SHARED]
+    records = document["rows"]
+    assert [list(record) for record in records] == [list(record) for record in summary_records(troubled)]
     lost = next(record for record in records if record["verdict"] == "no figure")
     assert (lost["ratio"], lost["median"], lost["blocks"]) == (None, None, 0)
+    assert lost["notes"][0]["fact"] == "vxlan 6 failed"
 
 
-def test_markdown_rows_have_as_many_cells_as_their_heading(frames: dict[str, pd.DataFrame]) -> None:
-    lines = FORMATS["markdown"](frames["troubled"]).splitlines()
+def test_markdown_rows_have_as_many_cells_as_their_heading(results: dict[str, Result]) -> None:
+    lines = FORMATS["markdown"](results["troubled"]).splitlines()
     assert [line for line in lines if line.startswith("### ")] == [
         "### host-gw against underlay",
         "### vxlan against underlay",
@@ -192,10 +214,39 @@ def test_markdown_rows_have_as_many_cells_as_their_heading(frames: dict[str, pd.
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_takes_an_empty_summary_and_ends_with_a_newline(
-    tmp_path: Path, frames: dict[str, pd.DataFrame], name: str
+    tmp_path: Path, results: dict[str, Result], name: str
 ) -> None:
-    empty = summary(tmp_path, series("underlay", ping(1500), [1e-3] * 6))
-    for frame in (empty, frames["quiet"], frames["compared"]):
-        text = FORMATS[name](frame)
+    empty = analysed(tmp_path, series("underlay", ping(1500), [1e-3] * 6))
+    for result in (empty, results["quiet"], results["compared"]):
+        text = FORMATS[name](result)
         assert text.endswith("\n")
         assert text.strip()
+
+
+def falling_apart(seed: int, collapsed: int | None) -> list[Trial]:
+    """Return blocks of one cell, each with its seconds; in one block the second half is a third of the first."""
+    trials = []
+    for number, (early, late) in enumerate(zip(around(9e8, 0.004, seed), around(9e8, 0.004, seed + 1), strict=True), 1):
+        half = late / 3 if number == collapsed else late
+        intervals = (
+            Interval(-1, 0, omitted=True, goodput_bps=3e8, retransmits=90),
+            Interval(0, 1, omitted=False, goodput_bps=early, retransmits=2),
+            Interval(1, 2, omitted=False, goodput_bps=half, retransmits=40 if number == collapsed else 0),
+        )
+        one = trial("vxlan", number, iperf3(1450), (early + half) / 2)
+        trials.append(replace(one, slot=replace(one.slot, position=2), series=intervals))
+    return trials
+
+
+@pytest.mark.parametrize("collapsed", [4, None])
+def test_a_trial_that_fell_apart_in_the_middle_is_named_with_its_retransmits(
+    tmp_path: Path, collapsed: int | None
+) -> None:
+    trials = [*falling_apart(7, collapsed), *series("underlay", iperf3(1500), around(9.5e8, 0.001, 9))]
+    analysis = analyse(read_run(write(tmp_path, trials)))
+    texts = [str(one) for one in analysis.notes]
+    if collapsed is None:
+        assert texts == []
+    else:
+        assert len(texts) == 1
+        assert re.match(r"block 4 vxlan tcp 1450 x1 [89]\d\d then [23]\d\d Mbit/s, 42 retransmits: ", texts[0])

@@ -14,12 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.measures import registry
+
 REPO = Path(__file__).parents[2]
 
 # program -> package, as Debian 12 and Ubuntu 24.04 divide them
 PACKAGE_OF = {
     "iperf3": "iperf3",
     "ping": "iputils-ping",
+    "sockperf": "sockperf",
+    "wrk": "wrk",
+    "apache2": "apache2-bin",
     "ethtool": "ethtool",
     "tcpdump": "tcpdump",
     "openvpn": "openvpn",
@@ -415,3 +420,8 @@ def test_lock_holds_hashes_and_no_address() -> None:
     assert pins
     assert all("--hash=sha256:" in lines[i + 1] for i in pins)
     assert not [line for line in lines if "://" in line or "-index" in line]
+
+
+def test_what_measures_need_is_installed_like_the_rest() -> None:
+    programs = registry.programs(registry.MEASURES)
+    assert {name: program.package for name, program in programs.items()}.items() <= PACKAGE_OF.items()

@@ -6,6 +6,7 @@ import random
 import pytest
 from scipy import stats as scipy_stats
 
+from harness.report import notes
 from harness.truth import stats
 from harness.truth.stats import Question, Ratio, Verdict
 
@@ -60,6 +61,40 @@ def test_one_pair_has_a_ratio_and_no_interval() -> None:
     for found in (stats.paired_ratio([3.0], [4.0]), stats.welch_ratio([3.0], [4.0, 4.0])):
         assert found.ratio == pytest.approx(0.75)
         assert (found.low, found.high, found.p_value, found.n) == (None, None, None, 1)
+
+
+NEARLY = [5.0, 5.0 + 1e-15, 5.0 - 1e-15]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [stats.paired_ratio(NEARLY, [4.0] * 3), stats.welch_ratio(NEARLY, [4.0] * 3), stats.welch_ratio(NEARLY, NEARLY)],
+)
+def test_values_that_differ_by_a_rounding_have_a_ratio_all_the_same(found: Ratio) -> None:
+    """SciPy would warn of lost precision; a warning is no error, and the interval stays around the ratio."""
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.ratio <= found.high
+    assert [found.low, found.high] == pytest.approx([found.ratio] * 2, rel=1e-9)
+
+
+def test_welch_with_one_side_that_does_not_scatter() -> None:
+    found = stats.welch_ratio([90.0, 91.0, 89.0, 90.5], [100.0] * 4)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.ratio < found.high < 1
+    assert found.p_value is not None
+    assert 0 < found.p_value < 0.001
+
+
+def test_welch_of_a_single_value_has_no_interval() -> None:
+    found = stats.welch_ratio([3.0], [4.0, 4.0, 4.5])
+    assert (found.low, found.high, found.p_value, found.n) == (None, None, None, 1)
+
+
+@pytest.mark.parametrize(("values", "median"), [([], None), ([3.0], 3.0), ([9.0, 1.0, 4.0], 4.0), ([4.0, 1.0], 2.5)])
+def test_median(values: list[float], median: float | None) -> None:
+    assert stats.median(values) == median
 
 
 @pytest.mark.parametrize(("overlay", "underlay"), [([], []), ([1.0], [0.0]), ([-1.0], [1.0]), ([1.0], [1.0, 2.0])])
@@ -133,7 +168,9 @@ def test_coefficient_of_variation(values: list[float], cv: float | None) -> None
     ],
 )
 def test_spread_warning(cv: float | None, blocks: int, warning: str | None) -> None:
-    assert stats.spread_warning(cv, blocks) == warning
+    note = notes.spread(cv, blocks)
+    assert (note and str(note)) == warning
+    assert (note and note.value) == (cv if warning else None), "spreads of several rows are joined by it"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import ConnectionLostError, InputError
-from harness.model.trial import Node
+from harness.model.node import Node
 from harness.nodes.target import ALIVE, Target
 
 CONFIG = """

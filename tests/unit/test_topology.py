@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from harness.fabric.profiles import PROFILES_DIRECTORY, Link, Profile, Route, load
-from harness.fabric.topology import DEFAULT_MTUS, endpoint, fill, namespace_name, probes, veth_name, wanted_state
+from harness.fabric.topology import endpoint, fill, namespace_name, probes, veth_name, wanted_state
 from harness.model.errors import InputError
-from harness.model.trial import Endpoint, Kind, Node
+from harness.model.node import Node
+from harness.model.path import Endpoint, Kind
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")
@@ -64,7 +65,7 @@ def test_vxlan_has_an_endpoint_for_each_mtu(node: Node, peer: Node, mtu: int, ad
     wanted = state("vxlan", node, peer)
     namespace = f"harness-vxlan-{mtu}"
     outside = veth_name("vxlan", mtu)
-    assert endpoint(load("vxlan"), mtu, node, (1450, 1500)) == Endpoint(namespace, address)
+    assert endpoint(load("vxlan"), mtu, node, (1450, 1500)) == Endpoint(address, ("ip", "netns", "exec", namespace))
     assert wanted["namespaces"] == ["harness-vxlan-1450", "harness-vxlan-1500"]
     assert link(wanted, outside) == {
         "name": outside,
@@ -111,8 +112,8 @@ def test_order_of_mtus_does_not_matter() -> None:
 
 def test_underlays_endpoint_is_the_node() -> None:
     underlay = load("underlay")
-    assert endpoint(underlay, 1500, SERVER, (1450,)) == Endpoint(None, "172.12.1.12")
-    wanted = wanted_state(underlay, CLIENT, SERVER, DEFAULT_MTUS)
+    assert endpoint(underlay, 1500, SERVER, (1450,)) == Endpoint("172.12.1.12", ())
+    wanted = wanted_state(underlay, CLIENT, SERVER, (1450, 1500))
     assert [wanted[key] for key in ("namespaces", "links", "routes", "fdb", "sysctls")] == [[], [], [], [], []]
 
 
@@ -126,7 +127,7 @@ def test_endpoints_are_unique_and_as_declared(profile: str) -> None:
         own = {address for entry in wanted["links"] if not entry.get("inner") for address in entry.get("addresses", [])}
         for mtu in MTUS if loaded.kind is not Kind.UNDERLAY else ():
             place = endpoint(loaded, mtu, node, MTUS)
-            interface = ipaddress.ip_interface(declared[place.namespace][0])
+            interface = ipaddress.ip_interface(declared[place.enter[-1]][0])
             assert str(interface.ip) == place.address
             assert any(interface.ip in ipaddress.ip_network(network) for network in wanted["networks"])
             assert place.address not in {str(ipaddress.ip_interface(address).ip) for address in own}

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import app
-from harness.cli import prepare as options
+from harness.cli.prepare import prepare
 from harness.labs import vagrant
 from harness.labs.vagrant import VagrantLab
 from harness.model.errors import LabError
@@ -220,6 +220,6 @@ def test_status(fake: Fake, second: str, fails: bool) -> None:
 
 
 def test_run_takes_it_by_name() -> None:
-    source = options.lab_source(replace(GIVEN, lab="vagrant"))
+    source = prepare(replace(GIVEN, lab="vagrant")).source
     assert isinstance(source, VagrantLab)
     assert [node.mtu for node in source.nodes()] == [1500, 1500]

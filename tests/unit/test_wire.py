@@ -3,10 +3,19 @@ from __future__ import annotations
 import pytest
 
 from harness.model.errors import InputError
+from harness.model.path import WHOLE, PathState
 from harness.truth import wire
 
 VXLAN = ["ipv4", "udp", "vxlan", "ethernet"]
 VXLAN6 = ["ipv6", "udp", "vxlan", "ethernet"]
+
+Case = tuple[str, int, list[str], int, str, int]
+"""Protocol, MTU, headers, the NIC's MTU, path state as trials.csv has it, MTU of the baseline."""
+
+
+def ceiling(case: Case) -> float | None:
+    protocol, mtu, headers, nic_mtu, state, baseline = case
+    return wire.ceiling_ratio(protocol, mtu, headers, nic_mtu, PathState.parse(state), baseline)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +41,13 @@ def test_agrees_with_the_table_of_ceilings(
     efficiency: float,
     ratio: float,
 ) -> None:
-    packets = wire.wire_packets(mtu, headers, nic_mtu, state)
+    found = PathState.parse(state)
+    packets = wire.wire_packets(mtu, headers, nic_mtu, found)
     assert packets is not None
     assert wire.payload(mtu, protocol) == payload
     assert sum(map(wire.l1_bytes, packets)) == l1_bytes
-    assert wire.efficiency(protocol, mtu, headers, nic_mtu, state) == pytest.approx(efficiency, abs=5e-6)
-    assert wire.ceiling_ratio(protocol, mtu, headers, nic_mtu, state, 1500) == pytest.approx(ratio, abs=5e-6)
+    assert wire.efficiency(protocol, mtu, headers, nic_mtu, found) == pytest.approx(efficiency, abs=5e-6)
+    assert wire.ceiling_ratio(protocol, mtu, headers, nic_mtu, found, 1500) == pytest.approx(ratio, abs=5e-6)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +98,8 @@ def test_fragments_are_cut_at_multiples_of_eight(ip_bytes: int, mtu: int, ipv6: 
         (("tcp", 8950, VXLAN, 9000, "whole", 9000), (8898 / 9038) / (8948 / 9038)),
     ],
 )
-def test_ceiling_of_other_states_and_baselines(case: tuple[str, int, list[str], int, str, int], ratio: float) -> None:
-    assert wire.ceiling_ratio(*case) == pytest.approx(ratio, abs=5e-6)
+def test_ceiling_of_other_states_and_baselines(case: Case, ratio: float) -> None:
+    assert ceiling(case) == pytest.approx(ratio, abs=5e-6)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +111,8 @@ def test_ceiling_of_other_states_and_baselines(case: tuple[str, int, list[str], 
         ("tcp", 1500, VXLAN, 1500, "clamped to 1480", 1500),
     ],
 )
-def test_no_ceiling_where_nothing_fits_or_nothing_is_sent(case: tuple[str, int, list[str], int, str, int]) -> None:
-    assert wire.ceiling_ratio(*case) is None
+def test_no_ceiling_where_nothing_fits_or_nothing_is_sent(case: Case) -> None:
+    assert ceiling(case) is None
 
 
 def test_timestamps_take_twelve_bytes_of_a_segment() -> None:
@@ -120,9 +130,9 @@ def test_timestamps_take_twelve_bytes_of_a_segment() -> None:
         (("tcp", 52, [], 1500, "whole", 1500), "MTU 52 has no room for tcp payload"),
     ],
 )
-def test_unknown_input_names_what_is_known(case: tuple[str, int, list[str], int, str, int], message: str) -> None:
+def test_unknown_input_names_what_is_known(case: Case, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        wire.ceiling_ratio(*case)
+        ceiling(case)
 
 
 @pytest.mark.parametrize(
@@ -136,3 +146,7 @@ def test_unknown_input_names_what_is_known(case: tuple[str, int, list[str], int,
 )
 def test_what_the_nic_counts_beyond_the_tunnel_device(headers: str, expected: int) -> None:
     assert wire.least_overhead(headers.split()) == expected
+
+
+def test_packets_go_whole_unless_it_is_known_otherwise() -> None:
+    assert wire.efficiency("tcp", 1450, VXLAN, 1500) == wire.efficiency("tcp", 1450, VXLAN, 1500, WHOLE)

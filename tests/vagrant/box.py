@@ -21,6 +21,8 @@ from pathlib import Path
 
 import yaml
 
+from harness.measures.registry import MEASURES, programs
+
 REPO = Path(__file__).resolve().parents[2]
 PLAYBOOKS = ("install.yml", "provision.yml")
 SYSTEM = """
@@ -71,8 +73,9 @@ def wanted_packages() -> list[str]:
         while waiting:
             entry = waiting.pop()
             waiting += [*entry.get("tasks", []), *entry.get("block", [])]
-            names += entry.get("ansible.builtin.apt", {}).get("name", [])
-    return sorted(set(names))
+            listed = entry.get("ansible.builtin.apt", {}).get("name", [])
+            names += listed if isinstance(listed, list) else []  # those of the measures are known by the registry
+    return sorted({*names, *(program.package for program in programs(MEASURES).values())})
 
 
 def run(argv: Sequence[str | Path], **how: str) -> str:

@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.fabric.profiles import known_profiles
-from harness.model.trial import TRIAL_COLUMNS, UNDERLAY
+from harness.model.trial import UNDERLAY
+from harness.results.schema import Columns
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
@@ -217,7 +218,9 @@ def measures_every_profile(inside: Inside, results: Path, containers: str) -> No
     with (run / "trials.csv").open(encoding="utf-8", newline="") as file:
         trials = list(csv.DictReader(file))
     description = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    check(list(trials[0]) == list(TRIAL_COLUMNS), "the columns of trials.csv are not those of every lab")
+    varied = description["factors"]
+    columns = Columns.of_measures(dict.fromkeys(row["measure"] for row in trials), varied).names
+    check(tuple(trials[0]) == columns, "the columns of trials.csv are not those of every lab")
     measured = {row["profile"] for row in trials}
     check(measured == {UNDERLAY, *profiles}, f"left out: {', '.join(sorted({UNDERLAY, *profiles} - measured))}")
     bad = [f"{row['profile']} {row['status']}: {row['reason']}" for row in trials if row["status"] != "ok"]

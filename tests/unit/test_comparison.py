@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
+from harness.model.path import PathState
 from harness.model.trial import Status, Trial
-from harness.report.compare import COMPARE_COLUMNS, compare_runs
-from harness.report.summary import read_run
+from harness.report.comparison import Comparison, compare_runs
+from harness.report.notes import text_of
+from harness.report.records import compared_records
+from harness.report.trials import read_run
 from tests.unit.synthetic import META, around, full_run, iperf3, series, trial, write
 
 BEFORE = [100e6, 101e6, 99e6, 100e6, 102e6, 98e6]
@@ -33,7 +35,7 @@ def compared(
     b: Sequence[Trial],
     metas: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None] = (META, META),
     environments: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
-) -> pd.DataFrame:
+) -> Comparison:
     runs = []
     for number, (name, trials) in enumerate((("a", a), ("b", b))):
         path = write(folder / name, trials, metas[number])
@@ -43,10 +45,11 @@ def compared(
     return compare_runs(*runs)
 
 
-def cell_row(frame: pd.DataFrame, metric: str = "goodput_bps", profile: str = "vxlan") -> dict[str, Any]:
-    found = frame[(frame["metric"] == metric) & (frame["profile"] == profile)].to_dict("records")
+def cell_row(comparison: Comparison, metric: str = "goodput_bps", mtu: int = 1450) -> dict[str, Any]:
+    records = compared_records(comparison)
+    found = [one for one in records if (one["metric"], one["profile"], one["mtu"]) == (metric, "vxlan", mtu)]
     assert len(found) == 1, found
-    return {str(key): value for key, value in found[0].items()}
+    return {**found[0], "notes": text_of(found[0]["notes"])}
 
 
 def test_b_over_a_by_welch_on_logarithms(tmp_path: Path) -> None:
@@ -58,16 +61,15 @@ def test_b_over_a_by_welch_on_logarithms(tmp_path: Path) -> None:
     assert [row["ratio_low"], row["ratio_high"]] == pytest.approx([math.exp(low), math.exp(high)])
     assert (row["trials_a"], row["trials_b"]) == (6, 7)
     assert (row["median_a"], row["median_b"]) == (100e6, 90e6)
-    assert (row["verdict"], row["warnings"]) == ("worse", "")
+    assert (row["verdict"], row["notes"]) == ("worse", "")
 
 
 def test_a_run_against_itself_shows_no_difference(tmp_path: Path) -> None:
-    frame = compared(tmp_path, full_run(), full_run())
-    assert list(frame.columns) == COMPARE_COLUMNS
-    assert frame["ratio"].to_list() == pytest.approx([1.0] * len(frame))
-    assert ((frame["ratio_low"] <= 1) & (frame["ratio_high"] >= 1)).all()
-    assert set(frame["verdict"]) == {"no difference"}
-    assert list(dict.fromkeys(frame["profile"])) == ["underlay", "vxlan"]
+    records = compared_records(compared(tmp_path, full_run(), full_run()))
+    assert [one["ratio"] for one in records] == pytest.approx([1.0] * len(records))
+    assert all(one["ratio_low"] <= 1 <= one["ratio_high"] for one in records)
+    assert {one["verdict"] for one in records} == {"no difference"}
+    assert list(dict.fromkeys(one["profile"] for one in records)) == ["underlay", "vxlan"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,11 @@ def test_a_run_against_itself_shows_no_difference(tmp_path: Path) -> None:
     [
         (series("vxlan", iperf3(), [90e6] * 5), "not enough blocks", "5 trials: a verdict takes 6"),
         (series("vxlan", iperf3(), around(90e6, 0.3, 4)), "too noisy", "noisy, use --blocks 10"),
-        (series("vxlan", iperf3(), BEFORE, path_state="inner-fragmented"), "mixed path states", "6 whole"),
+        (
+            series("vxlan", iperf3(), BEFORE, path_state=PathState.parse("inner-fragmented")),
+            "mixed path states",
+            "6 whole",
+        ),
         (series("vxlan", iperf3(8000), BEFORE), "no figure", "B did not measure this cell"),
         (
             [trial("vxlan", block, iperf3(), None, Status.FAILED, reason="refused") for block in range(1, 7)],
@@ -85,11 +91,10 @@ def test_a_run_against_itself_shows_no_difference(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_compared_says_why(tmp_path: Path, b: list[Trial], verdict: str, warning: str) -> None:
-    frame = compared(tmp_path, series("vxlan", iperf3(), BEFORE), b)
-    row = cell_row(frame[frame["mtu"] == 1450])
+    row = cell_row(compared(tmp_path, series("vxlan", iperf3(), BEFORE), b))
     assert row["verdict"] == verdict
-    assert warning in row["warnings"]
-    assert math.isnan(row["ratio"]) == (verdict in ("no figure", "mixed path states"))
+    assert warning in row["notes"]
+    assert (row["ratio"] is None) == (verdict in ("no figure", "mixed path states"))
 
 
 def test_lower_cpu_is_better(tmp_path: Path) -> None:
@@ -106,13 +111,16 @@ def test_lower_cpu_is_better(tmp_path: Path) -> None:
         ({"rate_bps": None}, "rate_bps differs: A 1000000000.0, B None"),
         ({"lab": "vagrant"}, "lab differs: A local, B vagrant"),
         ({"versions": {"iperf3": {"k8s-1": "3.16", "k8s-2": "3.17"}}}, "iperf3 on k8s-2 differs: A 3.16, B 3.17"),
-        ({"plan": {**META["plan"], "duration_s": 10.0}}, "plan's duration_s differs: A 2.0, B 10.0"),
+        (
+            {"plan": {**META["plan"], "timing": {"duration_s": 10.0, "omit_s": 1.0}}},
+            "plan's duration_s differs: A 2.0, B 10.0",
+        ),
         ({"plan": {**META["plan"], "seed": 5, "name": "standard"}}, ""),
     ],
 )
 def test_runs_measured_otherwise_carry_a_warning(tmp_path: Path, changes: dict[str, Any], warning: str) -> None:
     trials = series("vxlan", iperf3(), BEFORE)
-    assert cell_row(compared(tmp_path, trials, trials, (META, {**META, **changes})))["warnings"] == warning
+    assert text_of(compared(tmp_path, trials, trials, (META, {**META, **changes})).notes) == warning
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_runs_measured_otherwise_carry_a_warning(tmp_path: Path, changes: dict[s
 def test_hosts_that_differ_carry_a_warning(tmp_path: Path, changes: dict[str, Any], warning: str) -> None:
     trials = series("vxlan", iperf3(), BEFORE)
     environments = {"k8s-1": NODE}, {"k8s-1": {**NODE, **changes}}
-    found = cell_row(compared(tmp_path, trials, trials, environments=environments))["warnings"]
+    found = text_of(compared(tmp_path, trials, trials, environments=environments).notes)
     assert found.startswith(warning)
     assert bool(found) == bool(warning)
 
@@ -141,14 +149,14 @@ def test_hosts_that_differ_carry_a_warning(tmp_path: Path, changes: dict[str, An
 def test_many_differences_are_counted_not_listed(tmp_path: Path) -> None:
     trials = series("vxlan", iperf3(), BEFORE)
     environments = tuple({"k8s-1": {"offloads": {f"o{n}": state for n in range(20)}}} for state in ("on", "off"))
-    row = cell_row(compared(tmp_path, trials, trials, environments=(environments[0], environments[1])))
-    assert row["warnings"].count("differs") == 8
-    assert row["warnings"].endswith("12 more differences between A and B")
+    notes = text_of(compared(tmp_path, trials, trials, environments=(environments[0], environments[1])).notes)
+    assert notes.count("differs") == 8
+    assert notes.endswith("12 more differences between A and B")
 
 
 def test_a_bare_csv_can_be_compared(tmp_path: Path) -> None:
     trials = series("vxlan", iperf3(), BEFORE)
-    frame = compared(tmp_path, trials, trials, (META, None))
-    assert cell_row(frame)["verdict"] == "no difference"
-    assert "B: no run.json beside trials.csv" in cell_row(frame)["warnings"]
-    assert cell_row(frame, "cpu_s_per_gbit")["verdict"] == "no figure"
+    comparison = compared(tmp_path, trials, trials, (META, None))
+    assert cell_row(comparison)["verdict"] == "no difference"
+    assert "B: no run.json beside trials.csv" in text_of(comparison.notes)
+    assert cell_row(comparison, "cpu_s_per_gbit")["verdict"] == "no figure"

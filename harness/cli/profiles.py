@@ -1,0 +1,26 @@
+"""`harness profiles`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from harness.cli.console import out
+from harness.cli.options import profiles_dir_option
+
+
+@click.command()
+@profiles_dir_option
+def profiles(profiles_dirs: tuple[Path, ...]) -> None:
+    """List the profiles there are."""
+    from harness.fabric.profiles import known_profiles, load_file
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("profile", "kind", "what it is"):
+        table.add_column(column, no_wrap=column != "what it is")
+    for path in known_profiles(profiles_dirs).values():
+        profile = load_file(path)
+        table.add_row(profile.name, profile.kind.value, profile.summary)
+    out.print(table)

@@ -1,0 +1,146 @@
+"""`harness run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.compare import analysed, rendered
+from harness.cli.console import err
+from harness.cli.equipment import asked_passwords, equipped, require_source
+from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, plan_options
+from harness.model.errors import FailedTrialsError, HarnessError, VerificationError
+
+if TYPE_CHECKING:
+    from harness.cli.prepare import Prepared
+    from harness.labs.base import Lab
+    from harness.nodes.target import Passwords
+    from harness.results.store import PairsFolder, RunFolder
+    from harness.run.campaign import Ends, Ledger
+    from harness.run.experiment import Outcome
+    from harness.run.standing import Conduct
+
+
+@click.command()
+@plan_options
+@click.option(
+    "--out",
+    "parent",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where the run's folder is made.",
+)
+@click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
+@click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
+@ask_pass_option
+@ask_become_pass_option
+@json_option
+def run(
+    parent: Path,
+    skip_unsupported: bool,
+    keep: bool,
+    ask_pass: bool,
+    ask_become_pass: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - Options by name
+) -> None:
+    """Measure profiles against the underlay and print the comparison."""
+    from harness.cli.prepare import Options, prepare
+    from harness.run.standing import Conduct
+
+    prepared = prepare(Options.of(options), keep=keep)
+    require_source(prepared)
+    passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
+    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)
+    folder = _folder(prepared, parent)
+    try:
+        outcome = _carry_out(prepared, _ledger(folder, prepared), conduct, passwords)
+    except HarnessError:
+        folder.discard_if_empty()
+        if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
+            _summarise(folder, as_json=as_json)
+        raise
+    except BaseException:
+        folder.discard_if_empty()
+        raise
+    _summarise(folder, as_json=as_json)
+    _judge(outcome, folder.path / "*" if prepared.waves else folder.path)
+
+
+def _folder(prepared: Prepared, parent: Path) -> RunFolder | PairsFolder:
+    """Make the folder of the run, one for each pair in it where there are several."""
+    from harness.results.schema import Columns
+    from harness.results.store import PairsFolder, RunFolder
+
+    plan = prepared.plan
+    varied = [name for cell in plan.cells for name, _ in cell.levels]
+    columns = Columns.of_measures(plan.measures, varied)
+    names = plan.setup.profiles[1:] or plan.setup.profiles
+    if not prepared.waves:
+        return RunFolder.create(parent, names, columns)
+    return PairsFolder.create(parent, names, columns, [pair for wave in prepared.waves for pair in wave])
+
+
+def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
+    """Return where results of pairs go: one folder is that of the only pair."""
+    from harness.results.schema import SCHEMA_VERSION
+    from harness.results.store import RunFolder
+    from harness.run.campaign import Ledger
+
+    if isinstance(folder, RunFolder):
+        return Ledger(lambda _pair: folder)
+
+    def describe(lab: Lab, ends: Ends) -> None:
+        hosts = {name for pair in folder.runs for name in pair.hosts}
+        folder.write_json(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "run_id": folder.path.name,
+                "hosts": [node.name for node in lab.nodes if node.name in hosts],
+                "waves": [[str(pair) for pair in wave] for wave in prepared.waves],
+                "errors": {str(pair): str(end.error) for pair, end in ends.items() if end.error},
+            }
+        )
+
+    return Ledger(folder.runs.__getitem__, describe)
+
+
+def _carry_out(prepared: Prepared, ledger: Ledger, conduct: Conduct, passwords: Passwords) -> Outcome:
+    """Run the campaign with the real equipment."""
+    from harness.cli.progress import PairProgress, TrialCount
+    from harness.run.campaign import Campaign
+
+    with equipped(prepared, passwords) as (equipment, progress):
+        count = TrialCount()
+        several = len(prepared.waves) > 0
+        campaign = Campaign(
+            prepared.waves, ledger, equipment, lambda pair: PairProgress(progress, pair, count) if several else progress
+        )
+        return campaign.run(prepared.plan, prepared.profiles, conduct)
+
+
+def _summarise(folder: RunFolder | PairsFolder, *, as_json: bool) -> None:
+    """Write the summary, print it, and say where everything is."""
+    from harness.results.store import RunFolder
+
+    for run in [] if isinstance(folder, RunFolder) else folder.measured():
+        run.write_text("summary.csv", rendered(analysed(run.path), "csv"))
+    result = analysed(folder.path)
+    folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
+    sys.stdout.write(rendered(result, "json" if as_json else "table"))
+    err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)
+
+
+def _judge(outcome: Outcome, path: Path) -> None:
+    """Raise for trials without a figure."""
+    if outcome.invalid:
+        raise VerificationError(
+            f"{outcome.invalid} trial(s) did not take the way that their profile claims and have no figure; "
+            f"see the columns reason and proof in {path}/trials.csv."
+        )
+    if outcome.failed:
+        raise FailedTrialsError(f"{outcome.failed} trial(s) failed; see the column reason in {path}/trials.csv.")

@@ -1,0 +1,87 @@
+"""The fabric of our own playbooks: profiles as YAML, brought up by Ansible on the nodes of a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from harness.fabric.base import Paths, Raised
+from harness.fabric.playbook import PlaybookResult
+from harness.fabric.profiles import Profile
+from harness.fabric.topology import endpoint
+from harness.labs.base import Lab
+from harness.model.errors import PlaybookError, VerificationError
+from harness.model.node import Node
+from harness.model.notes import About, Note
+from harness.model.path import Claim, Kind, Path
+from harness.results.plan import Setup
+from harness.truth import wire
+
+
+class Playbooks(Protocol):
+    """What runs playbooks on the nodes of a lab."""
+
+    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+        """Run one playbook for the profiles of a set-up."""
+        ...
+
+
+class AnsibleFabric:
+    """Brings profiles up on a lab's pairs of nodes."""
+
+    def __init__(self, lab: Lab, profiles: Mapping[str, Profile], playbooks: Playbooks) -> None:
+        self._lab = lab
+        self._profiles = profiles
+        self._playbooks = playbooks
+
+    def preflight(self, setup: Setup) -> None:
+        """Look for what is in the way, on every node."""
+        self._playbooks.run("preflight", setup)
+
+    def up(self, setup: Setup) -> Raised:
+        """Apply the profiles; Ansible's own errors name node, task and what to do."""
+        applied = self._playbooks.run("apply", setup)
+        nodes = {node.name: node for node in self._lab.nodes}
+        profiles = {name: self._profiles[name] for name in setup.profiles}
+        return Raised(
+            paths={pair: paths(setup, profiles, nodes[pair.client], nodes[pair.server]) for pair in self._lab.pairs},
+            notes=tuple(Note(About.NODE, host, f"{host}: {text}") for host, text in applied.notes),
+        )
+
+    def verify(self, setup: Setup) -> None:
+        """Read everything back, and ping with packets that have to pass and that must not."""
+        try:
+            self._playbooks.run("verify", setup)
+        except PlaybookError as error:
+            raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
+
+    def down(self, setup: Setup) -> None:
+        """Remove what the profiles made."""
+        self._playbooks.run("teardown", setup, cancellable=False)
+
+
+def paths(setup: Setup, profiles: Mapping[str, Profile], client: Node, server: Node) -> Paths:
+    """Return where the traffic of each profile and MTU goes between two nodes."""
+    found = {}
+    for name, profile in profiles.items():
+        claim = _claim(profile, profiles, setup.nic_mtu)
+        own_mtu = (setup.nic_mtu,) if profile.kind is Kind.UNDERLAY else ()
+        for mtu in {*setup.mtus, *own_mtu}:
+            ends = [endpoint(profile, mtu, node, setup.mtus) for node in (client, server)]
+            found[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim)
+    return found
+
+
+def _claim(profile: Profile, profiles: Mapping[str, Profile], nic_mtu: int) -> Claim:
+    """Return what a profile claims; a routed one may name a tunnel as well, one that must stay idle."""
+    tunnels = {other.name: other.tunnel for other in profiles.values() if other.tunnel}
+    own = profile.tunnel if profile.kind is Kind.TUNNEL else None
+    return Claim(
+        kind=profile.kind,
+        tunnel=own,
+        other_tunnels=tuple(tunnel for name, tunnel in tunnels.items() if name != profile.name or own is None),
+        overhead=wire.overhead(profile.headers),
+        least_overhead=wire.least_overhead(profile.headers),
+        path_mtu=profile.path_mtu(nic_mtu),
+        nic_mtu=nic_mtu,
+    )

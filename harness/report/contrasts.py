@@ -1,0 +1,128 @@
+"""Contrasts: which arms are set against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.measures.registry import MEASURES, order_of
+from harness.model.factors import Levels
+from harness.model.path import Kind
+from harness.model.trial import MTU, UNDERLAY, Cell
+from harness.report.arms import NOTHING, Arm
+
+
+class Against(StrEnum):
+    """What a contrast sets a profile's cell against."""
+
+    PROFILE = "profile"
+    """The baseline at its NIC's own MTU: what a user loses."""
+    SAME_MTU = "same-mtu"
+    """The baseline at the cell's MTU: what the way itself costs."""
+    IDLE = "idle"
+    """The same profile without the load."""
+    OFFLOAD = "offload"
+    """The same profile with an offload as it was switched on."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A profile's cell set against another one: that of `baseline`, at other levels (`override`), by another measure.
+
+    `title` heads its rows.
+    """
+
+    against: Against
+    profile: str
+    baseline: str
+    title: str
+    override: Levels = ()
+    measure: str = ""
+
+    def baseline_cell(self, cell: Cell) -> Cell:
+        """Return the cell that the baseline is taken at."""
+        if not self.measure:
+            return cell.at(self.override)
+        factors = (*MEASURES[self.measure].factors, MTU)
+        kept = tuple((name, value) for name, value in cell.levels if name in factors)
+        return Cell(self.measure, kept).at(self.override)
+
+
+Arms = Mapping[tuple[str, Cell], Arm]
+
+
+def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tuple[Contrast, Cell]]:
+    """Yield every contrast of a run, row by row in the order of its tables.
+
+    Every profile against the underlay, and every tunnel against every routed profile: underlay -> routed is the
+    container's path, routed -> tunnel the encapsulation. Then loaded against idle, and offloads off against on.
+    """
+    for profile, baseline in pairs(kinds):
+        title = f"{profile} against {baseline}"
+        for against in (Against.PROFILE, Against.SAME_MTU):
+            for cell in cells_of(arms, profile):
+                override = _own_mtu(arms, baseline, cell, nic_mtu) if against is Against.PROFILE else ()
+                yield Contrast(against, profile, baseline, title, override), cell
+    for profile in [*(name for name, kind in kinds.items() if kind == Kind.UNDERLAY), *_others(kinds)]:
+        yield from _loaded(arms, profile)
+        yield from _switched(arms, profile)
+
+
+def pairs(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return each profile with its baselines: routed profiles first, then tunnels, each by name."""
+    routed = [name for name in _others(kinds) if kinds[name] == Kind.ROUTED]
+    found = []
+    for name in _others(kinds):
+        found.append((name, UNDERLAY))
+        if kinds[name] == Kind.TUNNEL:
+            found += [(name, other) for other in routed]
+    return found
+
+
+def _others(kinds: Mapping[str, str]) -> list[str]:
+    return sorted(
+        (name for name, kind in kinds.items() if kind != Kind.UNDERLAY),
+        key=lambda name: (kinds[name] == Kind.TUNNEL, name),
+    )
+
+
+def cells_of(arms: Arms, profile: str) -> list[Cell]:
+    """Return the cells of a profile in their order."""
+    return sorted((cell for name, cell in arms if name == profile), key=order_of)
+
+
+def _own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
+    """Return the levels at which a baseline is taken: at its NIC's own MTU, which only the underlay always has."""
+    own: Levels = ((MTU, nic_mtu),)
+    measured = (baseline, cell.at(own)) in arms
+    fills = cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None
+    return own if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and fills)) else ()
+
+
+def _loaded(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:
+    for cell in cells_of(arms, profile):
+        idle = MEASURES[cell.measure].idle if cell.measure in MEASURES else ""
+        contrast = Contrast(Against.IDLE, profile, profile, f"{profile}, loaded against idle", measure=idle)
+        if idle and arms.get((profile, contrast.baseline_cell(cell)), NOTHING) is not NOTHING:
+            yield contrast, cell
+
+
+def _switched(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:
+    """Yield each cell with an offload switched off against the one that differs in nothing but that."""
+    cells = [cell for cell in cells_of(arms, profile) if cell.get("offload")]
+    for cell in cells:
+        for feature, on in _with_one_on(str(cell.get("offload"))):
+            override: Levels = (("offload", on),)
+            if cell.at(override) in cells:
+                title = f"{profile}, {feature} off against on"
+                yield Contrast(Against.OFFLOAD, profile, profile, title, override), cell
+
+
+def _with_one_on(offload: str) -> Iterable[tuple[str, str]]:
+    """Return, for each feature that a level switches off, the level with it on: of `a=off b=on`, (a, `a=on b=on`)."""
+    settings: Sequence[str] = offload.split()
+    for number, setting in enumerate(settings):
+        feature, _, state = setting.partition("=")
+        if state == "off":
+            yield feature, " ".join([*settings[:number], f"{feature}=on", *settings[number + 1 :]])

@@ -1,0 +1,78 @@
+"""Formats: an analysis (of one run, of its pairs, or of two runs) in, text that ends with a newline out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from harness.report import layout, matrix, records
+from harness.report.analysis import Analysis
+from harness.report.comparison import Comparison
+from harness.report.markdown import markdown
+from harness.report.page import Page
+from harness.report.pairs import PairsAnalysis
+from harness.report.table import table
+from harness.results.meta import RunMeta
+
+Result = Analysis | PairsAnalysis | Comparison
+
+
+def _page(result: Result) -> Page | None:
+    """Return a result laid out, None where there is nothing in it."""
+    if isinstance(result, PairsAnalysis):
+        return matrix.page(result)
+    if not result.rows:
+        return None
+    return layout.page(result) if isinstance(result, Analysis) else layout.compared_page(result)
+
+
+def _table(result: Result) -> str:
+    laid_out = _page(result)
+    return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else table(laid_out)
+
+
+def _markdown(result: Result) -> str:
+    laid_out = _page(result)
+    return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else markdown(laid_out)
+
+
+def _csv(result: Result) -> str:
+    return records.csv(_records(result), _columns(result))
+
+
+def _json(result: Result) -> str:
+    runs: dict[str, RunMeta | None]
+    if isinstance(result, Comparison):
+        runs = dict(zip(("a", "b"), result.metas, strict=True))
+        return records.json(_records(result), runs, result.notes)
+    if isinstance(result, PairsAnalysis):
+        runs = {str(pair): own.meta for pair, own in result.pairs.items()}
+        return records.json(_records(result), runs, [note for own in result.pairs.values() for note in own.notes])
+    return records.json(_records(result), {"run": result.meta}, result.notes)
+
+
+def _records(result: Result) -> list[records.Record]:
+    if isinstance(result, Comparison):
+        return records.compared_records(result)
+    if isinstance(result, Analysis):
+        return records.summary_records(result)
+    return [
+        {"client": pair.client, "server": pair.server, **record}
+        for pair, own in result.pairs.items()
+        for record in records.summary_records(own)
+    ]
+
+
+def _columns(result: Result) -> Sequence[str]:
+    """Return the columns of a result as CSV."""
+    if isinstance(result, Comparison):
+        return (*records.COMPARED_HEAD, *result.columns.factors, *records.COMPARED_TAIL)
+    if isinstance(result, Analysis):
+        return (*records.SUMMARY_HEAD, *result.columns.factors, *records.SUMMARY_TAIL)
+    factors = dict.fromkeys(name for own in result.pairs.values() for name in own.columns.factors)
+    return ("client", "server", *records.SUMMARY_HEAD, *factors, *records.SUMMARY_TAIL)
+
+
+FORMATS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
+    {"table": _table, "csv": _csv, "json": _json, "markdown": _markdown}
+)

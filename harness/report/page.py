@@ -1,0 +1,72 @@
+"""Pages: what a laid-out report consists of, and how its figures are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from harness.model.metrics import Metric
+from harness.truth.stats import Ratio
+
+_SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
+    "bit/s": ((1e9, "Gbit/s", 3), (1e6, "Mbit/s", 1), (1e3, "kbit/s", 1)),
+    "s": ((1, "s", 3), (1e-3, "ms", 3), (1e-6, "µs", 1)),
+    "s/Gbit": ((1, "s/Gbit", 3), (1e-3, "ms/Gbit", 1)),
+    "ratio": ((1e-2, "%", 2),),
+    "1/s": ((1e6, "M/s", 3), (1e3, "k/s", 2), (1, "/s", 1)),
+    "B": ((1e9, "GB", 3), (1e6, "MB", 3), (1, "B", 0)),
+}
+
+Scale = tuple[float, str, int]
+"""Divisor, unit and decimals."""
+
+
+@dataclass
+class Section:
+    """One table: headings, rows of text, and a line below. `group` is the heading it stands under.
+
+    The last column is a verdict, unless it is a `matrix`; a cell of a matrix may have two lines.
+    """
+
+    group: str
+    title: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    caption: str = ""
+    matrix: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is shown: title, sections, notes (marked ones first) and what the columns mean."""
+
+    title: str
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+    legend: str
+
+
+def scale_of(metric: Metric, figures: Iterable[float | None]) -> Scale:
+    """Return divisor, unit and decimals that suit the largest figure of a section."""
+    known = [figure for figure in figures if figure is not None]
+    scales = _SCALES.get(metric.unit, ((1, metric.unit, 3),))
+    return next((scale for scale in scales if known and max(known) >= scale[0]), scales[-1])
+
+
+def number_text(value: float | None, divisor: float = 1, digits: int = 4) -> str:
+    """Return a scaled figure, nothing where there is none."""
+    return "" if value is None else f"{value / divisor:.{digits}f}"
+
+
+def ratio_text(value: float | None) -> str:
+    """Return a ratio with as many decimals as leave it readable: 4 as long as it is near 1."""
+    if value is None:
+        return ""
+    return number_text(value, 1, next((digits for limit, digits in ((10, 4), (100, 2)) if value < limit), 0))
+
+
+def interval_text(ratio: Ratio | None) -> str:
+    """Return the interval of a ratio, nothing where there is none."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ""
+    return f"{ratio_text(ratio.low)}-{ratio_text(ratio.high)}"

@@ -1,0 +1,129 @@
+"""An analysis for other programs: records of plain values, as CSV and as JSON, unscaled and complete."""
+
+from __future__ import annotations
+
+import csv as standard_csv
+import io
+import json as standard_json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.model.notes import Note
+from harness.report.analysis import Analysis, Row
+from harness.report.comparison import ComparedRow, Comparison
+from harness.report.notes import text_of
+from harness.results.meta import RunMeta
+from harness.results.schema import SCHEMA_VERSION
+from harness.truth.stats import Ratio
+
+Record = dict[str, Any]
+
+
+def summary_records(analysis: Analysis) -> list[Record]:
+    """Return one record a contrast and metric, keys in the order of the columns of summary.csv."""
+    factors = list(analysis.columns.factors)
+    return [_summary_record(row, factors) for row in analysis.rows]
+
+
+def _summary_record(row: Row, factors: Sequence[str]) -> Record:
+    contrast = row.contrast
+    return {
+        "contrast": contrast.against.value,
+        "profile": contrast.profile,
+        "baseline": contrast.baseline,
+        "measure": row.cell.measure,
+        **{name: row.cell.get(name) for name in factors},
+        "baseline_cell": _cell_text(row, factors),
+        "metric": row.metric.name,
+        "unit": row.metric.unit,
+        "blocks": row.blocks,
+        "median": row.median,
+        "baseline_median": row.baseline_median,
+        "cv": row.cv,
+        **_ratio(row.ratio),
+        "ceiling_ratio": row.ceiling,
+        "verdict": row.verdict.value if row.verdict else None,
+        "notes": row.notes,
+    }
+
+
+def _cell_text(row: Row, factors: Sequence[str]) -> str | None:
+    """Return in what the baseline's cell differs, such as `mtu=1500`; None where it does not."""
+    base = row.contrast.baseline_cell(row.cell)
+    unlike = [f"measure={base.measure}"] if base.measure != row.cell.measure else []
+    unlike += [f"{name}={base.get(name)}" for name in factors if base.get(name) not in (row.cell.get(name), None)]
+    return " ".join(unlike) or None
+
+
+def compared_records(comparison: Comparison) -> list[Record]:
+    """Return one record a profile, cell and metric of two runs."""
+    factors = list(comparison.columns.factors)
+    return [_compared_record(row, factors) for row in comparison.rows]
+
+
+def _compared_record(row: ComparedRow, factors: Sequence[str]) -> Record:
+    return {
+        "profile": row.profile,
+        "measure": row.cell.measure,
+        **{name: row.cell.get(name) for name in factors},
+        "metric": row.metric.name,
+        "unit": row.metric.unit,
+        "trials_a": row.trials[0],
+        "trials_b": row.trials[1],
+        "median_a": row.medians[0],
+        "median_b": row.medians[1],
+        "cv": row.cv,
+        **_ratio(row.ratio),
+        "verdict": row.verdict.value if row.verdict else None,
+        "notes": row.notes,
+    }
+
+
+def _ratio(ratio: Ratio | None) -> Record:
+    if ratio is None:
+        return {"ratio": None, "ratio_low": None, "ratio_high": None}
+    return {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high}
+
+
+def csv(records: Sequence[Record], columns: Sequence[str]) -> str:
+    """Return records as CSV; what does not apply is empty, notes are one text."""
+    text = io.StringIO()
+    writer = standard_csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in record.items()} for record in records)
+    return text.getvalue()
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return text_of(value) if isinstance(value, tuple) else value
+
+
+def json(records: Sequence[Record], runs: Mapping[str, RunMeta | None], notes: Iterable[Note]) -> str:
+    """Return one object: the runs by their letters, their rows, and the notes that concern all of these."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        **{name: meta.to_json() if meta else None for name, meta in runs.items()},
+        "rows": [{name: _plain(value) for name, value in record.items()} for record in records],
+        "notes": [_note(note) for note in notes],
+    }
+    return standard_json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def _plain(value: object) -> object:
+    return [_note(note) for note in value] if isinstance(value, tuple) else value
+
+
+def _note(note: Note) -> Record:
+    known = {"about": note.about.value, "subject": note.subject, "fact": note.fact, "advice": note.advice}
+    return known | ({} if note.value is None else {"value": note.value})
+
+
+SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")
+SUMMARY_TAIL = (
+    "baseline_cell metric unit blocks median baseline_median cv ratio ratio_low ratio_high ceiling_ratio verdict notes"
+).split()
+"""Columns of summary.csv around those of the run's factors; docs/results.md says what each holds."""
+COMPARED_HEAD = ("profile", "measure")
+COMPARED_TAIL = ("metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high verdict notes").split()

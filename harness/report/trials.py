@@ -1,0 +1,177 @@
+"""Reading the trials of a run: trials.csv of either schema, and what lies beside it.
+
+pandas reads the file as a whole. Where that finds something wrong, `harness.report.lines` reads it line by line, to
+say which one it is.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.model.errors import InputError
+from harness.model.notes import Note
+from harness.model.pairs import PAIRS_FILE
+from harness.model.path import Kind, PathState
+from harness.model.trial import MTU, Direction, Status
+from harness.report import lines
+from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
+from harness.results.schema import REQUIRED, Columns
+
+_WHOLE = ("block", "position", MTU)
+_OPTIONAL = ("started_at", "reason", "proof", "path_state", "raw")
+_ICMP = "icmp"
+_PING_LACKS = ("protocol", "direction", "flows")
+"""Columns that schema 1 filled for a ping, too."""
+_REQUIRED_1 = (*(name for name in REQUIRED if name != "measure"), "tool", *_PING_LACKS, MTU)
+_QUOTED = re.compile('"[^"]*"')
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The trials of a run, one a row, and what the reader of the figures should know of the file.
+
+    A row has the columns of the head, levels (None where a cell does not have the factor), and figures as floats (NaN
+    where there is none).
+    """
+
+    frame: pd.DataFrame
+    columns: Columns
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run as it was read: `meta` and `environment` (by node) are None where their files are not there."""
+
+    trials: Trials
+    meta: RunMeta | None
+    environment: Mapping[str, Any] | None = None
+    series: pd.DataFrame | None = None
+
+
+def read_run(path: Path) -> RunData:
+    """Return the run in a folder, or the one that a trials.csv belongs to.
+
+    Raises:
+        InputError: a file cannot be read or used; names file, line or key, and what to do.
+    """
+    trials_path = _trials_path(path)
+    meta_path = trials_path.with_name(RUN_FILE)
+    meta = read_meta(meta_path) if meta_path.exists() else None
+    trials = read_trials(trials_path, meta)
+    if meta:
+        missing = [name for name in trials.frame["profile"].unique() if name not in meta.profiles]
+        if missing:
+            raise InputError(f"{meta_path} has no profile {missing[0]!r}, but trials.csv does: they are of two runs.")
+    environment_path = trials_path.with_name(ENVIRONMENT_FILE)
+    environment = read_json(environment_path) if environment_path.exists() else None
+    series_path = trials_path.with_name("series.csv")
+    return RunData(trials, meta, environment, _series(series_path) if series_path.exists() else None)
+
+
+def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
+    """Return the trials of a run folder or a trials.csv; `meta` knows columns that this harness does not.
+
+    An empty cell of a figure is NaN. A last line that a killed run left unfinished is left out, and a note says so.
+
+    Raises:
+        InputError: no such file, a column missing of the head, or a line that cannot be used.
+    """
+    path = _trials_path(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
+    header = lines.header_of(path, text)
+    text, notes = lines.without_torn_line(path, text, len(header))
+    is_old = "tool" in header and "measure" not in header
+    _require_columns(path, header, _REQUIRED_1 if is_old else (*REQUIRED, MTU))
+    columns = Columns.of_header([name for name in header if name != "tool"], meta.columns if meta else None)
+    try:
+        frame = _frame(text, header, columns)
+    except (ValueError, TypeError, InputError) as error:
+        lines.explain(path, text, columns)
+        raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
+    if frame.empty:
+        raise InputError(f"{path} holds no trial: the run ended before its first one; run it again.")
+    if is_old:
+        frame.loc[frame["measure"] == "ping", list(_PING_LACKS)] = None
+    if not _is_sound(frame, columns):
+        lines.explain(path, text, columns)
+        raise InputError(f"{path} cannot be used; restore the file.")
+    return Trials(frame, columns, notes)
+
+
+def _frame(text: str, header: Sequence[str], columns: Columns) -> pd.DataFrame:
+    """Return the file as a frame; ValueError where a line has too few fields or too many, or a word for a number."""
+    numbers = dict.fromkeys(columns.metrics, "float64") | {"duration_s": "float64"}
+    frame = pd.read_csv(
+        io.StringIO(text),
+        dtype={**dict.fromkeys(header, "str"), **numbers, **dict.fromkeys(_WHOLE, "int64")},
+        keep_default_na=False,
+        na_values={name: [""] for name in (*numbers, *columns.factors, *_WHOLE)},
+    ).rename(columns={"tool": "measure"})
+    # pandas takes a line with too few fields, and where all have too many, the first ones for row names.
+    separators = text.count(",") - sum(quoted.count(",") for quoted in _QUOTED.findall(text))
+    if not isinstance(frame.index, pd.RangeIndex) or separators != (len(frame) + 1) * (len(header) - 1):
+        raise ValueError("not every line has as many fields as the header")
+    frame = frame.assign(**{name: "" for name in _OPTIONAL if name not in frame})
+    for name, factor in columns.factors.items():
+        if name != MTU:
+            frame[name] = _parsed(frame[name].where(frame[name] != _ICMP), factor.parse)
+    frame["path_state"] = _parsed(frame["path_state"], lambda word: PathState.parse(word) if word else None)
+    return frame
+
+
+def _parsed(words: pd.Series[str], parse: Callable[[str], object]) -> pd.Series[Any]:
+    """Return a column of values, None where a word is missing; each word is parsed once."""
+    codes, known = pd.factorize(words)
+    values = np.empty(len(known) + 1, dtype=object)  # the code of what is missing is -1: the last one, None
+    values[:-1] = [parse(str(word)) for word in known]
+    return pd.Series(values[codes], index=words.index, dtype=object)
+
+
+def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
+    """Tell whether every row can be used, and none counts twice."""
+    words = {"kind": [*Kind], "status": [*Status], "direction": [None, *Direction]}
+    known = all(frame[name].isin(valid).all() for name, valid in words.items() if name in frame)
+    filled = all((frame[name] != "").all() for name in REQUIRED if name in frame)
+    figures = frame[[*columns.metrics, "duration_s"]]
+    finite = not figures.isin([float("inf"), float("-inf")]).to_numpy().any() and frame["duration_s"].notna().all()
+    cell = ["block", "profile", "measure", *columns.factors]
+    twice = frame.loc[frame["status"] == Status.OK].duplicated(cell).any()
+    return bool(known and filled and finite and not twice and (frame["run_id"] == frame["run_id"].iloc[0]).all())
+
+
+def _require_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise InputError(f"{path}: column {missing[0]!r} is missing in line 1; docs/results.md lists all columns.")
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: column {twice[0]!r} stands twice in line 1; docs/results.md lists all columns.")
+
+
+def _trials_path(path: Path) -> Path:
+    found = path / "trials.csv" if path.is_dir() else path
+    if (path / PAIRS_FILE).is_file():
+        raise InputError(f"{path} is a run of several pairs; give the folder of one of them, which lies in it.")
+    if not found.is_file():
+        raise InputError(f"{found} does not exist; give a run's folder or its trials.csv.")
+    return found
+
+
+def _series(path: Path) -> pd.DataFrame | None:
+    """Return series.csv, None where it cannot be read: nothing but notes is made of it."""
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError):
+        return None

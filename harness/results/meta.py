@@ -1,0 +1,168 @@
+"""run.json: what a run was, written and read by one schema; older ones are read into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.model.containers import Containers, Engine
+from harness.model.errors import InputError
+from harness.model.notes import About, Note
+from harness.model.path import Kind
+from harness.model.trial import Timing
+from harness.results.plan import Plan, Setup
+from harness.results.schema import SCHEMA_VERSION, Columns, unknown_factor, unknown_metric
+from harness.truth.wire import overhead
+
+RUN_FILE = "run.json"
+ENVIRONMENT_FILE = "environment.json"
+
+
+class _Part(BaseModel):
+    """Keys that a later version adds are let through; those named here have to be right."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ProfileMeta(_Part):
+    """A profile's kind, its header stack, outermost first, and the tunnel's MTU where the profile sets it."""
+
+    kind: Kind
+    headers: tuple[str, ...] = ()
+    tunnel_mtu: int | None = None
+
+
+class FactorMeta(_Part):
+    """A factor as a reader without it needs it."""
+
+    unit: str = ""
+
+
+class MetricMeta(_Part):
+    """A metric as a reader without it needs it."""
+
+    unit: str = ""
+    title: str = ""
+    part: str = ""
+    better: str | None = None
+
+
+class RunMeta(_Part):
+    """What a run was. `rate_bps` is None where the link is not shaped, `versions` are by program and node."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    created_at: str = ""
+    harness_version: str = ""
+    lab: str
+    rate_bps: float | None
+    shared_kernel: bool
+    plan: Plan
+    profiles: Mapping[str, ProfileMeta]
+    versions: Mapping[str, Mapping[str, str | None]] = Field(default_factory=dict)
+    factors: Mapping[str, FactorMeta] = Field(default_factory=dict)
+    metrics: Mapping[str, MetricMeta] = Field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def nic_mtu(self) -> int:
+        """The underlay's own MTU in bytes."""
+        return self.plan.setup.nic_mtu
+
+    @property
+    def columns(self) -> Columns:
+        """The factors and metrics as they are described, for a reader that does not have them."""
+        return Columns(
+            {name: unknown_factor(name, factor.unit) for name, factor in self.factors.items()},
+            {name: unknown_metric(name, **metric.model_dump()) for name, metric in self.metrics.items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value of run.json."""
+        return self.model_dump(mode="json", exclude={"plan"}) | {"plan": self.plan.to_json()}
+
+
+def described(columns: Columns) -> tuple[Mapping[str, FactorMeta], Mapping[str, MetricMeta]]:
+    """Return factors and metrics as a reader without them needs them."""
+    factors = {name: FactorMeta(unit=factor.unit) for name, factor in columns.factors.items()}
+    metrics = {
+        name: MetricMeta(unit=metric.unit, title=metric.title, part=metric.part, better=metric.better)
+        for name, metric in columns.metrics.items()
+    }
+    return factors, metrics
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object that a file holds; InputError where it does not."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}; restore it, or take trials.csv alone.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is not a JSON object; restore it, or take trials.csv alone.")
+    return value
+
+
+def read_meta(path: Path) -> RunMeta:
+    """Return what a run.json says; InputError names the key that is wrong."""
+    value = read_json(path)
+    version = value.get("schema_version")
+    if version not in (1, SCHEMA_VERSION):
+        raise InputError(
+            f"{path} has schema_version {version!r}, this harness reads 1 and {SCHEMA_VERSION}; "
+            "use the one that wrote it."
+        )
+    try:
+        value = _from_schema_1(value) if version == 1 else value | {"plan": Plan.from_json(_object(value, "plan"))}
+        meta = RunMeta.model_validate(value)
+        for profile in meta.profiles.values():
+            overhead(profile.headers)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {key}: {first['msg']}; restore it, or take trials.csv alone.") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return meta
+
+
+class _Plan1(_Part):
+    """What schema 1 says of a plan; which cells it had follows from its trials."""
+
+    name: str
+    blocks: int
+    duration_s: float
+    omit_s: float
+    seed: int = 0
+    mtus: tuple[int, ...] = ()
+    containers: Engine = Engine.NONE
+    image: str = ""
+
+
+class _Run1(_Part):
+    """What schema 1 has elsewhere, or as text."""
+
+    nic_mtu: int
+    plan: _Plan1
+    profiles: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def _from_schema_1(value: Mapping[str, Any]) -> dict[str, Any]:
+    old = _Run1.model_validate(value)
+    made = old.plan
+    setup = Setup(tuple(old.profiles), made.mtus, old.nic_mtu, Containers(made.containers, made.image))
+    plan = Plan(made.name, setup, (), made.blocks, Timing(made.duration_s, made.omit_s), made.seed)
+    notes = tuple(Note(About.LAB, value.get("lab", ""), text) for text in old.warnings)
+    return {**value, "plan": plan, "notes": notes}
+
+
+def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    if not isinstance(found, dict):
+        raise InputError(f"{key} is {'missing' if found is None else 'not an object'}; restore it.")
+    return found

@@ -1,0 +1,122 @@
+"""What trials depend on beside their cells, and what the reader of their figures should know of the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import harness
+from harness.fabric.profiles import Profile
+from harness.fabric.topology import DOCKER_BRIDGE
+from harness.labs.base import Lab
+from harness.measures.base import Conditions
+from harness.measures.registry import programs
+from harness.model.containers import Engine
+from harness.model.notes import About, Note
+from harness.results.meta import ProfileMeta, RunMeta, described
+from harness.results.plan import Plan
+from harness.results.schema import Columns
+
+BUSY_LOAD = 0.5
+"""1-minute load average for each CPU above which a node counts as busy with something else."""
+
+
+def conditions_of(
+    plan: Plan, lab: Lab, environments: Mapping[str, Mapping[str, Any]], link_bps: float | None
+) -> Callable[[str, Callable[[], int]], Conditions]:
+    """Return what makes the conditions of one trial, from the server's address and what gives it ports.
+
+    `link_bps` is what TCP reached on a link whose rate the lab does not know.
+    """
+    versions = {name: environments[lab.client.name].get(name) for name in programs(plan.measures)}
+
+    def conditions(address: str, next_port: Callable[[], int]) -> Conditions:
+        return Conditions(
+            timing=plan.timing,
+            address=address,
+            next_port=next_port,
+            congestion_control=plan.congestion_control,
+            link_bps=lab.rate_bps or link_bps,
+            shaped=lab.rate_bps is not None,
+            versions=versions,
+        )
+
+    return conditions
+
+
+def notes_of(
+    plan: Plan, profiles: Mapping[str, Profile], lab: Lab, environments: Mapping[str, Mapping[str, Any]]
+) -> list[Note]:
+    """Return what the reader of the figures should know of the nodes, before the first trial."""
+    found = [
+        Note(
+            About.LOAD,
+            name,
+            f"{name} is busy with something else (load {seen['load_1min']} on {seen['cpus']} CPUs); "
+            "figures will scatter, let it finish first",
+        )
+        for name, seen in environments.items()
+        if seen["load_1min"] is not None and seen["load_1min"] > BUSY_LOAD * int(seen["cpus"] or 1)
+    ]
+    if lab.shared_kernel:
+        text = "both nodes share one kernel and its CPUs: CPU seconds are those of both together"
+        found.append(Note(About.LAB, lab.name, text))
+    if lab.name == "local" and lab.rate_bps is None:
+        text = "the link is not shaped: the figures are limited by the CPU, not by the headers"
+        found.append(Note(About.LAB, lab.name, text))
+    return found + _container_notes(plan, profiles, environments)
+
+
+def _container_notes(
+    plan: Plan, profiles: Mapping[str, Profile], environments: Mapping[str, Mapping[str, Any]]
+) -> list[Note]:
+    """Return where a container as Docker makes it is too large for a profile on Docker's own bridge."""
+    if plan.setup.containers.engine is not Engine.DOCKER:
+        return []
+    named = [profiles[name] for name in plan.setup.profiles]
+    on_bridge = [profile for profile in named if profile.endpoints and profile.endpoints.bridge == DOCKER_BRIDGE]
+    given = max((seen.get("containers_mtu") or 0 for seen in environments.values()), default=0)
+    fitting = {profile.name: profile.path_mtu(plan.setup.nic_mtu) for profile in on_bridge}
+    return [
+        Note(
+            About.SETUP,
+            name,
+            f"Docker gives its containers an MTU of {given} but {name} carries {mtu} (MTU {mtu} in the table is with "
+            f'that mended, MTU {given} as it is): put "mtu": {mtu} into daemon.json',
+        )
+        for name, mtu in fitting.items()
+        if given > mtu
+    ]
+
+
+def meta_of(
+    run_id: str,
+    plan: Plan,
+    profiles: Mapping[str, Profile],
+    lab: Lab,
+    environments: Mapping[str, Mapping[str, Any]],
+    columns: Columns,
+) -> RunMeta:
+    """Return what run.json says, but for the notes."""
+    extra = ["containers"] if plan.setup.containers.image else []
+    names = [*programs(plan.measures), "kernel", *extra]
+    factors, metrics = described(columns)
+    return RunMeta(
+        run_id=run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        harness_version=harness.__version__,
+        lab=lab.name,
+        rate_bps=lab.rate_bps,
+        shared_kernel=lab.shared_kernel,
+        plan=plan,
+        profiles={
+            name: ProfileMeta(
+                kind=profiles[name].kind, headers=profiles[name].headers, tunnel_mtu=profiles[name].tunnel_mtu
+            )
+            for name in plan.setup.profiles
+        },
+        versions={name: {node: seen[name] for node, seen in environments.items()} for name in names},
+        factors=factors,
+        metrics=metrics,
+    )

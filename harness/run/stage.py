@@ -1,0 +1,195 @@
+"""Jobs on two connected nodes: started in order, each once the one before is ready, between two readings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, wait
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.model.errors import OverdueError, ToolError
+from harness.model.jobs import Completed, Job, Port, Ramp, Side
+from harness.model.path import Endpoint, Path
+from harness.model.readings import Reading, Span
+from harness.nodes import readings
+from harness.nodes.remote import Background, Remote
+
+STOPPING_S = 5.0
+"""How long a server may take to end, once its one test is over or it was asked to."""
+_CANCEL_POLL_S = 0.1
+
+
+@dataclass
+class Record:
+    """Everything that a trial leaves in raw/: for each step its jobs' argv and output, and the readings around them.
+
+    `stolen_ratio` is the share of CPU time that a hypervisor gave to others, of the node that suffered more.
+    """
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    stolen_ratio: float = 0.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while jobs run: told of each line of a live job, asked whether to stop."""
+
+    on_line: Callable[[str], None] = lambda _line: None
+    cancelled: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """Both nodes' readings, and what others had used by then on a kernel that they share: `at_s` is when."""
+
+    client: Reading
+    server: Reading
+    at_s: float
+    foreign_cpu_s: float
+
+
+class Stage:
+    """The two endpoints of a path, on which one trial is performed.
+
+    `foreign_cpu_s` returns what processes outside the lab have used so far, on a kernel that the nodes share with them.
+    """
+
+    def __init__(
+        self,
+        remotes: tuple[Remote, Remote],
+        path: Path,
+        pool: Executor,
+        *,
+        foreign_cpu_s: Callable[[], float] | None = None,
+        watch: Watch | None = None,
+        kept: Callable[[str, str], str] = lambda _job, text: text,
+    ) -> None:
+        self.record = Record()
+        self._remotes = dict(zip(Side, remotes, strict=True))
+        self._path = path
+        self._pool = pool
+        self._foreign_cpu_s = foreign_cpu_s or (lambda: 0.0)
+        self._watch = watch or Watch()
+        self._kept = kept
+        self._first: _Moment | None = None
+        self._last: _Moment | None = None
+
+    @property
+    def spans(self) -> tuple[Span, Span]:
+        """Client's and server's readings before the first step and after the last; ToolError where there was none."""
+        first, last = self._first, self._last
+        if first is None or last is None:
+            raise ToolError("nothing was performed")
+
+        def span(before: Reading, after: Reading, nic: str) -> Span:
+            # A node's reading may have been taken a little earlier or later than that of the others.
+            passed_s = last.at_s - first.at_s
+            share = (after.clock_s - before.clock_s) / passed_s if passed_s > 0 else 1.0
+            foreign_s = max(last.foreign_cpu_s - first.foreign_cpu_s, 0.0)
+            return Span(before, after, nic, foreign_s * min(max(share, 0.5), 2.0))
+
+        client = span(first.client, last.client, self._path.client_nic)
+        return client, span(first.server, last.server, self._path.server_nic)
+
+    def perform(self, jobs: Sequence[Job]) -> Mapping[str, Completed]:
+        """Run jobs side by side and return what each printed; see `harness.measures.base.Perform`."""
+        step: dict[str, Any] = {"jobs": {}, "readings": {}}
+        self.record.steps.append(step)
+        listening = [job for job in jobs if isinstance(job.ready, Port)]
+        running: dict[str, Background] = {}
+        with ExitStack() as stack:
+            for job in listening:
+                running[job.name] = self._started(job, stack, step)
+            before = self._read(step, "before", {job.side: job.ready for job in listening})
+            self._first = self._first or before
+            for job in jobs:
+                if job not in listening:
+                    running[job.name] = self._started(job, stack, step)
+                    self._await_ramp(job, running[job.name])
+            done = self._collected(jobs, running, step)
+            self._last = self._read(step, "after", {})
+        return done
+
+    def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
+        endpoint = self._endpoint(job.side)
+        background = stack.enter_context(self._remotes[job.side].background([*endpoint.enter, *job.argv]))
+        step["jobs"][job.name] = {"side": job.side, "argv": background.argv}
+        return background
+
+    def _endpoint(self, side: Side) -> Endpoint:
+        return self._path.client if side is Side.CLIENT else self._path.server
+
+    def _await_ramp(self, job: Job, background: Background) -> None:
+        """Let a job run for a while before the next one; raises ToolError with its words where it does not last."""
+        if not isinstance(job.ready, Ramp):
+            return
+        deadline = time.monotonic() + job.ready.seconds
+        while time.monotonic() < deadline:
+            if self._watch.cancelled():
+                raise KeyboardInterrupt
+            if background.has_ended:
+                done = background.wait(STOPPING_S)
+                said = (done.stdout.strip() or done.stderr.strip())[-200:]
+                raise ToolError(f"{job.name}: {job.argv[0]} ended before it was up to speed: {said!r}")
+            time.sleep(_CANCEL_POLL_S)
+
+    def _collected(
+        self, jobs: Sequence[Job], running: Mapping[str, Background], step: dict[str, Any]
+    ) -> dict[str, Completed]:
+        """Wait for those that send, then for servers that have had their one test; stop the others, last one first."""
+        senders = [job for job in jobs if job.ends and not isinstance(job.ready, Port)]
+        senders.sort(key=lambda job: not job.live)  # what is shown as it comes has to be read as it comes
+        servers = [job for job in jobs if job.ends and isinstance(job.ready, Port)]
+        others = [job for job in reversed(jobs) if not job.ends]
+        done: dict[str, Completed] = {}
+        for job in (*senders, *servers, *others):
+            completed = self._ended(job, running[job.name])
+            done[job.name] = completed
+            step["jobs"][job.name] |= {
+                "exit_code": completed.exit_code,
+                "stdout": self._kept(job.name, completed.stdout),
+                "stderr": completed.stderr,
+            }
+        return done
+
+    def _ended(self, job: Job, background: Background) -> Completed:
+        """Wait for a job's end, or bring it about. A server that is late has printed nothing: its parser says so."""
+        is_server = isinstance(job.ready, Port)
+        try:
+            if not job.ends:
+                return background.stop(STOPPING_S)
+            on_line = self._watch.on_line if job.live else None
+            return background.wait(STOPPING_S if is_server else job.limit_s, on_line, self._watch.cancelled)
+        except TimeoutError as error:
+            if is_server or not job.ends:
+                return Completed(background.argv, -1, "", str(error))
+            raise OverdueError(f"{error} ({job.limit_s:g} s)") from error
+
+    def _read(self, step: dict[str, Any], when: str, ports: Mapping[Side, Port | Ramp | None]) -> _Moment:
+        """Read both nodes at the same time; a node's reading waits for its port to be listened on."""
+
+        def one(side: Side) -> Reading:
+            peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
+            port = ports.get(side)
+            waited_for = [port] if isinstance(port, Port) else []
+            argv = readings.argv(self._endpoint(side).enter, peer.address, before=when == "before", ports=waited_for)
+            done = self._remotes[side].run(argv)
+            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}")
+
+        tasks = [self._pool.submit(one, side) for side in Side]
+        at_s, foreign_s = time.time(), self._foreign_cpu_s()
+        wait(tasks)  # neither connection is used again before both are through
+        client, server = (task.result() for task in tasks)
+        nics = (self._path.client_nic, self._path.server_nic)
+        step["readings"][when] = [
+            self._noted(reading, nic) for reading, nic in zip((client, server), nics, strict=True)
+        ]
+        return _Moment(client, server, at_s, foreign_s)
+
+    def _noted(self, reading: Reading, nic: str) -> Mapping[str, Any]:
+        """Return what the raw record keeps of a reading: the devices that the proof looks at, and all counters."""
+        claim = self._path.claim
+        named = {name for name in (nic, claim.tunnel, *claim.other_tunnels) if name}
+        return asdict(reading) | {"devices": {name: asdict(c) for name, c in reading.devices.items() if name in named}}

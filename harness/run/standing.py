@@ -1,0 +1,193 @@
+"""What a run, and everything else that looks at paths, stands on: a lab that is up, and paths that are up on it.
+
+Both are context managers: whatever happens inside, what came up goes down again, and Ctrl-C does not cut that short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Protocol
+
+from harness.fabric import support
+from harness.fabric.base import Fabric, Raised
+from harness.fabric.profiles import Profile
+from harness.labs.base import Lab, LabSource
+from harness.measures.registry import DEFAULT, programs
+from harness.model.containers import Engine
+from harness.model.errors import HarnessError, LabError
+from harness.model.node import Node
+from harness.model.notes import About, Note
+from harness.model.pairs import Pair, Wave
+from harness.nodes import environment
+from harness.nodes.remote import Remote
+from harness.results.plan import Plan, Setup
+from harness.run.interrupt import Interruption
+
+
+class Watcher(Protocol):
+    """Who is told how it goes."""
+
+    def stage(self, text: str) -> None:
+        """Something other than a trial begins."""
+        ...
+
+    def planned(self, plan: Plan) -> None:
+        """What is going to be measured is known for good."""
+        ...
+
+    def note(self, note: Note) -> None:
+        """Something that the reader of the figures should know."""
+        ...
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a run works with; tests put fakes here."""
+
+    source: LabSource
+    connect: Callable[[Node, Lab], Remote]
+    fabric: Callable[[Lab, Mapping[str, Profile]], Fabric]
+    interruption: Interruption
+    observer: Watcher
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a run is carried out, beside its plan."""
+
+    keep: bool = False
+    skip_unsupported: bool = False
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A lab that is up: each node of any pair by its name, connected, and its environment read."""
+
+    lab: Lab
+    remotes: Mapping[str, Remote]
+    environments: Mapping[str, dict[str, Any]]
+
+    def of_pair(self, pair: Pair) -> tuple[Remote, Remote]:
+        """Return the connections to client and server."""
+        return self.remotes[pair.client], self.remotes[pair.server]
+
+
+def chosen_pairs(lab: Lab, waves: Sequence[Wave]) -> tuple[Wave, ...]:
+    """Return the pairs that are measured: of a lab for which none were asked for, its first two nodes."""
+    return tuple(waves) or ((Pair(lab.client.name, lab.server.name),),)
+
+
+@contextmanager
+def bring_up(equipment: Equipment, *, keep: bool = False) -> Iterator[Lab]:
+    """Give a lab that is up, and take it down again unless `keep`."""
+    with ExitStack() as stack:
+        equipment.observer.stage("bringing the lab up")
+        if not keep:
+            stack.push(_clean_up(equipment, equipment.source.down))
+        yield equipment.source.up()
+
+
+@contextmanager
+def grounded(
+    equipment: Equipment, waves: Sequence[Wave], measures: Sequence[str], engine: Engine, *, keep: bool = False
+) -> Iterator[Ground]:
+    """Give a lab that is up, every node of its pairs connected and able to measure.
+
+    Raises LabError and ConnectionLostError; nothing has been changed on the nodes then.
+    """
+    with bring_up(equipment, keep=keep) as lab, ExitStack() as stack:
+        hosts = {name for wave in chosen_pairs(lab, waves) for pair in wave for name in pair.hosts}
+        nodes = [node for node in lab.nodes if node.name in hosts]
+        remotes = {node.name: stack.enter_context(equipment.connect(node, lab)) for node in nodes}
+        # Read once, before the first trial: later a node's load would be that of its own earlier trials.
+        yield Ground(lab, remotes, environments(lab, [*remotes.values()], measures, engine))
+
+
+@contextmanager
+def standing(
+    equipment: Equipment, lab: Lab, profiles: Mapping[str, Profile], setup: Setup, *, keep: bool = False
+) -> Iterator[Raised]:
+    """Give the paths of a set-up, up and verified on the pairs of a lab, and take them down again unless `keep`.
+
+    Raises PlaybookError, ConnectionLostError and VerificationError.
+    """
+    observer, fabric = equipment.observer, equipment.fabric(lab, profiles)
+    where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
+
+    def take_down() -> None:
+        observer.stage(f"tearing down{where}")
+        fabric.down(setup)
+
+    with ExitStack() as stack:
+        if not keep:
+            stack.push(_clean_up(equipment, take_down))
+        observer.stage(f"setting up {', '.join(setup.profiles)}{where}")
+        raised = fabric.up(setup)
+        for note in raised.notes:
+            observer.note(note)
+        observer.stage(f"verifying{where}")
+        fabric.verify(setup)
+        yield raised
+
+
+def _clean_up(
+    equipment: Equipment, action: Callable[[], None]
+) -> Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], bool]:
+    """Return `action` as a step that Ctrl-C does not cut short, and whose failure does not hide an earlier one."""
+
+    def step(_kind: type[BaseException] | None, earlier: BaseException | None, _trace: TracebackType | None) -> bool:
+        with equipment.interruption.shielded():
+            try:
+                action()
+            except HarnessError as error:
+                if earlier is None:
+                    raise
+                equipment.observer.note(Note(About.SETUP, "", f"cleaning up failed as well: {error}"))
+        return False
+
+    return step
+
+
+def environments(
+    lab: Lab, remotes: Sequence[Remote], measures: Sequence[str], engine: Engine = Engine.NONE
+) -> dict[str, dict[str, Any]]:
+    """Return the environment of each connected node by its name; LabError where one lacks what these measures need."""
+    wanted = programs(measures)
+    nodes = {node.name: node for node in lab.nodes}
+    found = {}
+    for remote in remotes:
+        node = nodes[remote.name]
+        seen = environment.parse(remote.run(environment.argv(node.device, wanted, engine)).stdout, wanted)
+        missing = [name for name in wanted if seen[name] is None]
+        if missing:
+            chosen = "" if set(measures) <= set(DEFAULT) else f" -e measures={','.join(measures)}"
+            raise LabError(
+                f"{node.name} has no {' and no '.join(missing)}; `ansible-playbook -i {lab.inventory}{chosen} "
+                "playbooks/install.yml` installs what is missing there."
+            )
+        found[node.name] = seen
+    return found
+
+
+def supported(
+    setup: Setup, profiles: Mapping[str, Profile], remotes: Sequence[Remote], observer: Watcher, *, skip: bool
+) -> Setup:
+    """Return the set-up without the profiles that a node's kernel cannot make; LabError unless `skip`."""
+
+    def can_make(kind: str) -> bool:
+        tried = [remote.run(support.argv(kind)) for remote in remotes]
+        return not any(support.is_refused(kind, done.exit_code, done.stderr) for done in tried)
+
+    missing = support.lacking({name: profiles[name] for name in setup.profiles}, can_make)
+    texts = {name: f"{name} needs link type {' and '.join(kinds)}" for name, kinds in missing.items()}
+    if missing and not skip:
+        raise LabError(
+            f"the nodes' kernel cannot do this: {'; '.join(texts.values())}. "
+            "Leave the profile out, give --skip-unsupported, or load the kernel module."
+        )
+    for name, text in texts.items():
+        observer.note(Note(About.SETUP, name, f"left out, for want of the kernel's help: {text}"))
+    return replace(setup, profiles=tuple(name for name in setup.profiles if name not in missing))
