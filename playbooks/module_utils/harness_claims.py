@@ -1,4 +1,4 @@
-"""What profiles change on a node that cannot carry a mark of its own: sysctls, small files, a firewall's chain.
+"""What profiles change on a node that cannot carry a mark of its own: sysctls, files, a firewall's chain, offload.
 
 A claim is a file on the node that says what was there before and which profiles want it changed; when the last of
 them leaves, what was there before comes back.
@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from ansible.module_utils.harness_firewall import remove_chain
 from ansible.module_utils.harness_node import NodeError, run
+from ansible.module_utils.harness_offload import switch_back
 
 DIRECTORY = "/run/vxlan-harness-node"
 
@@ -138,6 +139,8 @@ def _restore(kept):
         write_sysctl({"netns": "", "key": target}, before)
     elif kind == "chain":
         remove_chain(*target.split("/"), before)
+    elif kind == "offload":
+        switch_back(target, before)
     elif kind == "file":
         with suppress(FileNotFoundError):
             os.remove(target)
@@ -145,7 +148,7 @@ def _restore(kept):
             with suppress(OSError):
                 os.rmdir(os.path.dirname(target))
     else:
-        raise NodeError(f"{DIRECTORY} has a claim of kind {kind!r}; known are sysctl, chain, file")
+        raise NodeError(f"{DIRECTORY} has a claim of kind {kind!r}; known are sysctl, chain, offload, file")
 
 
 def write_file(profile, path, text):

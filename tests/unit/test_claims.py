@@ -1,6 +1,8 @@
 """Claims of what cannot carry a mark: kept for as long as any profile wants the change, and foreseen when planned."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +43,25 @@ def test_a_file_that_will_be_removed_is_foreseen(tmp_path: Path) -> None:
     assert foreseen.file(path) is None
 
 
+def test_offload_is_a_claim_as_others_are(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    restored: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(claims, "switch_back", lambda *given: restored.append(given))
+    before = {"generic-segmentation-offload": "on"}
+    claims.claim("p", "offload", "ens33", before)
+    claims.claim("q", "offload", "ens33", {"generic-segmentation-offload": "off"})
+    (file,) = folder.iterdir()
+    kept = {"kind": "offload", "target": "ens33", "before": before, "profiles": ["p", "q"]}
+    assert (file.name, json.loads(file.read_text(encoding="utf-8"))) == ("offloadens33.json", kept)
+    claims.release("p", "offload", "ens33")
+    assert restored == []
+    claims.release("q", "offload", "ens33")
+    assert restored == [("ens33", before)]
+    assert not folder.exists()
+
+
 def test_an_unknown_kind_is_no_file_to_be_removed(folder: Path) -> None:
     claims.claim("p", "future", "/etc/passwd", "")
-    with pytest.raises(claims.NodeError, match="known are sysctl, chain, file"):
+    with pytest.raises(claims.NodeError, match="known are sysctl, chain, offload, file"):
         claims.release("p", "future", "/etc/passwd")
     assert len(list(folder.iterdir())) == 1
 
