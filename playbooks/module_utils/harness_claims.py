@@ -1,4 +1,4 @@
-"""What profiles change on a node that cannot carry a mark of its own: sysctls, small files, a firewall's chain.
+"""What profiles change on a node that cannot carry a mark of its own: sysctls, files, a firewall's chain, offload.
 
 A claim is a file on the node that says what was there before and which profiles want it changed; when the last of
 them leaves, what was there before comes back.
@@ -11,7 +11,8 @@ import os
 from contextlib import suppress
 
 from ansible.module_utils.harness_firewall import remove_chain
-from ansible.module_utils.harness_node import run
+from ansible.module_utils.harness_node import NodeError, run
+from ansible.module_utils.harness_offload import switch_back
 
 DIRECTORY = "/run/vxlan-harness-node"
 
@@ -46,10 +47,10 @@ def read_file(path):
 
 
 def claims():
-    """Return every claim by the name of its file."""
+    """Return every claim by the name of its file, always in the same order."""
     names = os.listdir(DIRECTORY) if os.path.isdir(DIRECTORY) else []
     found = {}
-    for name in names:
+    for name in sorted(names):
         if name.endswith(".json"):
             with open(os.path.join(DIRECTORY, name), encoding="utf-8") as file:
                 found[name] = json.load(file)
@@ -71,56 +72,91 @@ def claim(profile, kind, target, before):
     _write(name, kept)
 
 
-def is_claimed(kind, target, profile):
-    """Tell whether this profile has a claim, and whether any has."""
-    kept = claims().get(claim_name(kind, target))
-    return (kept is not None and profile in kept["profiles"], kept is not None)
+class Claims:
+    """The claims that are there, less those whose release is queued, and what is there once that has been done."""
+
+    def __init__(self):
+        self._kept = claims()
+        self._restored = {}
+
+    def is_claimed(self, kind, target, profile):
+        """Tell whether this profile has a claim, and whether any has."""
+        kept = self._kept.get(claim_name(kind, target))
+        return (kept is not None and profile in kept["profiles"], kept is not None)
+
+    def leave(self, profile):
+        """Take a profile's claims for given up; return kind and target of each, and whether it was the last one's."""
+        left = []
+        for name, kept in list(self._kept.items()):
+            if profile not in kept["profiles"]:
+                continue
+            kept["profiles"].remove(profile)
+            if not kept["profiles"]:
+                self._restored[kept["kind"], kept["target"]] = self._kept.pop(name)["before"]
+            left.append((kept["kind"], kept["target"], not kept["profiles"]))
+        return left
+
+    def sysctl(self, entry):
+        """Return a sysctl's value, in its namespace."""
+        restored = None if entry["netns"] else self._restored.get(("sysctl", entry["key"]))
+        return read_sysctl(entry) if restored is None else restored
+
+    def file(self, path):
+        """Return a file's text, None where there is none."""
+        return None if ("file", path) in self._restored else read_file(path)
 
 
-def release(profile, check_mode):
-    """Give up a profile's claims, and put back what nobody wants changed any more; return what was done."""
-    done = []
-    for name, kept in claims().items():
-        if profile not in kept["profiles"]:
-            continue
-        kept["profiles"].remove(profile)
-        last = not kept["profiles"]
-        if last:
-            done.append(f"restore {kept['kind']} {kept['target']}")
-        if check_mode:
-            continue
-        if last:
-            _restore(kept)
-            os.remove(os.path.join(DIRECTORY, name))
-        else:
-            _write(name, kept)
-    if not check_mode:
-        with suppress(OSError):  # not there, or another profile's claims are in it
-            os.rmdir(DIRECTORY)
-    return done
+def release(profile, kind, target):
+    """Give up a profile's claim, and put back what was there before if nobody wants it changed any more."""
+    name = claim_name(kind, target)
+    kept = claims().get(name)
+    if kept is None:
+        return
+    kept["profiles"] = [other for other in kept["profiles"] if other != profile]
+    if kept["profiles"]:
+        _write(name, kept)
+        return
+    _restore(kept)
+    os.remove(os.path.join(DIRECTORY, name))
+    remove_empty_folder()
+
+
+def is_folder_empty():
+    """Tell whether our folder is there with nothing in it, as one that was cut off right behind its making is."""
+    return os.path.isdir(DIRECTORY) and not os.listdir(DIRECTORY)
+
+
+def remove_empty_folder():
+    """Remove our folder once nothing of any profile is in it."""
+    with suppress(OSError):
+        os.rmdir(DIRECTORY)
 
 
 def _restore(kept):
     """Put one thing back as it was."""
-    if kept["kind"] == "sysctl":
-        write_sysctl({"netns": "", "key": kept["target"]}, kept["before"])
-        return
-    if kept["kind"] == "chain":
-        remove_chain(*kept["target"].split("/"), kept["before"])
-        return
-    with suppress(FileNotFoundError):
-        os.remove(kept["target"])
-    if kept["before"]:  # the folder was ours, too
-        with suppress(OSError):
-            os.rmdir(os.path.dirname(kept["target"]))
+    kind, target, before = (kept[name] for name in ("kind", "target", "before"))
+    if kind == "sysctl":
+        write_sysctl({"netns": "", "key": target}, before)
+    elif kind == "chain":
+        remove_chain(*target.split("/"), before)
+    elif kind == "offload":
+        switch_back(target, before)
+    elif kind == "file":
+        with suppress(FileNotFoundError):
+            os.remove(target)
+        if before:  # the folder was ours, too
+            with suppress(OSError):
+                os.rmdir(os.path.dirname(target))
+    else:
+        raise NodeError(f"{DIRECTORY} has a claim of kind {kind!r}; known are sysctl, chain, offload, file")
 
 
-def write_file(profile, entry):
+def write_file(profile, path, text):
     """Write a file that is not there, or is ours."""
-    folder = os.path.dirname(entry["path"])
-    claim(profile, "file", entry["path"], "" if os.path.isdir(folder) else "folder")
+    folder = os.path.dirname(path)
+    claim(profile, "file", path, "" if os.path.isdir(folder) else "folder")
     os.makedirs(folder, exist_ok=True)
-    _replace(entry["path"], file_text(entry))
+    _replace(path, text)
 
 
 def _write(name, value):

@@ -9,7 +9,7 @@ import subprocess
 from contextlib import suppress
 
 from ansible.module_utils import harness_containers as containers
-from ansible.module_utils.harness_claims import is_claimed, read_file
+from ansible.module_utils.harness_claims import read_file
 from ansible.module_utils.harness_node import ROUTE_PROTOCOL, NodeError, is_ours, overlaps, read_json, run
 
 DOCKER_BRIDGE = "docker0"
@@ -29,7 +29,7 @@ def remedy(name):
     return f"remove it (ip link del {name}) or change the name in the profile"
 
 
-def conflicts(state, root):
+def conflicts(state, root, claims):
     """Return a sentence for each thing on the node that this profile would collide with."""
     profile = state["profile"]
     found = []
@@ -62,7 +62,7 @@ def conflicts(state, root):
     found += [
         f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"
         for entry in state["files"]
-        if read_file(entry["path"]) is not None and not is_claimed("file", entry["path"], profile)[1]
+        if read_file(entry["path"]) is not None and not claims.is_claimed("file", entry["path"], profile)[1]
     ]
     foreign = [route for route in root.routes if route.get("dev") not in own and is_foreign(route)]
     named = {link["name"] for link in state["links"] if not link.get("netns")}  # said above where it is not ours

@@ -11,9 +11,10 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections import defaultdict
 from contextlib import suppress
 
-from ansible.module_utils.harness_claims import DIRECTORY
+from ansible.module_utils.harness_claims import DIRECTORY, remove_empty_folder
 from ansible.module_utils.harness_node import NodeError, read_json, run
 
 LABEL = "vxlan-harness.profile"
@@ -24,14 +25,14 @@ LDD_PATH = 3
 """Words of a line of ldd in front of which a library's path stands: `libc.so.6 => /lib/libc.so.6 (0x…)`."""
 
 
-def _record(profile):
+def record(profile):
     """Return the file that says which engine a profile's containers were started with."""
     return os.path.join(DIRECTORY, f"containers-{profile}.engine")
 
 
 def engine_of(profile):
     """Return the engine that a profile's containers were started with, None where none were."""
-    with suppress(FileNotFoundError), open(_record(profile), encoding="utf-8") as file:
+    with suppress(FileNotFoundError), open(record(profile), encoding="utf-8") as file:
         return file.read().strip()
     return None
 
@@ -147,10 +148,65 @@ def _address(entry):
     return entry["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
 
 
-def start_commands(state):
-    """Return what `start` would run, as text."""
-    wanted = state["containers"]
-    return [" ".join(_run_argv(wanted, state["profile"], member)) for member in wanted["members"]]
+class Engines:
+    """Our containers and our image as they are, less those whose removal is queued."""
+
+    def __init__(self):
+        self._left = defaultdict(set)
+        self._has_image = {}
+
+    def make_image(self, state):
+        """Tell whether a profile's containers need our own image and it is not there, and take it for made."""
+        engine, image = state["containers"]["engine"], state["containers"]["image"]
+        if image != state["own_image"] or self.has_image(engine, image):
+            return False
+        self._has_image[engine] = True
+        return True
+
+    def has_image(self, engine, image):
+        """Tell whether an engine has our own image."""
+        if engine not in self._has_image:
+            argv = [engine, "image", "inspect", image]
+            self._has_image[engine] = subprocess.run(argv, capture_output=True, check=False).returncode == 0
+        return self._has_image[engine]
+
+    def leave(self, state):
+        """Take a profile's containers for gone, and our image with the last of all; return the argv of each removal.
+
+        None: there is nothing of the profile's, not even the record of its engine.
+        """
+        profile, wanted = state["profile"], state["containers"]
+        kept = engine_of(profile)
+        if not wanted and kept is None:
+            return None
+        engine = kept or wanted["engine"]
+        try:
+            names = _ours(engine, profile)
+            others = _ours(engine) - names - self._left[engine]
+        except (NodeError, FileNotFoundError):
+            if kept is None:  # nothing was started, and nothing can be: the engine is not there or does not run
+                return None
+            raise
+        self._left[engine] |= names
+        # Podman would wait ten seconds for a `sleep` that, as the first process, hears no SIGTERM.
+        words = ["rm", "--force", *(["--time", "0"] if engine == "podman" else [])]
+        removals = [[engine, *words, *sorted(names)]] if names else []
+        if not others and self.has_image(engine, state["own_image"]):
+            self._has_image[engine] = False
+            removals.append([engine, "rmi", state["own_image"]])
+        return removals if removals or kept else None
+
+
+def start_lines(profile, wanted, *, makes_image):
+    """Return what `start` does as text, in which what is known only once a container runs is paraphrased."""
+    lines = [f"{wanted['engine']} import - {wanted['image']}"] if makes_image else []
+    for member in wanted["members"]:
+        pid = f"<pid of {member['name']}>"
+        lines.append(" ".join(_run_argv(wanted, profile, member)))
+        lines.append(" ".join(_name_argv(member, pid) if member["namespace"] else _silence_argv(pid)))
+        if member["namespace"] and wanted["bridge"]:
+            lines.append(" ".join(_mtu_argv(member, f"<veth of {member['name']}>")))
+    return lines
 
 
 def _run_argv(wanted, profile, member):
@@ -160,13 +216,33 @@ def _run_argv(wanted, profile, member):
     return [*words, "--network", network, "--entrypoint", "sleep", wanted["image"], "infinity"]
 
 
-def start(state):
+def _name_argv(member, pid):
+    """Return the argv that gives a container's namespace its name."""
+    return ["ip", "netns", "attach", member["namespace"], pid]
+
+
+def _silence_argv(pid):
+    """Return the argv that silences a container that only keeps its address from being handed out.
+
+    The peer's endpoint has the same address.
+    """
+    return ["nsenter", "--target", pid, "--net", "ip", "link", "set", "dev", "eth0", "down"]
+
+
+def _mtu_argv(member, outside):
+    """Return the argv that gives the node's end of a container's veth pair the endpoint's MTU.
+
+    As `mtu` in the engine's settings would; the other end gets it with the other links.
+    """
+    return ["ip", "link", "set", "dev", outside, "mtu", str(member["mtu"])]
+
+
+def start(profile, wanted, *, makes_image):
     """Start a profile's containers and name their namespaces; none of them is there yet."""
-    wanted, profile = state["containers"], state["profile"]
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
-    with open(_record(profile), "w", encoding="utf-8") as file:
+    with open(record(profile), "w", encoding="utf-8") as file:
         file.write(wanted["engine"] + "\n")
-    if wanted["image"] == state["own_image"]:
+    if makes_image:
         _import_image(wanted["engine"], wanted["image"])
     for member in wanted["members"]:  # one after the other: that is the order in which addresses are handed out
         run(_run_argv(wanted, profile, member))
@@ -177,29 +253,20 @@ def start(state):
                 f"{wanted['engine']} gave container {member['name']} {_address(entry) or 'no address'}, not "
                 f"{member['address']}; something else holds or has held that address on {wanted['bridge']}"
             )
-        if member["namespace"]:
-            run(["ip", "netns", "attach", member["namespace"], pid])
-            if wanted["bridge"]:
-                _set_mtu(member)
-        else:
-            # It only keeps its address from being handed out; the peer's endpoint has the same, so it must be silent.
-            run(["nsenter", "--target", pid, "--net", "ip", "link", "set", "dev", "eth0", "down"])
+        run(_name_argv(member, pid) if member["namespace"] else _silence_argv(pid))
+        if member["namespace"] and wanted["bridge"]:
+            run(_mtu_argv(member, _outside(member["namespace"])))
 
 
-def _set_mtu(member):
-    """Give both ends of a container's veth pair the endpoint's MTU, as `mtu` in the engine's settings would."""
-    eth0 = read_json(["ip", "-n", member["namespace"], "-j", "link", "show", "dev", "eth0"])[0]
-    if eth0["mtu"] == member["mtu"]:
-        return
-    outside = next(link for link in read_json(["ip", "-j", "link", "show"]) if link["ifindex"] == eth0["link_index"])
-    run(["ip", "link", "set", "dev", outside["ifname"].split("@")[0], "mtu", str(member["mtu"])])
-    run(["ip", "-n", member["namespace"], "link", "set", "dev", "eth0", "mtu", str(member["mtu"])])
+def _outside(namespace):
+    """Return the name of the node's end of a container's veth pair."""
+    (eth0,) = read_json(["ip", "-n", namespace, "-j", "link", "show", "dev", "eth0"])
+    names = {link["ifindex"]: link["ifname"] for link in read_json(["ip", "-j", "link", "show"])}
+    return names[eth0["link_index"]].split("@")[0]
 
 
 def _import_image(engine, image):
-    """Make our own image of the node's `sleep` and the libraries that it needs, unless it is there."""
-    if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode == 0:
-        return
+    """Make our own image of the node's `sleep` and the libraries that it needs."""
     program = shutil.which("sleep") or "/bin/sleep"
     linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     libraries = [word for line in linked.splitlines() for word in line.split()[:LDD_PATH] if word.startswith("/")]
@@ -213,29 +280,10 @@ def _import_image(engine, image):
         raise NodeError(f"`{engine} import` failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
 
-def remove(state, check_mode):
-    """Remove a profile's containers, and our image with the last of all; return what was done."""
-    profile = state["profile"]
-    wanted = state["containers"]
-    kept = engine_of(profile)
-    if not wanted and kept is None:
-        return []
-    engine = kept or wanted["engine"]
-    try:
-        names = sorted(_ours(engine, profile))
-        # Podman would wait ten seconds for a `sleep` that, as the first process, hears no SIGTERM.
-        words = ["rm", "--force", *(["--time", "0"] if engine == "podman" else [])]
-        done = [[engine, *words, *names]] if names else []
-        last = not _ours(engine) - set(names)
-    except (NodeError, FileNotFoundError):
-        if kept is None:  # nothing was started, and nothing can be: the engine is not there or does not run
-            return []
-        raise
-    if last and run([engine, "images", "--quiet", state["own_image"]]).strip():
-        done.append([engine, "rmi", state["own_image"]])
-    if not check_mode:
-        for argv in done:
-            run(argv)
-        with suppress(FileNotFoundError):
-            os.remove(_record(profile))
-    return [" ".join(argv) for argv in done]
+def remove(profile, removals):
+    """Run the removals of a profile's containers, and forget its engine."""
+    for argv in removals:
+        run(argv)
+    with suppress(FileNotFoundError):
+        os.remove(record(profile))
+    remove_empty_folder()

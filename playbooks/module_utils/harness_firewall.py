@@ -57,38 +57,66 @@ def listing(program, chain):
     return None
 
 
-def is_there(rule):
-    """Tell whether a rule is in its chain."""
-    return subprocess.run([rule[0], "-w", "-C", *rule[1:]], capture_output=True, check=False).returncode == 0
+class Chains:
+    """The chains as they are, less the rules whose deletion is queued."""
+
+    def __init__(self):
+        self._lines = {}
+        self._left = set()
+
+    def lines(self, program, chain):
+        """Return a chain as `iptables -S` prints it, None where the node cannot say."""
+        if (program, chain) not in self._lines:
+            self._lines[program, chain] = listing(program, chain)
+        return self._lines[program, chain]
+
+    def holds(self, profile, rule):
+        """Tell whether a rule of a profile's is in its chain."""
+        argv = [rule[0], "-w", "-C", *rule[1:]]
+        return profile not in self._left and subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+    def leave(self, profile):
+        """Take a profile's rules for deleted; return the argv that deletes each."""
+        mark = alias_of(profile)
+        found = []
+        for program, chain in (("iptables", "FORWARD"), ("iptables", "INPUT"), ("ip6tables", "INPUT")):
+            lines = self.lines(program, chain) or []
+            marked = [line for line in lines if f'--comment "{mark}" ' in line or f"--comment {mark} " in line]
+            found += [[program, "-w", "-D", *line.replace('"', "").split()[1:]] for line in marked]
+            if marked:
+                self._lines[program, chain] = [line for line in lines if line not in marked]
+        self._left.add(profile)
+        return found
 
 
-def insert(rule):
-    """Put a rule at the top of its chain."""
-    run([rule[0], "-w", "-I", *rule[1:]])
+def insertion(rule):
+    """Return the argv that puts a rule at the top of its chain."""
+    return [rule[0], "-w", "-I", *rule[1:]]
 
 
-def missing_forward_rules(profile, networks):
+def missing_forward_rules(profile, networks, chains):
     """Return the forwarding rules that are needed and not there: a chain that accepts everything needs none."""
-    lines = listing("iptables", "FORWARD") if networks else None
+    lines = chains.lines("iptables", "FORWARD") if networks else None
     if not [line for line in lines or [] if line != "-P FORWARD ACCEPT"]:
         return []
-    return [rule for rule in forward_rules(profile, networks) if not is_there(rule)]
+    return [rule for rule in forward_rules(profile, networks) if not chains.holds(profile, rule)]
 
 
-def missing_port_rules(profile, ports, root):
+def missing_port_rules(profile, ports, root, chains):
     """Return the rules of a profile's ports that are not there, and a sentence for each port that stays open to all."""
     rules = []
     notes = []
     for port in ports:
         program = PROGRAMS[family_of(port["peer"])]
-        if listing(program, "INPUT") is None:
+        if chains.lines(program, "INPUT") is None:
             what = f"{port['protocol']} port {port['port']}" if port["port"] else f"IP protocol {port['protocol']}"
             notes.append(
                 f"{what} of profile {profile} is open to everybody who reaches this node, for {program} does not work "
                 "here; install iptables, or use a network that you trust"
             )
         else:
-            rules += [rule for rule in port_rules(profile, port, shared=is_shared(root, port)) if not is_there(rule)]
+            wanted = port_rules(profile, port, shared=is_shared(root, port))
+            rules += [rule for rule in wanted if not chains.holds(profile, rule)]
     return rules, notes
 
 
@@ -103,17 +131,6 @@ def is_shared(root, port):
         if not port["port"] and details.get("info_kind") in SHARED_KINDS.get(port["protocol"], ()):
             return True
     return False
-
-
-def own_rules(profile):
-    """Return the argv that deletes each rule of a profile."""
-    mark = alias_of(profile)
-    found = []
-    for program, chain in (("iptables", "FORWARD"), ("iptables", "INPUT"), ("ip6tables", "INPUT")):
-        lines = listing(program, chain) or []
-        marked = [line for line in lines if f'--comment "{mark}" ' in line or f"--comment {mark} " in line]
-        found += [[program, "-w", "-D", *line.replace('"', "").split()[1:]] for line in marked]
-    return found
 
 
 def state_of(family, chain):

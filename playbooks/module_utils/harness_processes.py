@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import suppress
 
-from ansible.module_utils.harness_claims import DIRECTORY
+from ansible.module_utils.harness_claims import DIRECTORY, remove_empty_folder
 from ansible.module_utils.harness_node import NodeError
 
 STARTING_S = 0.5
@@ -18,9 +18,14 @@ STARTING_S = 0.5
 ENDING_S = 5.0
 
 
-def _path(profile):
+def record(profile):
     """Return the file that says which process runs for a profile."""
     return os.path.join(DIRECTORY, f"process-{profile}.pid")
+
+
+def is_recorded(profile):
+    """Tell whether a profile has a process, be it one that has ended by itself."""
+    return os.path.exists(record(profile))
 
 
 def _start_ticks(pid):
@@ -33,7 +38,7 @@ def _start_ticks(pid):
 
 def running(profile, argv=None):
     """Return the pid of a profile's process if it runs (with this argv, if one is given), None otherwise."""
-    with suppress(FileNotFoundError), open(_path(profile), encoding="utf-8") as file:
+    with suppress(FileNotFoundError), open(record(profile), encoding="utf-8") as file:
         kept = json.load(file)
         if _start_ticks(kept["pid"]) == kept["start_ticks"] and argv in (None, kept["argv"]):
             return kept["pid"]
@@ -48,28 +53,24 @@ def start(profile, argv):
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, cwd="/")
     ticks = _start_ticks(process.pid)
-    with open(_path(profile), "w", encoding="utf-8") as file:
+    with open(record(profile), "w", encoding="utf-8") as file:
         json.dump({"pid": process.pid, "start_ticks": ticks, "argv": argv}, file)
     time.sleep(STARTING_S)
     if process.poll() is not None:
-        os.remove(_path(profile))
+        os.remove(record(profile))
         raise NodeError(f"`{' '.join(argv)}` ended at once with exit code {process.returncode}")
 
 
-def stop(profile, check_mode):
-    """End a profile's process by its own pid; return what was done."""
-    if not os.path.exists(_path(profile)):
-        return []
-    pid = running(profile)
-    if check_mode:
-        return [f"kill {pid}"]
+def stop(profile):
+    """End a profile's process, if it runs, by its own pid; return once it is gone."""
     deadline = time.monotonic() + ENDING_S
     number = signal.SIGTERM
-    while running(profile):
+    while (pid := running(profile)) is not None:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
         if time.monotonic() > deadline:
             number = signal.SIGKILL
         time.sleep(0.05)
-    os.remove(_path(profile))
-    return [f"kill {pid}"]
+    with suppress(FileNotFoundError):
+        os.remove(record(profile))
+    remove_empty_folder()

@@ -67,6 +67,15 @@ class Bench:
         setup = Setup(tuple(profiles), MTUS, NIC_MTU, self.containers, tuple(folders))
         return self.playbooks.run(name, setup, check=check)
 
+    def play_as_said(self, name: str, profiles: Sequence[str]) -> PlaybookResult:
+        """Run a playbook in check mode and then for good, which has to do what the first said."""
+        told = self.play(name, profiles, check=True)
+        applied = self.play(name, profiles)
+        assert applied.changed == told.changed
+        for node in self.nodes:
+            assert commands(applied, node.name) == commands(told, node.name)
+        return applied
+
     def snapshot(self) -> dict[str, Snapshot]:
         """Return the state of both nodes by name."""
         for node in self.nodes:

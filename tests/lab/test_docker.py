@@ -66,7 +66,7 @@ def remove_foreign(node: Remote, name: str) -> None:
 
 def test_comes_and_goes(dockers: Bench) -> None:
     before = dockers.snapshot()
-    assert dockers.play("apply", KINDS).changed == ONE_TASK
+    assert dockers.play_as_said("apply", KINDS).changed == ONE_TASK
     own = ["flannel-c01", "flannel-c02", "vxlan-1500-c01", "vxlan-1500-c02"]
     assert containers(dockers.client) == [*own, "vxlan-c01", "vxlan-c02", "vxlan-c03"]
     assert containers(dockers.server) == [*own, "vxlan-c01", "vxlan-c02", "vxlan-c03", "vxlan-c04"]
@@ -74,7 +74,7 @@ def test_comes_and_goes(dockers: Bench) -> None:
     assert dockers.play("apply", KINDS).changed == NOTHING
     assert dockers.play("verify", KINDS).changed == NOTHING
     assert dockers.changes(up) == []
-    assert dockers.play("teardown", KINDS).changed == ONE_TASK
+    assert dockers.play_as_said("teardown", KINDS).changed == ONE_TASK
     assert dockers.changes(before) == []
     assert dockers.play("teardown", KINDS).changed == NOTHING
 
@@ -104,11 +104,11 @@ def test_what_somebody_harmed_is_made_anew(dockers: Bench) -> None:
     dockers.play("apply", both)
     for harm in ("docker kill vxlan-c01", "docker rm -f vxlan-c02 flannel-c01", "ip netns del harness-flannel-1450"):
         done(dockers.client, *harm.split())
-        assert dockers.play("apply", both).changed == {"k8s-1": 1, "k8s-2": 0}
+        assert dockers.play_as_said("apply", both).changed == {"k8s-1": 1, "k8s-2": 0}
     dockers.play("verify", both)
     done(dockers.client, *"docker kill vxlan-c01 flannel-c02".split())
     done(dockers.server, *"docker rm -f vxlan-c02 flannel-c01".split())
-    dockers.play("teardown", both)
+    dockers.play_as_said("teardown", both)
     assert dockers.changes(before) == []
 
 
@@ -116,12 +116,12 @@ def test_plain_namespaces_take_the_place_of_containers(dockers: Bench) -> None:
     before = dockers.snapshot()
     dockers.play("apply", ["flannel"])
     plain = replace(dockers, containers=Containers())
-    plain.play("apply", ["flannel"])
+    plain.play_as_said("apply", ["flannel"])
     plain.play("verify", ["flannel"])
     assert containers(dockers.client) == []
-    dockers.play("apply", ["flannel"])
+    dockers.play_as_said("apply", ["flannel"])
     assert containers(dockers.client) == ["flannel-c01", "flannel-c02"]
-    plain.play("teardown", ["flannel"])  # whoever tears down need not know what the endpoints were
+    plain.play_as_said("teardown", ["flannel"])  # whoever tears down need not know what the endpoints were
     assert dockers.changes(before) == []
 
 

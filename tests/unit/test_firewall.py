@@ -1,27 +1,15 @@
 """Which rules a profile's port gets on a node: the peer is let in, everybody else is not, unless the port is shared."""
 
-import importlib
-import sys
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+from tests.unit.on_node import module_utils
+
+firewall = module_utils("harness_firewall")
 GROUP = "18504"
 MARK = ["-m", "comment", "--comment", "harness:p"]
-
-
-@pytest.fixture(scope="module")
-def firewall() -> ModuleType:
-    """The module as Ansible loads it: from a folder that is part of ansible.module_utils."""
-    package = importlib.import_module("ansible.module_utils")
-    folder = str(REPO / "playbooks/module_utils")
-    if folder not in package.__path__:
-        package.__path__.append(folder)
-    sys.modules.pop("ansible.module_utils.harness_firewall", None)
-    return importlib.import_module("ansible.module_utils.harness_firewall")
 
 
 def port(protocol: str, number: int | None, peer: str) -> dict[str, Any]:
@@ -38,7 +26,7 @@ def port(protocol: str, number: int | None, peer: str) -> dict[str, Any]:
         (port("udp", 4791, "2001:db8::12"), "ip6tables", ["-p", "udp", "--dport", "4791"]),
     ],
 )
-def test_rules_of_a_port(firewall: ModuleType, given: dict[str, Any], program: str, what: list[str]) -> None:
+def test_rules_of_a_port(given: dict[str, Any], program: str, what: list[str]) -> None:
     drop = [program, "INPUT", "!", "-s", given["peer"], *what, *MARK, "-j", "DROP"]
     accept = [program, "INPUT", "-s", given["peer"], *what, *MARK, "-j", "ACCEPT"]
     assert firewall.port_rules("p", given, shared=False) == [drop, accept]
@@ -67,7 +55,5 @@ UDP, GRE = port("udp", 4789, "192.0.2.12"), port("47", None, "192.0.2.12")
         ({"lo": {"group": "default"}}, GRE, False),
     ],
 )
-def test_port_is_shared_with_somebody_elses_tunnel(
-    firewall: ModuleType, links: dict[str, Any], given: dict[str, Any], shared: bool
-) -> None:
+def test_port_is_shared_with_somebody_elses_tunnel(links: dict[str, Any], given: dict[str, Any], shared: bool) -> None:
     assert firewall.is_shared(SimpleNamespace(links=links), given) is shared
