@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import ClassVar
 
 from harness.model.factors import Levels, Value
-from harness.model.jobs import Completed, Job, Program
+from harness.model.jobs import Completed, Job, Performed, Program
 from harness.model.trial import MTU, Cell, Measured, Timing
 
 TIMEOUT_GRACE_S = 15
@@ -17,8 +18,8 @@ TIMEOUT_GRACE_S = 15
 CLIENT_GRACE_S = 15.0
 """How much longer than it measures a client may take before the trial counts as failed."""
 
-Perform = Callable[[Sequence[Job]], Mapping[str, Completed]]
-"""Runs jobs side by side until those that end by themselves have ended; gives what each printed, by its name.
+Perform = Callable[[Sequence[Job]], Performed]
+"""Runs jobs side by side until those that end by themselves have ended; gives what became of them.
 
 Raises ToolError and ConnectionLostError.
 """
@@ -46,16 +47,18 @@ class Measure(ABC):
     """One way of measuring. Its name is what options and the column `measure` call it.
 
     `label` stands behind the titles of its rows, where those of another measure have the same. `factors` are those
-    that its cells may have beside the MTU, `metrics` its columns of trials.csv, and `rows` what is reported of it
-    (metrics of its own, or derived ones); the first of them is reported even where there is no figure. `protocol` is
-    what its payload is carried by, where its cells do not say. `idle` names the measure that does the same without a
-    load. `silence` is what is said where nothing arrived.
+    that its cells may have beside the MTU, `defaults` their levels where none are asked for and the factors' own do
+    not suit it, `metrics` its columns of trials.csv, and `rows` what is reported of it (metrics of its own, or derived
+    ones); the first of them is reported even where there is no figure. `protocol` is what its payload is carried by,
+    where its cells do not say. `idle` names the measure that does the same without a load. `silence` is what is said
+    where nothing arrived.
     """
 
     name: ClassVar[str]
     label: ClassVar[str] = ""
     programs: ClassVar[tuple[Program, ...]]
     factors: ClassVar[tuple[str, ...]] = ()
+    defaults: ClassVar[Mapping[str, tuple[Value, ...]]] = MappingProxyType({})
     metrics: ClassVar[tuple[str, ...]]
     rows: ClassVar[tuple[str, ...]]
     protocol: ClassVar[str] = "tcp"
@@ -76,7 +79,7 @@ class Measure(ABC):
 
     def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
         """Measure a cell once; a measure of several steps performs several times."""
-        return self.parse(cell, perform(self.jobs(cell, conditions)))
+        return self.parse(cell, perform(self.jobs(cell, conditions)).done)
 
     def cells(self, levels: Mapping[str, Sequence[Value]], mtus: Sequence[int]) -> Iterable[Cell]:
         """Yield the cells of every combination of levels that makes sense, each once.

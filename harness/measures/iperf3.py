@@ -38,15 +38,19 @@ def server_job(port: int, seconds: float, name: str = "server") -> Job:
     return Job(name, Side.SERVER, argv, limit_s=CLIENT_GRACE_S, ready=Port("tcp", port))
 
 
-def argv_of(cell: Cell, conditions: Conditions, port: int, timing: Timing) -> tuple[str, ...]:
-    """Return the client's argv; packets are limited to the cell's MTU by the sender, whatever its NIC allows."""
+def argv_of(cell: Cell, conditions: Conditions, port: int, timing: Timing, burst: int = 1) -> tuple[str, ...]:
+    """Return the client's argv; packets are limited to the cell's MTU by the sender, whatever its NIC allows.
+
+    `burst` is how many UDP packets are sent in a row, each time that the rate allows it.
+    """
     argv = ["iperf3", "-c", conditions.address, "-p", str(port)]
     argv += ["--json-stream"] if _streams(conditions) else ["-J"]
     argv += ["-t", str(int(timing.duration_s)), "-O", str(int(timing.omit_s)), "-P", str(cell.flows)]
     argv += ["--connect-timeout", str(_CONNECT_TIMEOUT_MS)]
     if cell.get("protocol") == "udp":
         size = int(cell.get("size") or cell.mtu) - UDP_HEADER_BYTES
-        argv += ["-u", "-l", str(size), "-b", str(offered_bps(cell, conditions) // cell.flows)]
+        argv += ["-u", "-l", str(size)]
+        argv += ["-b", f"{offered_bps(cell, conditions) // cell.flows}{f'/{burst}' if burst > 1 else ''}"]
     else:
         argv += ["-C", conditions.congestion_control, "-M", str(cell.mtu - _TCP_HEADER_BYTES)]
     extra = {Direction.FORWARD: (), Direction.REVERSE: ("-R",), Direction.BIDIR: ("--bidir",)}

@@ -12,7 +12,7 @@ BITS_PER_GBIT = 1e9
 NODE_METRICS = (
     *("client_cpu_s", "server_cpu_s", "client_tools_cpu_s", "server_tools_cpu_s"),
     *("client_softirq_cpu_s", "server_softirq_cpu_s", "client_busiest_cpu_ratio", "server_busiest_cpu_ratio"),
-    *("foreign_cpu_s", "stolen_ratio", "inner_bytes", "outer_bytes"),
+    *("socket_dropped", "foreign_cpu_s", "stolen_ratio", "inner_bytes", "outer_bytes"),
 )
 """What is read on the nodes in every trial, whatever measures."""
 
@@ -53,6 +53,17 @@ def _busiest_cpu_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noq
     return client.where(client >= server, server)
 
 
+def _late_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN401 - see above
+    """Return which share of the lost datagrams had arrived, and were dropped because the program was slow to take them.
+
+    The counter spans the omitted seconds too, in which as much is taken to have been dropped as in the others.
+    """
+    loss = columns["udp_loss_ratio"]
+    lost = columns["packets_per_s"] * columns["duration_s"] * loss / (1 - loss)
+    dropped = columns["socket_dropped"] * columns["duration_s"] / (columns["duration_s"] + columns["omit_s"])
+    return (dropped / lost).clip(upper=1.0)
+
+
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
 
 METRICS: dict[str, Metric] = {
@@ -67,6 +78,8 @@ METRICS: dict[str, Metric] = {
         Metric("transactions_per_s", "1/s", "transactions", _HIGHER),
         Metric("connections_per_s", "1/s", "connections", _HIGHER),
         Metric("search_steps", "1", "steps of the search"),
+        Metric("unsent_ratio", "ratio", "unsent at the rate that was too high"),
+        Metric("unsent_cpu_ratio", "ratio", "busiest CPU at the rate that was too high"),
         Metric("rtt_min_s", "s", "round trip", part="min"),
         Metric("rtt_p50_s", "s", "round trip", _LOWER, part="p50"),
         Metric("rtt_p90_s", "s", "round trip", _LOWER, part="p90"),
@@ -83,6 +96,7 @@ METRICS: dict[str, Metric] = {
         Metric("server_softirq_cpu_s", "s", "CPU time of the server in interrupts"),
         Metric("client_busiest_cpu_ratio", "ratio", "busiest CPU of the client"),
         Metric("server_busiest_cpu_ratio", "ratio", "busiest CPU of the server"),
+        Metric("socket_dropped", "1", "datagrams dropped at a full socket"),
         Metric("foreign_cpu_s", "s", "CPU time of others"),
         Metric("stolen_ratio", "ratio", "CPU time taken away"),
         Metric("inner_bytes", "B", "bytes through the tunnel"),
@@ -91,6 +105,7 @@ METRICS: dict[str, Metric] = {
         Metric("tools_cpu_s_per_gbit", "s/Gbit", "CPU time of the tools", _LOWER, derive=_tools_cpu_s_per_gbit),
         Metric("softirq_cpu_s_per_gbit", "s/Gbit", "CPU time in interrupts", _LOWER, derive=_softirq_cpu_s_per_gbit),
         Metric("busiest_cpu_ratio", "ratio", "busiest CPU", derive=_busiest_cpu_ratio),
+        Metric("late_ratio", "ratio", "of the loss, at a full socket", derive=_late_ratio),
     )
 }
 """Every metric by its name, in the order of the columns of trials.csv."""

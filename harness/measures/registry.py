@@ -56,10 +56,15 @@ def cells(measures: Sequence[str], levels: Mapping[str, Sequence[Value]], mtus: 
     Raises InputError where a level is given that no measure has a use for, or that leaves nothing to measure.
     """
     usable = factors_of(measures)
-    chosen = {name: factor.default for name, factor in usable.items() if factor.default} | dict(levels)
+    usual = {name: factor.default for name, factor in usable.items() if factor.default}
+    chosen = usual | dict(levels)
     states = [tuple(zip(_node_factors(), combined, strict=True)) for combined in product(*_node_levels(chosen))]
     found = {
-        name: tuple(cell.at(_known(state)) for cell in MEASURES[name].cells(chosen, mtus) for state in states)
+        name: tuple(
+            cell.at(_known(state))
+            for cell in MEASURES[name].cells({**usual, **MEASURES[name].defaults, **levels}, mtus)
+            for state in states
+        )
         for name in measures
     }
     empty = [name for name, own in found.items() if not own]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -54,6 +55,19 @@ class Job:
     ready: Port | Ramp | None = None
     ends: bool = True
     live: bool = False
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What became of jobs that ran side by side: what each printed, by its name.
+
+    `counted` is how far the counters of each side's endpoint went meanwhile, named as in /proc/net/snmp
+    (`UdpRcvbufErrors`), `busiest_cpu_ratio` how busy the busiest CPU of both nodes was.
+    """
+
+    done: Mapping[str, Completed]
+    counted: Mapping[Side, Mapping[str, int]] = field(default_factory=dict)
+    busiest_cpu_ratio: float = 0.0
 
 
 @dataclass(frozen=True)

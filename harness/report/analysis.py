@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Metric
 from harness.model.notes import Note
@@ -226,6 +227,7 @@ def _notes(run: _Run, draft: _Draft, ceiling: float | None) -> tuple[Note, ...]:
             notes.no_ceiling(names[0], cell, match.our_states) if lacking else None,
             notes.lost(names[0], draft.ours),
             notes.lost(names[1], draft.base),
+            *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
             notes.zeros(names[0], draft.ours.zeros(metric)),
             notes.zeros(names[1], draft.base.zeros(metric)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
@@ -234,6 +236,19 @@ def _notes(run: _Run, draft: _Draft, ceiling: float | None) -> tuple[Note, ...]:
             notes.single_threaded(cell, run.meta),
         ]
     )
+
+
+def _of_udp(profile: str, arm: Arm, metric: Metric) -> Note | None:
+    """Say beside a loss, or a rate that was searched for, that the path was not its reason."""
+
+    def median(name: str) -> float | None:
+        return stats.median(arm.figures(METRICS[name]).tolist())
+
+    if metric.name == "udp_loss_ratio":
+        return notes.late(profile, median(metric.name), median("late_ratio"))
+    if metric.name == "packets_per_s":
+        return notes.senders_limit(profile, median("unsent_ratio"), median("unsent_cpu_ratio"))
+    return None
 
 
 def _largest_mtu(frame: pd.DataFrame) -> int:

@@ -24,14 +24,15 @@ def collapses(run: RunData) -> list[Note]:
     if run.series is None or run.series.empty:
         return []
     halves = _halves(run)
-    usual = statistics.median(abs(math.log(late / early)) for early, late, _ in halves.values()) if halves else 0.0
+    apart = {place: _apart(early, late) for place, (early, late, _) in halves.items()}
+    usual = statistics.median(apart.values()) if apart else 0.0
     limit = max(LEAST, SPREADS * usual)
-    found = {
-        place: (early, late, retransmits)
-        for place, (early, late, retransmits) in halves.items()
-        if abs(math.log(late / early)) > limit
-    }
-    return _notes(run, found, limit)
+    return _notes(run, {place: halves[place] for place in halves if apart[place] > limit}, limit)
+
+
+def _apart(early: float, late: float) -> float:
+    """Return by how much two halves differ, in logarithms; one in which nothing arrived differs beyond measure."""
+    return abs(math.log(late / early)) if early > 0 and late > 0 else math.inf
 
 
 def _halves(run: RunData) -> dict[tuple[int, int], tuple[float, float, int]]:
@@ -50,7 +51,7 @@ def _halves(run: RunData) -> dict[tuple[int, int], tuple[float, float, int]]:
         if place not in ok or half == 0:
             continue
         early, late = statistics.fmean(figures[:half]), statistics.fmean(figures[-half:])
-        if early > 0 and late > 0:
+        if early > 0 or late > 0:
             found[place] = (early, late, int(group["retransmits"].fillna(0).sum()))
     return found
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.measures.registry import programs
+from harness.measures.udp_search import UNSENT_RATIO
 from harness.model.notes import About, Note
 from harness.model.path import WHOLE, Fate, PathState
 from harness.model.trial import Cell, Status
@@ -19,6 +20,9 @@ ENOUGH_BLOCKS = 10
 """What a noisy run with fewer blocks is advised to take."""
 MULTI_THREADED_SINCE = (3, 16)
 """First iperf3 with a thread for each flow (its release notes)."""
+LOSS_THAT_MATTERS = 0.001
+MOSTLY = 0.5
+BUSY = 0.9
 _REASON_WIDTH = 70
 _FATES = {
     Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
@@ -71,6 +75,22 @@ def spread(cv: float | None, blocks: int) -> Note | None:
         return None
     more = ENOUGH_BLOCKS if blocks < ENOUGH_BLOCKS else 2 * blocks
     return Note(About.SPREAD, "", f"cv {100 * cv:.0f} %", f"noisy, use --blocks {more} or a quieter machine", value=cv)
+
+
+def late(profile: str, loss: float | None, late_ratio: float | None) -> Note | None:
+    """Say that most of what was lost had arrived, where enough was lost to matter."""
+    if loss is None or late_ratio is None or loss < LOSS_THAT_MATTERS or late_ratio < MOSTLY:
+        return None
+    advice = "dropped at a full socket, for the receiving program was slow to take it; the path is not to blame"
+    return Note(About.FIGURE, profile, f"{profile} {late_ratio:.0%} of the loss had arrived", advice)
+
+
+def senders_limit(profile: str, unsent: float | None, busiest_cpu: float | None) -> Note | None:
+    """Say that a search for a rate ended where the senders did not manage more, with a CPU full."""
+    if unsent is None or busiest_cpu is None or unsent < UNSENT_RATIO or busiest_cpu < BUSY:
+        return None
+    advice = "the CPU and not the path may be the limit, try other --flows or nodes with more CPUs"
+    return Note(About.FIGURE, profile, f"{profile} {unsent:.0%} of a higher rate was not sent, with a CPU full", advice)
 
 
 def zeros(profile: str, count: int) -> Note | None:

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.model.errors import OverdueError, ToolError
-from harness.model.jobs import Completed, Job, Port, Ramp, Side
+from harness.model.jobs import Completed, Job, Performed, Port, Ramp, Side
 from harness.model.path import Endpoint, Path
 from harness.model.readings import Reading, Span
 from harness.nodes import readings
 from harness.nodes.remote import Background, Remote
+from harness.truth import cpu
 
 STOPPING_S = 5.0
 """How long a server may take to end, once its one test is over or it was asked to."""
@@ -79,9 +80,12 @@ class Stage:
     @property
     def spans(self) -> tuple[Span, Span]:
         """Client's and server's readings before the first step and after the last; ToolError where there was none."""
-        first, last = self._first, self._last
-        if first is None or last is None:
+        if self._first is None or self._last is None:
             raise ToolError("nothing was performed")
+        return self._spans(self._first, self._last)
+
+    def _spans(self, first: _Moment, last: _Moment) -> tuple[Span, Span]:
+        """Return client's and server's readings at two moments."""
 
         def span(before: Reading, after: Reading, nic: str) -> Span:
             # A node's reading may have been taken a little earlier or later than that of the others.
@@ -93,8 +97,8 @@ class Stage:
         client = span(first.client, last.client, self._path.client_nic)
         return client, span(first.server, last.server, self._path.server_nic)
 
-    def perform(self, jobs: Sequence[Job]) -> Mapping[str, Completed]:
-        """Run jobs side by side and return what each printed; see `harness.measures.base.Perform`."""
+    def perform(self, jobs: Sequence[Job]) -> Performed:
+        """Run jobs side by side and return what became of them; see `harness.measures.base.Perform`."""
         step: dict[str, Any] = {"jobs": {}, "readings": {}}
         self.record.steps.append(step)
         listening = [job for job in jobs if isinstance(job.ready, Port)]
@@ -102,15 +106,17 @@ class Stage:
         with ExitStack() as stack:
             for job in listening:
                 running[job.name] = self._started(job, stack, step)
-            before = self._read(step, "before", {job.side: job.ready for job in listening})
+            before = self._read(step, "before", listening)
             self._first = self._first or before
             for job in jobs:
                 if job not in listening:
                     running[job.name] = self._started(job, stack, step)
                     self._await_ramp(job, running[job.name])
             done = self._collected(jobs, running, step)
-            self._last = self._read(step, "after", {})
-        return done
+            self._last = after = self._read(step, "after", ())
+        spans = dict(zip(Side, self._spans(before, after), strict=True))
+        counted = {side: _grown(span.before, span.after) for side, span in spans.items()}
+        return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()))
 
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
         endpoint = self._endpoint(job.side)
@@ -167,14 +173,13 @@ class Stage:
                 return Completed(background.argv, -1, "", str(error))
             raise OverdueError(f"{error} ({job.limit_s:g} s)") from error
 
-    def _read(self, step: dict[str, Any], when: str, ports: Mapping[Side, Port | Ramp | None]) -> _Moment:
-        """Read both nodes at the same time; a node's reading waits for its port to be listened on."""
+    def _read(self, step: dict[str, Any], when: str, listening: Sequence[Job]) -> _Moment:
+        """Read both nodes at the same time; a node's reading waits for what is to listen there."""
 
         def one(side: Side) -> Reading:
             peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
-            port = ports.get(side)
-            waited_for = [port] if isinstance(port, Port) else []
-            argv = readings.argv(self._endpoint(side).enter, peer.address, before=when == "before", ports=waited_for)
+            ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
+            argv = readings.argv(self._endpoint(side).enter, peer.address, before=when == "before", ports=ports)
             done = self._remotes[side].run(argv)
             return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}")
 
@@ -193,3 +198,8 @@ class Stage:
         claim = self._path.claim
         named = {name for name in (nic, claim.tunnel, *claim.other_tunnels) if name}
         return asdict(reading) | {"devices": {name: asdict(c) for name, c in reading.devices.items() if name in named}}
+
+
+def _grown(before: Reading, after: Reading) -> dict[str, int]:
+    """Return how far each counter of an endpoint went."""
+    return {name: value - before.endpoint.get(name, 0) for name, value in after.endpoint.items()}

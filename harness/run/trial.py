@@ -12,6 +12,7 @@ from harness.measures.base import Conditions
 from harness.measures.registry import MEASURES
 from harness.model.errors import ConnectionLostError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
+from harness.model.readings import Span
 from harness.model.trial import Figure, Slot, Status, Trial
 from harness.nodes.remote import Remote
 from harness.run.stage import Record, Stage, Watch
@@ -86,7 +87,7 @@ class TrialRunner:
         stage.record.stolen_ratio = max(client.stolen_ratio, server.stolen_ratio)
         verdict = proof.judge(slot.cell, path.claim, *spans, measured)
         known: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}
-        figures = _node_figures(client, server, verdict)
+        figures = _node_figures(client, server, spans, verdict)
         if measured.is_silent:
             return trial(Status.FAILED, reason=measure.silence, figures=figures, **known), stage.record
         if not verdict.proven:
@@ -99,11 +100,14 @@ class TrialRunner:
         return FIRST_PORT + self._ports % PORTS
 
 
-def _node_figures(client: cpu.Usage, server: cpu.Usage, verdict: proof.Proof) -> dict[str, Figure]:
+def _node_figures(
+    client: cpu.Usage, server: cpu.Usage, spans: tuple[Span, Span], verdict: proof.Proof
+) -> dict[str, Figure]:
     """Return what was read on the nodes, by the metrics' names; what is not known is left out."""
     figures: dict[str, Figure | None] = {
         "foreign_cpu_s": round(client.foreign_s, _DIGITS),
         "stolen_ratio": round(max(client.stolen_ratio, server.stolen_ratio), _DIGITS),
+        "socket_dropped": sum(span.endpoint("UdpRcvbufErrors") for span in spans),
         "inner_bytes": verdict.inner_bytes,
         "outer_bytes": verdict.outer_bytes,
     }

@@ -32,7 +32,7 @@ from harness.measures.registry import (
 )
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
-from harness.model.jobs import Completed, Job, Port, Program, Ramp, Side
+from harness.model.jobs import Completed, Job, Performed, Port, Program, Ramp, Side
 from harness.model.metrics import Better, Facts
 from harness.model.trial import MTU, Cell, Direction, Measured, Timing
 from harness.truth.wire import HEADER_BYTES
@@ -481,7 +481,7 @@ def test_registries_name_what_they_hold() -> None:
         assert metric.title
         assert metric.unit in ("1", "1/s", "B", "bit/s", "ratio", "s", "s/Gbit"), "SI base units"
     assert {*NODE_METRICS, *CPU_ROWS} <= set(METRICS)
-    assert {name for name, metric in METRICS.items() if metric.derive} == set(CPU_ROWS)
+    assert {name for name, metric in METRICS.items() if metric.derive} == {*CPU_ROWS, "late_ratio"}
     assert {name for name, metric in METRICS.items() if metric.ceiling} == {"goodput_bps"}
     assert METRICS["goodput_bps"].better is Better.HIGHER
     assert METRICS["rtt_p99_s"].better is Better.LOWER
@@ -529,9 +529,9 @@ def test_measure_that_is_added_is_measured_like_the_others(monkeypatch: pytest.M
 def test_measure_of_one_step_parses_what_its_jobs_printed() -> None:
     performed: list[Sequence[Job]] = []
 
-    def perform(jobs: Sequence[Job]) -> Mapping[str, Completed]:
+    def perform(jobs: Sequence[Job]) -> Performed:
         performed.append(jobs)
-        return {job.name: Completed(job.argv, 0, "7.5", "") for job in jobs}
+        return Performed({job.name: Completed(job.argv, 0, "7.5", "") for job in jobs})
 
     measure = Own()
     assert measure.run(Cell.of("own", mtu=1450, flows=3), conditions(), perform).figures == {"transactions_per_s": 7.5}

@@ -24,8 +24,8 @@ COLUMNS = (
     "protocol,direction,mtu,flows,"
     "goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,"
     "rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,"
-    "client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,foreign_cpu_s,"
-    "stolen_ratio,inner_bytes,outer_bytes"
+    "client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,socket_dropped,"
+    "foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
 )
 BY_DEFAULT = Columns.of_measures(("iperf3", "ping"), ("mtu", "protocol", "flows", "direction"))
 SLOT = Slot(2, 7, "vxlan", Cell.of("iperf3", protocol="tcp", direction="bidir", mtu=1450, flows=8))
