@@ -1,3 +1,3 @@
-"""What a container overlay costs against the bare network, and why."""
+"""Benchmark of container overlays against the bare network: what they cost, and why."""
 
 __version__ = "0.1.0"

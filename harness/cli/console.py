@@ -1,4 +1,4 @@
-"""Where commands print: results to standard output, everything else to standard error."""
+"""Consoles that commands print to: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 

@@ -43,15 +43,15 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     from harness.inspect.doctor import checks, impossible_profiles
 
     local = options["lab"] == "local"
-    found = checks(options["measures"]) if local else []
-    for check in found:
+    made = checks(options["measures"]) if local else []
+    for check in made:
         _show_check(check)
-    for name, kinds in impossible_profiles().items() if local and found[0].passed else ():
+    for name, kinds in impossible_profiles().items() if local and made[0].passed else ():
         out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
-    if (options["profile"] or not local) and all(check.passed for check in found):
+    if (options["profile"] or not local) and all(check.passed for check in made):
         passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
-        found = list(_inspected(options, passwords))
-    if not all(check.passed for check in found):
+        made = list(_inspected(options, passwords))
+    if not all(check.passed for check in made):
         raise LabError("something is missing or in the way; the lines above say what mends it.")
 
 

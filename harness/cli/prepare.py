@@ -55,13 +55,13 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
         """Return the options that click hands over by name; factors that were not given are left out."""
-        known = {own.name for own in fields(cls)}
+        names = {own.name for own in fields(cls)}
         levels = {
             name.removeprefix(FACTOR_PREFIX): value
             for name, value in given.items()
             if name.startswith(FACTOR_PREFIX) and value is not None
         }
-        return cls(**{name: value for name, value in given.items() if name in known}, levels=levels)
+        return cls(**{name: value for name, value in given.items() if name in names}, levels=levels)
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ def _waves(options: Options, nodes: Sequence[Node], *, keep: bool) -> tuple[pair
 
 def _peers(nodes: Sequence[Node], waves: Sequence[pairs.Wave]) -> list[tuple[Node, Node]]:
     """Return each pair's client and server, the lab's first two nodes without pairs."""
-    known = {node.name: node for node in nodes}
+    by_name = {node.name: node for node in nodes}
     chosen = [pair.hosts for wave in waves for pair in wave] or [(nodes[0].name, nodes[1].name)]
-    return [(replace(known[client], index=1), replace(known[server], index=2)) for client, server in chosen]
+    return [(replace(by_name[client], index=1), replace(by_name[server], index=2)) for client, server in chosen]
 
 
 def _common_mtu(lab: str, nodes: Sequence[Node]) -> int:

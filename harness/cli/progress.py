@@ -1,4 +1,4 @@
-"""How a run is shown while it goes: a bar at a terminal, plain lines elsewhere. Everything goes to standard error."""
+"""Progress of a run while it goes: a bar at a terminal, plain lines elsewhere. Everything goes to standard error."""
 
 from __future__ import annotations
 

@@ -62,14 +62,14 @@ class AnsibleFabric:
 
 def paths(setup: Setup, profiles: Mapping[str, Profile], client: Node, server: Node) -> Paths:
     """Return where the traffic of each profile and MTU goes between two nodes."""
-    found = {}
+    paths = {}
     for name, profile in profiles.items():
         claim = _claim(profile, profiles, setup.nic_mtu)
         own_mtu = (setup.nic_mtu,) if profile.kind is Kind.UNDERLAY else ()
         for mtu in {*setup.mtus, *own_mtu}:
             ends = [endpoint(profile, mtu, node, setup.mtus) for node in (client, server)]
-            found[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim)
-    return found
+            paths[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim)
+    return paths
 
 
 def _claim(profile: Profile, profiles: Mapping[str, Profile], nic_mtu: int) -> Claim:

@@ -1,4 +1,4 @@
-"""What every fabric gives to the harness: paths that are up, verified, and down again."""
+"""Fabrics: what gives paths that are up, verified, and down again."""
 
 from __future__ import annotations
 

@@ -174,19 +174,19 @@ class Profile(Part):
         return nic_mtu - overhead(self.headers)
 
 
-def known_profiles(directories: Iterable[Path] = ()) -> dict[str, Path]:
-    """Return the file of every profile by name; later directories come on top of the shipped one."""
+def known_profiles(profiles_dirs: Iterable[Path] = ()) -> dict[str, Path]:
+    """Return the file of every profile by name; those of later folders come on top."""
     files: dict[str, Path] = {}
-    for directory in (PROFILES_DIRECTORY, *directories):
-        if not directory.is_dir():
-            raise InputError(f"{directory} is not a folder of profiles; give one that holds YAML files.")
-        files.update({path.stem: path for path in sorted(directory.glob("*.yml"))})
+    for folder in (PROFILES_DIRECTORY, *profiles_dirs):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder of profiles; give one that holds YAML files.")
+        files.update({path.stem: path for path in sorted(folder.glob("*.yml"))})
     return files
 
 
-def load(name: str, directories: Iterable[Path] = ()) -> Profile:
+def load(name: str, profiles_dirs: Iterable[Path] = ()) -> Profile:
     """Return the profile of that name; InputError names the known ones where there is none such."""
-    files = known_profiles(directories)
+    files = known_profiles(profiles_dirs)
     if name not in files:
         raise InputError(f"unknown profile {name!r}; known are {', '.join(sorted(files))}.")
     return load_file(files[name])

@@ -26,8 +26,8 @@ def is_refused(kind: str, exit_code: int, stderr: str) -> bool:
 
 def kinds(profile: Profile) -> tuple[str, ...]:
     """Return the link types that a profile needs, endpoints included."""
-    own = [link.kind for link in profile.links]
-    return tuple(dict.fromkeys([*own, *(["veth"] if profile.endpoints else [])]))
+    kinds = [link.kind for link in profile.links]
+    return tuple(dict.fromkeys([*kinds, *(["veth"] if profile.endpoints else [])]))
 
 
 def lacking(profiles: Mapping[str, Profile], can_make: Callable[[str], bool]) -> dict[str, Sequence[str]]:

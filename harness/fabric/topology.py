@@ -1,4 +1,4 @@
-"""What a profile means on a node: the state that the playbooks bring up, and the endpoints that trials use.
+"""A profile on a node: the state that the playbooks bring up, and the endpoints that trials use.
 
 Pure. The playbooks reach it through `playbooks/filter_plugins/harness_topology.py`, so that the harness and
 `ansible-playbook` by hand cannot disagree.
@@ -163,7 +163,7 @@ def _ports(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node
     def port(protocol: str, number: int | None, address: str, source: str) -> dict[str, Any]:
         return {"protocol": protocol, "port": number, "peer": address, "source": source}
 
-    found = []
+    probes = []
     for link in links:
         attributes = link["attributes"]
         ends = str(attributes.get("remote", attributes.get("local", "")))
@@ -171,14 +171,14 @@ def _ports(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node
         source = "" if "local" in attributes else own or ""
         number = attributes.get("dstport", DEFAULT_PORTS.get(link["kind"]))
         if link["kind"] in DEFAULT_PORTS and str(number).isdigit() and other:
-            found.append(port("udp", int(number), other, source))
+            probes.append(port("udp", int(number), other, source))
         elif link["kind"] in IP_PROTOCOLS and other:
-            found.append(port(str(IP_PROTOCOLS[link["kind"]]), None, other, source))
+            probes.append(port(str(IP_PROTOCOLS[link["kind"]]), None, other, source))
     if profile.forwarder is not None:
-        found.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
+        probes.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
     if profile.wireguard is not None:
-        found.append(port("udp", profile.wireguard.port, peer.address, node.address))
-    return found
+        probes.append(port("udp", profile.wireguard.port, peer.address, node.address))
+    return probes
 
 
 def _wireguard(profile: Profile, names: dict[str, str], node: Node, peer: Node) -> dict[str, Any] | None:

@@ -47,24 +47,24 @@ class Check:
 def checks(measures: Sequence[str]) -> list[Check]:
     """Return what these measures and the local lab need of this machine; nothing on it is changed."""
     root = os.geteuid() == 0
-    found = [Check("root, for network namespaces", root, "run it with sudo")]
+    made = [Check("root, for network namespaces", root, "run it with sudo")]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     wanted = {name: program.purpose for name, program in programs(measures).items()} | PROGRAMS
-    found += [
+    made += [
         Check(f"{name}: {purpose}", shutil.which(name, path=path) is not None, SETUP)
         for name, purpose in wanted.items()
     ]
     ansible = Path(sys.executable).with_name("ansible-playbook")
-    found.append(Check("ansible-playbook beside this Python", ansible.exists(), SETUP))
+    made.append(Check("ansible-playbook beside this Python", ansible.exists(), SETUP))
     python = Path("/usr/bin/python3")
-    found.append(Check(f"{python}: runs Ansible's modules on the nodes", python.exists(), "apt-get install python3"))
-    if root and all(check.passed for check in found):
-        found += [Check(f"kernel: {kind}", can_make(kind), f"{MODPROBE} {kind}") for kind in LINK_TYPES]
-        found.append(Check(f"kernel: {QDISC}", _can_shape(), f"{MODPROBE} sch_{QDISC}"))
+    made.append(Check(f"{python}: runs Ansible's modules on the nodes", python.exists(), "apt-get install python3"))
+    if root and all(check.passed for check in made):
+        made += [Check(f"kernel: {kind}", can_make(kind), f"{MODPROBE} {kind}") for kind in LINK_TYPES]
+        made.append(Check(f"kernel: {QDISC}", _can_shape(), f"{MODPROBE} sch_{QDISC}"))
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="ascii").split()
     remedy = f"modprobe tcp_{CONGESTION_CONTROL}"
-    found.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", CONGESTION_CONTROL in available, remedy))
-    return found
+    made.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", CONGESTION_CONTROL in available, remedy))
+    return made
 
 
 def can_make(kind: str) -> bool:

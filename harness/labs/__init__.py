@@ -1,1 +1,1 @@
-"""Where the two nodes come from."""
+"""Labs, where nodes come from."""

@@ -1,4 +1,4 @@
-"""How the nodes of a local lab are reached: keys, an sshd for each connection, SSH configuration, inventory."""
+"""Access to the nodes of a local lab: keys, an sshd for each connection, SSH configuration, inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every lab gives to the harness."""
+"""Labs: nodes, and how they are reached."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Lab:
 
     def limited_to(self, pairs: Sequence[Pair]) -> Lab:
         """Return the lab as it is for these disjoint pairs: their nodes only, each client of index 1, server of 2."""
-        known = {node.name: node for node in self.nodes}
-        chosen = [replace(known[name], index=index) for pair in pairs for index, name in enumerate(pair.hosts, 1)]
+        by_name = {node.name: node for node in self.nodes}
+        chosen = [replace(by_name[name], index=index) for pair in pairs for index, name in enumerate(pair.hosts, 1)]
         client, server, *others = chosen
         return replace(self, client=client, server=server, others=tuple(others), pairs=tuple(pairs))
 

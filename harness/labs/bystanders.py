@@ -52,7 +52,7 @@ def _total_cpu_s(cgroups: Path, proc: Path, kernel_s: float) -> float | None:
     """
     with suppress(OSError, ValueError):  # version 1: the root counts everything
         return int((cgroups / "cpuacct/cpuacct.usage").read_text(encoding="ascii")) / 1e9 - kernel_s
-    found: list[float] = []
+    used_s: list[float] = []
     with suppress(OSError):
         own = (proc / "self/cgroup").read_text(encoding="utf-8").splitlines()
         if not any(line.startswith("0::/") and line != "0::/" for line in own):
@@ -60,13 +60,13 @@ def _total_cpu_s(cgroups: Path, proc: Path, kernel_s: float) -> float | None:
     for path in cgroups.glob("*/cpu.stat"):  # version 2: the root samples, those below it count, without the kernel's
         with suppress(OSError, ValueError, IndexError):
             first = path.read_text(encoding="ascii").split()
-            found.append(int(first[first.index("usage_usec") + 1]) / 1e6)
-    return sum(found) if found else None
+            used_s.append(int(first[first.index("usage_usec") + 1]) / 1e6)
+    return sum(used_s) if used_s else None
 
 
 def _processes(proc: Path) -> dict[int, _Process]:
     """Return every process by its pid; those that end meanwhile are left out."""
-    found = {}
+    used = {}
     for path in proc.iterdir():
         if not path.name.isdigit():
             continue
@@ -74,8 +74,8 @@ def _processes(proc: Path) -> dict[int, _Process]:
             fields = (path / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             space = str((path / "ns/pid").readlink())
             cpu_s = sum(map(int, fields[_FIRST_TIME : _LAST_TIME + 1])) / USER_HZ
-            found[int(path.name)] = _Process(int(fields[_PARENT]), space, cpu_s)
-    return found
+            used[int(path.name)] = _Process(int(fields[_PARENT]), space, cpu_s)
+    return used
 
 
 def _inside(insiders: Collection[int], processes: Mapping[int, _Process]) -> set[int]:

@@ -93,9 +93,9 @@ def remove_cgroups(engine: Engine, lab: str, cgroups: Path = CGROUPS) -> None:
 
     Podman's folder has no name of ours; only what is empty in it, and so nobody's, can be removed at all.
     """
-    own = {Engine.DOCKER: Path(CGROUP_PARENT) / lab, Engine.PODMAN: Path(PODMAN_CGROUP)}.get(engine)
+    cgroup = {Engine.DOCKER: Path(CGROUP_PARENT) / lab, Engine.PODMAN: Path(PODMAN_CGROUP)}.get(engine)
     deadline = time.monotonic() + _ENDING_S
-    for top in [root / own for root in (cgroups, *cgroups.glob("*"))] if own else []:
+    for top in [root / cgroup for root in (cgroups, *cgroups.glob("*"))] if cgroup else []:
         for folder in sorted([top, *(path for path in top.rglob("*") if path.is_dir())], reverse=True):
             while not _is_removed(folder) and time.monotonic() < deadline:
                 time.sleep(0.05)  # its last process is on its way out

@@ -76,14 +76,14 @@ def listing(path: Path) -> dict[str, Any]:
         )
     if "," in str(path.resolve()):
         raise InputError(f"--lab {path}: Ansible takes a path with a comma for a list of hosts; rename it.")
-    found: dict[str, Any] = json.loads(_ansible(path, "ansible-inventory", "--list"))
-    hostvars = found.get("_meta", {}).get("hostvars", {})
+    listing: dict[str, Any] = json.loads(_ansible(path, "ansible-inventory", "--list"))
+    hostvars = listing.get("_meta", {}).get("hostvars", {})
     wanting = [name for name in VARIABLES if any(_is_unfilled(own.get(name)) for own in hostvars.values())]
-    hosts = inventory.hosts_of(found)
+    hosts = inventory.hosts_of(listing)
     if wanting and hosts:
         for host, filled in _filled(path, hosts, wanting).items():
             hostvars[host] |= {name: value for name, value in filled.items() if value is not None}
-    return found
+    return listing
 
 
 def _is_unfilled(value: object) -> bool:
@@ -96,13 +96,13 @@ def _filled(path: Path, hosts: list[str], names: list[str]) -> dict[str, dict[st
     wanted = ", ".join(f"'{name}': {name} | default(none)" for name in names)
     words = ["-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"]
     text = _ansible(path, "ansible", inventory.GROUP, *words)
-    found = {}
+    nodes = {}
     for host in hosts:
         shown = re.search(rf"^{re.escape(host)} \| SUCCESS => ", text, re.MULTILINE)
         if shown is None:
             raise InputError(f"{path}: Ansible does not say what {', '.join(names)} are for host {host}.")
-        found[host] = json.JSONDecoder().raw_decode(text, shown.end())[0]["msg"]
-    return found
+        nodes[host] = json.JSONDecoder().raw_decode(text, shown.end())[0]["msg"]
+    return nodes
 
 
 def _ansible(path: Path, program: str, *words: str) -> str:

@@ -1,4 +1,4 @@
-"""What joins the nodes of the local lab: one veth pair between two, a switch of the lab's own between more."""
+"""Wires between the nodes of the local lab: one veth pair between two, a switch of the lab's own between more."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is measured: measures, their factors and their metrics, in registries."""
+"""Measures, their factors and their metrics, in registries."""

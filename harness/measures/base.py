@@ -1,4 +1,4 @@
-"""What a measure gives to the harness: the jobs of a cell, and the figures in what they printed. No I/O of its own."""
+"""Measures: the jobs of a cell, and the figures in what they printed. No I/O of its own."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Conditions:
 class Measure(ABC):
     """One way of measuring. Its name is what options and the column `measure` call it.
 
-    `label` stands behind the titles of its rows, where those of another measure have the same. `factors` are those
-    that its cells may have beside the MTU, `defaults` their levels where none are asked for and the factors' own do
-    not suit it, `metrics` its columns of trials.csv, and `rows` what is reported of it (metrics of its own, or derived
-    ones); the first of them is reported even where there is no figure. `protocol` is what its payload is carried by,
-    where its cells do not say. `idle` names the measure that does the same without a load. `silence` is what is said
-    where nothing arrived.
+    `label` stands behind the titles of its rows, where those of another measure have the same. `factors` are those that
+    its cells may have beside the MTU, `defaults` their levels where none are asked for and the factors' own do not suit
+    it, `metrics` its columns of trials.csv, and `rows` what is reported of it (metrics of its own, or derived ones);
+    the first of them is reported even where there is no figure. `protocol` is what its payload is carried by, where its
+    cells do not say. `processes` is how many of a program its flows are spread over at most. `idle` names the measure
+    that does the same without a load. `silence` is what is said where nothing arrived.
     """
 
     name: ClassVar[str]
@@ -62,6 +62,7 @@ class Measure(ABC):
     metrics: ClassVar[tuple[str, ...]]
     rows: ClassVar[tuple[str, ...]]
     protocol: ClassVar[str] = "tcp"
+    processes: ClassVar[int] = 1
     idle: ClassVar[str] = ""
     silence: ClassVar[str] = "nothing arrived"
 

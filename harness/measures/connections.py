@@ -83,11 +83,11 @@ class Connections(Measure):
     def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:  # noqa: ARG002 - the same for each
         """Return connections per second; ToolError where too many of them failed."""
         client = done["client"]
-        found = _REQUESTS.search(client.stdout)
-        if client.exit_code != 0 or found is None:
+        requests = _REQUESTS.search(client.stdout)
+        if client.exit_code != 0 or requests is None:
             said = (client.stderr.strip() or client.stdout.strip())[-200:]
             raise ToolError(f"wrk exited with {client.exit_code}: {said!r}")
-        count, seconds = int(found[1]), float(found[2]) * _UNITS_S[found[3]]
+        count, seconds = int(requests[1]), float(requests[2]) * _UNITS_S[requests[3]]
         errors = _ERRORS.search(client.stdout)
         failed = sum(map(int, errors.groups())) if errors else 0
         if failed > FAILED_RATIO * max(count, 1):

@@ -48,8 +48,8 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def rate_bps(text: str) -> float:
     """Return a rate such as `1gbit` in bit/s; raises InputError for anything else."""
-    found = _RATE.fullmatch(text)
-    rate = float(found[1]) * _RATE_UNITS[found[2]] if found else 0.0
+    match = _RATE.fullmatch(text)
+    rate = float(match[1]) * _RATE_UNITS[match[2]] if match else 0.0
     if not 1e3 <= rate <= 400e9:  # noqa: PLR2004 - what a test can send and measure
         raise InputError(f"{text!r} is not a rate; give a number with kbit, mbit or gbit, from 1kbit to 400gbit")
     return rate

@@ -36,6 +36,27 @@ ALIASES = {
     "rxhash": "receive-hashing",
 }
 """Short names that ethtool takes, and what it prints (ethtool.c, off_flag_def)."""
+_SEGMENTED = "without it the CPU cuts segments in front of the device, and each of them passes it alone"
+_SUMMED = "without it the CPU sums up every packet, and segmentation offload is off as well"
+_TUNNEL_SEGMENTED = "without it the CPU cuts encapsulated segments in front of the device, which then passes each alone"
+MEANINGS = {
+    "generic-receive-offload": "without it every packet goes up the stack alone, through tunnel and bridge as well",
+    "rx-gro-list": "without it forwarded packets go through the stack alone",
+    "large-receive-offload": "without it every packet goes up the stack alone",
+    "generic-segmentation-offload": _SEGMENTED,
+    "tcp-segmentation-offload": _SEGMENTED,
+    "tx-tcp-segmentation": _SEGMENTED,
+    "tx-udp-segmentation": _SEGMENTED,
+    "tx-udp_tnl-segmentation": _TUNNEL_SEGMENTED,
+    "tx-udp_tnl-csum-segmentation": _TUNNEL_SEGMENTED,
+    "tx-checksumming": _SUMMED,
+    "tx-checksum-ip-generic": _SUMMED,
+    "tx-checksum-ipv4": _SUMMED,
+    "rx-checksumming": "without it the CPU sums up every packet that arrives",
+    "scatter-gather": "without it every packet is copied together first, and segmentation offload is off as well",
+    "tx-scatter-gather": "without it every packet is copied together first, and segmentation offload is off as well",
+}
+"""What an offload is for (Linux, Documentation/networking: segmentation-offloads.rst, netdev-features.rst)."""
 MOST_LEVELS = 16
 ATTEMPTS = 2
 """Some switches stay off until another one is on."""
@@ -50,11 +71,11 @@ def parse(text: str) -> str:
     """Return a level in its one form; InputError for what is no list of switches and states."""
     settings: dict[str, str] = {}
     for word in text.split():
-        found = _SETTING.fullmatch(word)
-        if found is None:
+        setting = _SETTING.fullmatch(word)
+        if setting is None:
             raise InputError(f"{word!r} is no switch with a state; give gro=off, or tunnel:tx-checksum-ip-generic=off")
-        name = ALIASES.get(found[2], found[2])
-        settings[f"{TUNNEL}:{name}" if found[1] == TUNNEL else name] = found[3]
+        name = ALIASES.get(setting[2], setting[2])
+        settings[f"{TUNNEL}:{name}" if setting[1] == TUNNEL else name] = setting[3]
     if not settings:
         raise InputError(f"{text!r} has no switch in it; give one such as gro=off")
     return " ".join(f"{name}={state}" for name, state in settings.items())
@@ -104,17 +125,17 @@ class Switches:
     @classmethod
     def of(cls, text: str) -> Switches:
         """Return what `ethtool -k` prints; a heading has indented lines below it."""
-        found: list[tuple[str, str, str, bool]] = []
+        lines: list[tuple[str, str, str, bool]] = []
         for line in text.splitlines():
             seen = _FEATURE.match(line)
             if seen:
-                found.append((seen["indent"], seen["name"], seen["state"], seen["fixed"] is not None))
+                lines.append((seen["indent"], seen["name"], seen["state"], seen["fixed"] is not None))
         headings = {
             name: state
-            for (indent, name, state, _), (below, *_) in zip(found, [*found[1:], ("", "", "", False)], strict=True)
+            for (indent, name, state, _), (below, *_) in zip(lines, [*lines[1:], ("", "", "", False)], strict=True)
             if below and not indent
         }
-        plain = [(name, state, fixed) for _, name, state, fixed in found if name not in headings]
+        plain = [(name, state, fixed) for _, name, state, fixed in lines if name not in headings]
         return cls(
             {name: state for name, state, fixed in plain if not fixed},
             {name: state for name, state, fixed in plain if fixed},

@@ -59,7 +59,7 @@ def cells(measures: Sequence[str], levels: Mapping[str, Sequence[Value]], mtus: 
     usual = {name: factor.default for name, factor in usable.items() if factor.default}
     chosen = usual | dict(levels)
     states = [tuple(zip(_node_factors(), combined, strict=True)) for combined in product(*_node_levels(chosen))]
-    found = {
+    by_measure = {
         name: tuple(
             cell.at(_known(state))
             for cell in MEASURES[name].cells({**usual, **MEASURES[name].defaults, **levels}, mtus)
@@ -67,10 +67,10 @@ def cells(measures: Sequence[str], levels: Mapping[str, Sequence[Value]], mtus: 
         )
         for name in measures
     }
-    empty = [name for name, own in found.items() if not own]
+    empty = [name for name, own in by_measure.items() if not own]
     if empty:
         raise InputError(f"{empty[0]} has nothing to measure with these levels: no packet size fits any MTU.")
-    made = tuple(cell for own in found.values() for cell in own)
+    made = tuple(cell for own in by_measure.values() for cell in own)
     varied = {name for cell in made for name, _ in cell.levels}
     unused = [name for name in levels if name not in varied]
     if unused:
@@ -97,9 +97,9 @@ def _known(levels: Iterable[tuple[str, Value | None]]) -> Levels:
 
 def label_of(cell: Cell) -> str:
     """Return a cell without its measure, as tables, progress and notes call it: `tcp 1450 x8`."""
-    known = [name for name in FACTORS if cell.get(name) is not None]
+    names = [name for name in FACTORS if cell.get(name) is not None]
     words: list[str] = []
-    for name in known:
+    for name in names:
         word = FACTORS[name].label(cell.get(name) or 0)
         words += ["mtu", word] if name == MTU and not words else [word] if word else []
     return " ".join([*words, *(f"{name}={value}" for name, value in cell.levels if name not in FACTORS)])

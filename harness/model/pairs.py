@@ -46,18 +46,18 @@ def parse(text: str, hosts: Sequence[str], advice: str = "") -> tuple[Pair, ...]
     """
     if text == ALL:
         return tuple(Pair(client, server) for client, server in combinations(hosts, 2))
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     for word in text.split(","):
         pair = _pair(word.strip(), hosts, advice)
-        if pair in found:
+        if pair in pairs:
             raise InputError(f"{pair} is there twice; give each pair once.")
-        if Pair(pair.server, pair.client) in found:
+        if Pair(pair.server, pair.client) in pairs:
             raise InputError(
                 f"{pair} is {pair.server}:{pair.client} the other way round; give each pair once, "
                 "the direction reverse measures that way."
             )
-        found.append(pair)
-    return tuple(found)
+        pairs.append(pair)
+    return tuple(pairs)
 
 
 def _pair(word: str, hosts: Sequence[str], advice: str) -> Pair:
@@ -77,12 +77,12 @@ def waves(pairs: Sequence[Pair], *, parallel: bool) -> tuple[Wave, ...]:
     if not parallel:
         return tuple((pair,) for pair in pairs)
     waiting = list(pairs)
-    found: list[Wave] = []
+    waves: list[Wave] = []
     while waiting:
         wave: list[Pair] = []
         for pair in waiting:
             if not any(set(pair.hosts) & set(other.hosts) for other in wave):
                 wave.append(pair)
-        found.append(tuple(wave))
+        waves.append(tuple(wave))
         waiting = [pair for pair in waiting if pair not in wave]
-    return tuple(found)
+    return tuple(waves)

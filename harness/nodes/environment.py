@@ -73,8 +73,8 @@ def parse(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
 
 
 def _version(pattern: str, text: str | None) -> str | None:
-    found = re.search(pattern, text or "")
-    return found[1] if found else None
+    match = re.search(pattern, text or "")
+    return match[1] if match else None
 
 
 def _pairs(text: str | None, separator: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ def parse(listing: Mapping[str, Any], source: str, *, several: bool = False) -> 
 
 def hosts_of(listing: Mapping[str, Any]) -> list[str]:
     """Return the hosts of the group, those of its child groups included, in the inventory's order."""
-    found: list[str] = []
+    names: list[str] = []
     waiting = [GROUP]
     seen: set[str] = set()
     while waiting:
@@ -45,9 +45,9 @@ def hosts_of(listing: Mapping[str, Any]) -> list[str]:
             continue
         seen.add(name)
         group = listing.get(name, {})
-        found += [str(host) for host in group.get("hosts", []) if host not in found]
+        names += [str(host) for host in group.get("hosts", []) if host not in names]
         waiting += group.get("children", [])
-    return found
+    return names
 
 
 def nodes(hosts: Sequence[str], hostvars: Mapping[str, Any], source: str, *, several: bool = False) -> tuple[Node, ...]:
@@ -58,13 +58,13 @@ def nodes(hosts: Sequence[str], hostvars: Mapping[str, Any], source: str, *, sev
             f"{source}: group `{GROUP}` has {len(hosts)} host(s) ({', '.join(hosts) or 'none'}); "
             f"a run needs exactly two, the client's first{choose}."
         )
-    found = tuple(_node(name, index, hostvars.get(name, {}), source) for index, name in enumerate(hosts, 1))
-    for first, second in combinations(found, 2):
+    nodes = tuple(_node(name, index, hostvars.get(name, {}), source) for index, name in enumerate(hosts, 1))
+    for first, second in combinations(nodes, 2):
         if first.address == second.address:
             raise InputError(
                 f"{source}: {first.name} and {second.name} have the same underlay_address {first.address}."
             )
-    return found
+    return nodes
 
 
 def pair_of(host: str, hostvars: Mapping[str, Any]) -> tuple[Node, Node]:

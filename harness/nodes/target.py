@@ -1,4 +1,4 @@
-"""Where the connection to a node goes, as OpenSSH itself sees it: `ssh -G` with what Ansible would give it."""
+"""Target of a connection to a node, as OpenSSH itself sees it: `ssh -G` with what Ansible would give it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run's figures say, and how that is shown. pandas lives here and nowhere else."""
+"""Analysis of a run's figures, and what shows it. pandas lives here and nowhere else."""

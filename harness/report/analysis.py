@@ -96,13 +96,13 @@ def analyse(run: RunData) -> Analysis:
     Without run.json there are no ceilings, and no metrics that depend on it.
     """
     frame = run.trials.frame
-    found = arms(run.trials, run.meta)
+    by_cell = arms(run.trials, run.meta)
     nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(found, run.meta, run.trials.columns, nic_mtu)
+    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu)
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     asked = [
         (contrast, cell, metric)
-        for contrast, cell in contrasts(found, kinds, nic_mtu)
+        for contrast, cell in contrasts(by_cell, kinds, nic_mtu)
         for metric in _metrics(made, contrast, cell)
     ]
     drafts = [_draft(made, *one) for one in asked]
@@ -115,10 +115,10 @@ def analyse(run: RunData) -> Analysis:
 def _metrics(run: _Run, contrast: Contrast, cell: Cell) -> list[Metric]:
     """Return the metrics of a contrast; of two measures, those that both report."""
     ours = run.arms.get((contrast.profile, cell), NOTHING)
-    found = reported(cell, run.columns, [ours])
+    metrics = reported(cell, run.columns, [ours])
     if not contrast.measure:
-        return found
-    return [metric for metric in found if metric.name in MEASURES[contrast.measure].metrics]
+        return metrics
+    return [metric for metric in metrics if metric.name in MEASURES[contrast.measure].metrics]
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,13 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> _Draft:
 
 def _verdicts(drafts: Sequence[_Draft]) -> list[stats.Verdict | None]:
     """Return each draft's verdict; the rows of one kind of contrast are a family."""
-    found: list[stats.Verdict | None] = [None] * len(drafts)
+    made: list[stats.Verdict | None] = [None] * len(drafts)
     for against in Against:
         members = [number for number, draft in enumerate(drafts) if draft.contrast.against is against]
         verdicts = stats.verdicts([drafts[number].question for number in members])
         for number, verdict in zip(members, verdicts, strict=True):
-            found[number] = verdict
-    return found
+            made[number] = verdict
+    return made
 
 
 def _row(run: _Run, draft: _Draft, verdict: stats.Verdict | None) -> Row:
@@ -181,7 +181,7 @@ def _row(run: _Run, draft: _Draft, verdict: stats.Verdict | None) -> Row:
         ratio=draft.ratio,
         ceiling=ceiling,
         verdict=verdict,
-        notes=_notes(run, draft, ceiling),
+        notes=_notes(run, draft, ceiling, verdict),
     )
 
 
@@ -213,7 +213,7 @@ def _is_bounded_by_headers(cell: Cell) -> bool:
     return rate in (None, "none") or (share.endswith("%") and float(share[:-1]) >= 100)  # noqa: PLR2004 - per cent
 
 
-def _notes(run: _Run, draft: _Draft, ceiling: float | None) -> tuple[Note, ...]:
+def _notes(run: _Run, draft: _Draft, ceiling: float | None, verdict: stats.Verdict | None) -> tuple[Note, ...]:
     contrast, cell, metric, match = draft.contrast, draft.cell, draft.metric, draft.match
     names = (contrast.profile, contrast.baseline)
     lacking = metric.ceiling and draft.ratio and run.meta and ceiling is None and _is_bounded_by_headers(cell)
@@ -228,6 +228,7 @@ def _notes(run: _Run, draft: _Draft, ceiling: float | None) -> tuple[Note, ...]:
             notes.lost(names[0], draft.ours),
             notes.lost(names[1], draft.base),
             *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
+            notes.switched(contrast.profile, contrast.switch, metric, draft.ratio, verdict),
             notes.zeros(names[0], draft.ours.zeros(metric)),
             notes.zeros(names[1], draft.base.zeros(metric)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,

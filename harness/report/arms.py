@@ -44,8 +44,8 @@ class Arm:
         """
         if metric.name not in self.frame:
             return _no_figures()
-        known = self.frame[metric.name].dropna()
-        return known[known > 0] if metric.better else known
+        present = self.frame[metric.name].dropna()
+        return present[present > 0] if metric.better else present
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
@@ -69,14 +69,14 @@ def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     metrics = [name for name in (*trials.columns.metrics, *_derived(trials.columns)) if name in frame]
     # Grouped by the numbers of levels: grouping itself would take whole numbers beside missing ones for fractions.
     levels = {name: pd.factorize(frame[name]) for name in trials.columns.factors}
-    known = {name: values.tolist() for name, (_, values) in levels.items()}
+    values_of = {name: values.tolist() for name, (_, values) in levels.items()}
     keys = [frame["profile"], frame["measure"], *(codes for codes, _ in levels.values())]
-    found = {}
+    made = {}
     for key, group in frame.groupby(keys, sort=False):
         profile, measure, *codes = cast("tuple[str, str, *tuple[int, ...]]", key)
-        chosen = tuple((name, known[name][code]) for name, code in zip(levels, codes, strict=True) if code >= 0)
-        found[profile, Cell(measure, chosen)] = _arm(group, metrics)
-    return found
+        chosen = tuple((name, values_of[name][code]) for name, code in zip(levels, codes, strict=True) if code >= 0)
+        made[profile, Cell(measure, chosen)] = _arm(group, metrics)
+    return made
 
 
 def with_derived(trials: Trials, meta: RunMeta | None) -> pd.DataFrame:
@@ -124,9 +124,9 @@ def reported(cell: Cell, columns: Columns, measured: Sequence[Arm]) -> list[Metr
     Metrics that this harness does not know are reported where there are any figures, those of a measure that it does
     not know, too.
     """
-    known = {**METRICS, **columns.metrics} | METRICS
+    metrics = {**METRICS, **columns.metrics} | METRICS
     measure = MEASURES.get(cell.measure)
     strangers = [name for name in columns.metrics if name not in METRICS]
     names = [*measure.rows, *strangers] if measure else [n for n in columns.metrics if n not in NODE_METRICS]
     main = names[0] if measure else ""
-    return [known[n] for n in names if n == main or any(len(arm.figures(known[n])) for arm in measured)]
+    return [metrics[n] for n in names if n == main or any(len(arm.figures(metrics[n])) for arm in measured)]

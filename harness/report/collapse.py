@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from harness.measures.registry import label_of
 from harness.model.notes import About, Note
 from harness.model.trial import Cell, Status
 from harness.report.trials import RunData
 
-LEAST = 0.05
+LEAST = 0.1
 """Halves that differ by less are no collapse, however steady the others are."""
 SPREADS = 5.0
-"""How many times the run's usual difference between halves (the median over its trials) a collapse differs by."""
+"""How many times the usual difference between halves (the median over the trials of its cell) a collapse differs by."""
 MOST_NAMED = 3
+
+Place = tuple[int, int]
+"""Block and position of a trial."""
+Halves = tuple[float, float, int | None]
+"""Goodput of the first and of the second half, retransmits of both (None for what is not TCP)."""
 
 
 def collapses(run: RunData) -> list[Note]:
-    """Return a note for trials of which one half differs from the other by more than halves of this run do."""
+    """Return a note for trials of which one half differs from the other by more than halves of their cell do."""
     if run.series is None or run.series.empty:
         return []
     halves = _halves(run)
-    apart = {place: _apart(early, late) for place, (early, late, _) in halves.items()}
-    usual = statistics.median(apart.values()) if apart else 0.0
-    limit = max(LEAST, SPREADS * usual)
-    return _notes(run, {place: halves[place] for place in halves if apart[place] > limit}, limit)
+    by_cell: dict[tuple[str, Cell], dict[Place, float]] = {}
+    trials = _trials(run)
+    for place, (early, late, _) in halves.items():
+        by_cell.setdefault(trials[place], {})[place] = _apart(early, late)
+    collapsed: dict[Place, Halves] = {}
+    for apart in by_cell.values():
+        limit = max(LEAST, SPREADS * statistics.median(apart.values()))
+        collapsed |= {place: halves[place] for place, differs in apart.items() if differs > limit}
+    return _notes(trials, collapsed)
+
+
+def _trials(run: RunData) -> dict[Place, tuple[str, Cell]]:
+    """Return the profile and the cell of each trial."""
+    frame = run.trials.frame
+    factors = {name: frame[name].tolist() for name in run.trials.columns.factors}
+    head = zip(*(frame[name].tolist() for name in ("block", "position", "profile", "measure")), strict=True)
+    return {
+        (block, position): (
+            profile,
+            Cell.of(measure, **{n: own[row] for n, own in factors.items() if own[row] is not None}),
+        )
+        for row, (block, position, profile, measure) in enumerate(head)
+    }
 
 
 def _apart(early: float, late: float) -> float:
@@ -35,40 +59,45 @@ def _apart(early: float, late: float) -> float:
     return abs(math.log(late / early)) if early > 0 and late > 0 else math.inf
 
 
-def _halves(run: RunData) -> dict[tuple[int, int], tuple[float, float, int]]:
-    """Return each ok trial's goodput in both halves of the seconds that count, and its retransmits."""
+def _halves(run: RunData) -> dict[Place, Halves]:
+    """Return each ok trial's goodput in both halves of the time that counts, and its retransmits."""
     series = run.series
     if series is None:
         return {}
     counted = series[series["omitted"] == 0]
     frame = run.trials.frame
     ok = set(zip(*(frame.loc[frame["status"] == Status.OK, name] for name in ("block", "position")), strict=True))
-    found = {}
+    halves = {}
     for key, group in counted.groupby(["block", "position"]):
         place = cast("tuple[int, int]", key)
-        figures = group.sort_values("start_s")["goodput_bps"].tolist()
-        half = len(figures) // 2
-        if place not in ok or half == 0:
+        intervals = list(zip(*(group[name].tolist() for name in ("start_s", "end_s", "goodput_bps")), strict=True))
+        first, last = min(start for start, *_ in intervals), max(end for _, end, _ in intervals)
+        if place not in ok or len(intervals) == 1 or first == last:
             continue
-        early, late = statistics.fmean(figures[:half]), statistics.fmean(figures[-half:])
+        middle = (first + last) / 2
+        early, late = _mean(intervals, first, middle), _mean(intervals, middle, last)
         if early > 0 or late > 0:
-            found[place] = (early, late, int(group["retransmits"].fillna(0).sum()))
-    return found
+            counted_ones = group["retransmits"].dropna()
+            halves[place] = (early, late, int(counted_ones.sum()) if len(counted_ones) else None)
+    return halves
 
 
-def _notes(run: RunData, found: Mapping[tuple[int, int], tuple[float, float, int]], limit: float) -> list[Note]:
-    if not found:
+def _mean(intervals: Sequence[tuple[float, float, float]], first: float, last: float) -> float:
+    """Return the goodput from one moment to another: the last interval of a program may be one of milliseconds."""
+    shares = [(max(min(end, last) - max(start, first), 0.0), bps) for start, end, bps in intervals]
+    seconds = sum(share for share, _ in shares)
+    return sum(share * bps for share, bps in shares) / seconds if seconds > 0 else 0.0
+
+
+def _notes(trials: Mapping[Place, tuple[str, Cell]], collapsed: Mapping[Place, Halves]) -> list[Note]:
+    if not collapsed:
         return []
-    frame = run.trials.frame.drop_duplicates(["block", "position"]).set_index(["block", "position"])
     texts = []
-    for (block, position), (early, late, retransmits) in list(found.items())[:MOST_NAMED]:
-        row = cast("Mapping[str, Any]", frame.loc[(block, position)])
-        levels = {name: row[name] for name in run.trials.columns.factors if row[name] is not None}
-        name = label_of(Cell.of(str(row["measure"]), **levels))
-        texts.append(
-            f"block {block} {row['profile']} {name} {early / 1e6:.0f} then {late / 1e6:.0f} Mbit/s, "
-            f"{retransmits} retransmits"
-        )
-    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    advice = f"these trials fell apart in the middle (halves differ by more than {100 * limit:.0f} %), see series.csv"
-    return [Note(About.COLLAPSE, "", f"{', '.join(texts)}{more}", advice, value=len(found))]
+    for place, (early, late, retransmits) in list(collapsed.items())[:MOST_NAMED]:
+        profile, cell = trials[place]
+        sent_again = "" if retransmits is None else f", {retransmits} retransmits"
+        goodputs = f"{early / 1e6:.0f} then {late / 1e6:.0f} Mbit/s"
+        texts.append(f"block {place[0]} {profile} {label_of(cell)} {goodputs}{sent_again}")
+    more = f" and {len(collapsed) - MOST_NAMED} more" if len(collapsed) > MOST_NAMED else ""
+    advice = "these trials fell apart in the middle, see series.csv"
+    return [Note(About.COLLAPSE, "", f"{', '.join(texts)}{more}", advice, value=len(collapsed))]

@@ -65,8 +65,8 @@ class _Draft:
     @property
     def cv(self) -> float | None:
         spreads = [stats.coefficient_of_variation(figures) for figures in self.figures]
-        known = [spread for spread in spreads if spread is not None]
-        return max(known, default=None) if self.metric.better else None
+        present = [spread for spread in spreads if spread is not None]
+        return max(present, default=None) if self.metric.better else None
 
     @property
     def ratio(self) -> stats.Ratio | None:
@@ -89,16 +89,16 @@ def compare_runs(a: RunData, b: RunData) -> Comparison:
     they are not. What is not comparable by its surroundings carries a note, not an error.
     """
     runs = (a, b)
-    found = arms(a.trials, a.meta), arms(b.trials, b.meta)
+    both = arms(a.trials, a.meta), arms(b.trials, b.meta)
     columns = Columns(
         {**a.trials.columns.factors, **b.trials.columns.factors},
         {**a.trials.columns.metrics, **b.trials.columns.metrics},
     )
-    keys = sorted({*found[0], *found[1]}, key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])))
+    keys = sorted({*both[0], *both[1]}, key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])))
     drafts = [
-        _draft(profile, cell, metric, (found[0].get((profile, cell), NOTHING), found[1].get((profile, cell), NOTHING)))
+        _draft(profile, cell, metric, (both[0].get((profile, cell), NOTHING), both[1].get((profile, cell), NOTHING)))
         for profile, cell in keys
-        for metric in reported(cell, columns, [side[profile, cell] for side in found if (profile, cell) in side])
+        for metric in reported(cell, columns, [side[profile, cell] for side in both if (profile, cell) in side])
     ]
     verdicts = stats.verdicts([draft.question for draft in drafts])
     rows = tuple(_row(draft, verdict, runs) for draft, verdict in zip(drafts, verdicts, strict=True))
@@ -135,11 +135,11 @@ def _row(draft: _Draft, verdict: stats.Verdict | None, runs: tuple[RunData, RunD
 
 def _differences(a: RunData, b: RunData) -> list[Note]:
     """Return a note for each of the first differences, and how many more there are."""
-    found = [notes.difference(*one) for one in differences(a.meta, b.meta, a.environment, b.environment)]
-    more = len(found) - _MOST_DIFFERENCES
+    differing = [notes.difference(*one) for one in differences(a.meta, b.meta, a.environment, b.environment)]
+    more = len(differing) - _MOST_DIFFERENCES
     if more <= 0:
-        return found
-    return [*found[:_MOST_DIFFERENCES], Note(About.DIFFERENCE, "", f"{more} more differences between A and B")]
+        return differing
+    return [*differing[:_MOST_DIFFERENCES], Note(About.DIFFERENCE, "", f"{more} more differences between A and B")]
 
 
 def _of_runs(runs: tuple[RunData, RunData]) -> list[Note]:

@@ -30,7 +30,7 @@ class Against(StrEnum):
 class Contrast:
     """A profile's cell set against another one: that of `baseline`, at other levels (`override`), by another measure.
 
-    `title` heads its rows.
+    `title` heads its rows, `switch` is the offload that differs.
     """
 
     against: Against
@@ -39,6 +39,7 @@ class Contrast:
     title: str
     override: Levels = ()
     measure: str = ""
+    switch: str = ""
 
     def baseline_cell(self, cell: Cell) -> Cell:
         """Return the cell that the baseline is taken at."""
@@ -72,12 +73,12 @@ def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tu
 def pairs(kinds: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return each profile with its baselines: routed profiles first, then tunnels, each by name."""
     routed = [name for name in _others(kinds) if kinds[name] == Kind.ROUTED]
-    found = []
+    opposed = []
     for name in _others(kinds):
-        found.append((name, UNDERLAY))
+        opposed.append((name, UNDERLAY))
         if kinds[name] == Kind.TUNNEL:
-            found += [(name, other) for other in routed]
-    return found
+            opposed += [(name, other) for other in routed]
+    return opposed
 
 
 def _others(kinds: Mapping[str, str]) -> list[str]:
@@ -94,10 +95,10 @@ def cells_of(arms: Arms, profile: str) -> list[Cell]:
 
 def _own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
     """Return the levels at which a baseline is taken: at its NIC's own MTU, which only the underlay always has."""
-    own: Levels = ((MTU, nic_mtu),)
-    measured = (baseline, cell.at(own)) in arms
+    at_nic: Levels = ((MTU, nic_mtu),)
+    measured = (baseline, cell.at(at_nic)) in arms
     fills = cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None
-    return own if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and fills)) else ()
+    return at_nic if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and fills)) else ()
 
 
 def _loaded(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:
@@ -116,7 +117,7 @@ def _switched(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:
             override: Levels = (("offload", on),)
             if cell.at(override) in cells:
                 title = f"{profile}, {feature} off against on"
-                yield Contrast(Against.OFFLOAD, profile, profile, title, override), cell
+                yield Contrast(Against.OFFLOAD, profile, profile, title, override, switch=feature), cell
 
 
 def _with_one_on(offload: str) -> Iterable[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Where the goodput goes: underlay -> routed is the container's path, routed -> tunnel the encapsulation."""
+"""A loss of goodput in its parts: underlay -> routed is the container's path, routed -> tunnel the encapsulation."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Steps:
 def steps(rows: Sequence[Row]) -> list[Steps]:
     """Return the steps of every tunnel cell that has a routed baseline beside the underlay."""
     lost, same_mtu = rows_by(rows, Against.PROFILE), rows_by(rows, Against.SAME_MTU)
-    found = []
+    decompositions = []
     for (profile, routed, cell, metric), step in same_mtu.items():
         if metric != _GOODPUT or routed == UNDERLAY:
             continue
         whole = lost.get((profile, UNDERLAY, cell, metric))
         first = lost.get((routed, UNDERLAY, cell, metric))
         if whole and whole.ratio and first and first.ratio and step.ratio:
-            found.append(Steps(profile, routed, cell, first.ratio.ratio, step.ratio.ratio, whole.ratio))
-    return found
+            decompositions.append(Steps(profile, routed, cell, first.ratio.ratio, step.ratio.ratio, whole.ratio))
+    return decompositions

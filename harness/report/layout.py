@@ -21,7 +21,8 @@ NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
     "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
     "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
-    "ratio less ceiling in percentage points. Verdicts hold for all rows together (false discovery rate 5 %)."
+    "ratio less ceiling in percentage points. Verdicts hold for all rows of one kind together (false discovery rate "
+    "5 %)."
 )
 COMPARE_LEGEND = (
     "ratio: B over A with a 95 % interval (Welch). The runs were not interleaved: drift of the machine between them "
@@ -170,14 +171,14 @@ def _baselines(rows: Sequence[Row], scale: Scale) -> str:
 def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
     """Return where the CPU time of these rows goes, the baseline's beside it: the ratio is in the rows themselves."""
     first = rows[0]
-    known = {(row.contrast, row.cell, row.metric.name): row for row in analysis.rows if row.metric.name in CPU_SHARES}
+    by_key = {(row.contrast, row.cell, row.metric.name): row for row in analysis.rows if row.metric.name in CPU_SHARES}
     baseline = _baseline_name(first)
     headings = ("", "tools", baseline, "interrupts", baseline, "busiest CPU", baseline)
     section = Section(first.contrast.title, _title(Metric("", "", "of it, ms/Gbit"), first.cell), headings, matrix=True)
     for row in rows:
         texts: list[str] = []
         for name, divisor, unit in zip(CPU_SHARES, (1e-3, 1e-3, 1e-2), ("", "", " %"), strict=True):
-            share = known.get((row.contrast, row.cell, name))
+            share = by_key.get((row.contrast, row.cell, name))
             figures = (share.median, share.baseline_median) if share else (None, None)
             texts += ["" if figure is None else f"{number_text(figure, divisor, 0)}{unit}" for figure in figures]
         section.rows.append((_name(row), *texts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from harness.measures.registry import label_of
+from harness.measures.registry import MEASURES, label_of
 from harness.model.notes import About, Note
 from harness.model.pairs import Pair
 from harness.model.trial import UNDERLAY, Cell, Direction
@@ -73,7 +73,7 @@ def _underlay(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> I
         first = next(iter(rows.values()))
         divisor, unit, digits = scale_of(first.metric, [row.baseline_median for row in rows.values()])
         cell = first.cell.without("mtu", "direction")
-        what = label_of(cell) if cell.levels else f"{first.metric.title} {first.metric.part}"
+        what = _cell_name(cell, "") if cell.levels else f"{first.metric.title} {first.metric.part}"
         title = f"{what}{_way(first.cell)}, {unit}"
 
         def figure(row: Row, divisor: float = divisor, digits: int = digits) -> str:
@@ -85,12 +85,18 @@ def _underlay(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> I
 def _ratios(shown: Mapping[Pair, Sequence[Row]], analysis: PairsAnalysis) -> Iterator[Section]:
     for rows in _grouped(shown, lambda row: (row.contrast.profile, row.cell, row.metric.name)):
         first = next(iter(rows.values()))
-        name = f"{label_of(first.cell.without('direction'))} {first.metric.part}".strip()
+        name = _cell_name(first.cell.without("direction"), first.metric.part)
         title = f"{name}{_way(first.cell)}, ratio"
         group = f"{first.contrast.profile} against {UNDERLAY}"
         sections = list(_sections(group, title, rows, analysis, _compared))
         sections[-1].caption = _ceiling(row.ceiling for row in rows.values())
         yield from sections
+
+
+def _cell_name(cell: Cell, part: str) -> str:
+    """Return a cell and a part of a metric, with what tells measures apart that measure the same."""
+    label = MEASURES[cell.measure].label if cell.measure in MEASURES else cell.measure
+    return " ".join(word for word in (label_of(cell), part, label) if word)
 
 
 def _compared(row: Row) -> str:
@@ -102,8 +108,8 @@ def _compared(row: Row) -> str:
 
 def _ceiling(ceilings: Iterable[float | None]) -> str:
     """Return the line below a matrix: the ceiling, of every pair where they do not have the same."""
-    known = sorted({ratio_text(ceiling) for ceiling in ceilings if ceiling is not None})
-    return f"ceiling {' or '.join(known)}" if known else ""
+    texts = sorted({ratio_text(ceiling) for ceiling in ceilings if ceiling is not None})
+    return f"ceiling {' or '.join(texts)}" if texts else ""
 
 
 def _way(cell: Cell) -> str:

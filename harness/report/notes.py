@@ -1,4 +1,4 @@
-"""What is to be said of a row, one function each, and how notes of many rows are joined."""
+"""Notes on rows, one function each, and how those of many rows are joined."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.measures.registry import programs
+from harness.measures import offload
+from harness.measures.registry import MEASURES, programs
 from harness.measures.udp_search import UNSENT_RATIO
+from harness.model.metrics import Metric
 from harness.model.notes import About, Note
 from harness.model.path import WHOLE, Fate, PathState
 from harness.model.trial import Cell, Status
 from harness.report.arms import Arm
 from harness.results.meta import RunMeta
-from harness.truth.stats import CV_WARNING, MIN_BLOCKS
+from harness.truth.stats import CV_WARNING, MIN_BLOCKS, Ratio, Verdict
 
 ENOUGH_BLOCKS = 10
 """What a noisy run with fewer blocks is advised to take."""
@@ -23,6 +25,7 @@ MULTI_THREADED_SINCE = (3, 16)
 LOSS_THAT_MATTERS = 0.001
 MOSTLY = 0.5
 BUSY = 0.9
+SWITCH_THAT_MATTERS = 0.05
 _REASON_WIDTH = 70
 _FATES = {
     Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
@@ -82,15 +85,29 @@ def late(profile: str, loss: float | None, late_ratio: float | None) -> Note | N
     if loss is None or late_ratio is None or loss < LOSS_THAT_MATTERS or late_ratio < MOSTLY:
         return None
     advice = "dropped at a full socket, for the receiving program was slow to take it; the path is not to blame"
-    return Note(About.FIGURE, profile, f"{profile} {late_ratio:.0%} of the loss had arrived", advice)
+    return Note(About.FIGURE, profile, f"most of what {profile} lost had arrived", advice, value=late_ratio)
 
 
 def senders_limit(profile: str, unsent: float | None, busiest_cpu: float | None) -> Note | None:
     """Say that a search for a rate ended where the senders did not manage more, with a CPU full."""
     if unsent is None or busiest_cpu is None or unsent < UNSENT_RATIO or busiest_cpu < BUSY:
         return None
+    fact = f"{profile} higher rates were not even sent, with a CPU full"
     advice = "the CPU and not the path may be the limit, try other --flows or nodes with more CPUs"
-    return Note(About.FIGURE, profile, f"{profile} {unsent:.0%} of a higher rate was not sent, with a CPU full", advice)
+    return Note(About.FIGURE, profile, fact, advice, value=unsent)
+
+
+def switched(profile: str, switch: str, metric: Metric, ratio: Ratio | None, verdict: Verdict | None) -> Note | None:
+    """Say what it means that a figure differs without an offload, where it does by enough to matter."""
+    if not switch or ratio is None or verdict not in (Verdict.BETTER, Verdict.WORSE):
+        return None
+    if abs(ratio.ratio - 1) < SWITCH_THAT_MATTERS:
+        return None
+    fact = f"{profile} {switch} off, {metric.title} {metric.part + ' ' if metric.part else ''}{ratio.ratio - 1:+.0%}"
+    why = offload.MEANINGS.get(switch.rpartition(":")[2], "")
+    if verdict is Verdict.BETTER:
+        why = "better without it, so what the device or its driver does here costs more than it saves"
+    return Note(About.OFFLOAD, profile, fact, why)
 
 
 def zeros(profile: str, count: int) -> Note | None:
@@ -107,7 +124,7 @@ def single_threaded(cell: Cell, meta: RunMeta | None) -> Note | None:
     """Say beside figures of several flows that iperf3 had one thread for all of them."""
     versions = meta.versions.get("iperf3", {}) if meta and _uses(cell, "iperf3") else {}
     old = sorted({version for version in versions.values() if version and _parsed(version) < MULTI_THREADED_SINCE})
-    if cell.flows == 1 or not old:
+    if cell.flows <= (MEASURES[cell.measure].processes if cell.measure in MEASURES else 1) or not old:
         return None
     return Note(
         About.PROGRAM,

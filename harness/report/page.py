@@ -48,9 +48,9 @@ class Page:
 
 def scale_of(metric: Metric, figures: Iterable[float | None]) -> Scale:
     """Return divisor, unit and decimals that suit the largest figure of a section."""
-    known = [figure for figure in figures if figure is not None]
+    present = [figure for figure in figures if figure is not None]
     scales = _SCALES.get(metric.unit, ((1, metric.unit, 3),))
-    return next((scale for scale in scales if known and max(known) >= scale[0]), scales[-1])
+    return next((scale for scale in scales if present and max(present) >= scale[0]), scales[-1])
 
 
 def number_text(value: float | None, divisor: float = 1, digits: int = 4) -> str:

@@ -53,7 +53,7 @@ def analyse_pairs(path: Path) -> PairsAnalysis:
     Raises InputError for what cannot be read; a pair that was not measured is named.
     """
     meta = _meta(path / PAIRS_FILE)
-    found: dict[Pair, Analysis] = {}
+    analyses: dict[Pair, Analysis] = {}
     unmeasured: list[Pair] = []
     errors: dict[Pair, str] = {}
     for text in chain.from_iterable(meta.waves):
@@ -63,11 +63,11 @@ def analyse_pairs(path: Path) -> PairsAnalysis:
         if text in meta.errors:
             errors[pair] = meta.errors[text]
         if _has_trials(folder):
-            found[pair] = analyse(read_run(folder))
+            analyses[pair] = analyse(read_run(folder))
         else:
             unmeasured.append(pair)
             errors.setdefault(pair, "the run ended before its turn")
-    return PairsAnalysis(meta, found, tuple(unmeasured), errors)
+    return PairsAnalysis(meta, analyses, tuple(unmeasured), errors)
 
 
 def _has_trials(folder: Path) -> bool:

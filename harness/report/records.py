@@ -116,8 +116,8 @@ def _plain(value: object) -> object:
 
 
 def _note(note: Note) -> Record:
-    known = {"about": note.about.value, "subject": note.subject, "fact": note.fact, "advice": note.advice}
-    return known | ({} if note.value is None else {"value": note.value})
+    record = {"about": note.about.value, "subject": note.subject, "fact": note.fact, "advice": note.advice}
+    return record | ({} if note.value is None else {"value": note.value})
 
 
 SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")

@@ -133,22 +133,22 @@ def _frame(text: str, header: Sequence[str], columns: Columns) -> pd.DataFrame:
 
 def _parsed(words: pd.Series[str], parse: Callable[[str], object]) -> pd.Series[Any]:
     """Return a column of values, None where a word is missing; each word is parsed once."""
-    codes, known = pd.factorize(words)
-    values = np.empty(len(known) + 1, dtype=object)  # the code of what is missing is -1: the last one, None
-    values[:-1] = [parse(str(word)) for word in known]
+    codes, distinct = pd.factorize(words)
+    values = np.empty(len(distinct) + 1, dtype=object)  # the code of what is missing is -1: the last one, None
+    values[:-1] = [parse(str(word)) for word in distinct]
     return pd.Series(values[codes], index=words.index, dtype=object)
 
 
 def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
     """Tell whether every row can be used, and none counts twice."""
     words = {"kind": [*Kind], "status": [*Status], "direction": [None, *Direction]}
-    known = all(frame[name].isin(valid).all() for name, valid in words.items() if name in frame)
+    valid_words = all(frame[name].isin(valid).all() for name, valid in words.items() if name in frame)
     filled = all((frame[name] != "").all() for name in REQUIRED if name in frame)
     figures = frame[[*columns.metrics, "duration_s"]]
     finite = not figures.isin([float("inf"), float("-inf")]).to_numpy().any() and frame["duration_s"].notna().all()
     cell = ["block", "profile", "measure", *columns.factors]
     twice = frame.loc[frame["status"] == Status.OK].duplicated(cell).any()
-    return bool(known and filled and finite and not twice and (frame["run_id"] == frame["run_id"].iloc[0]).all())
+    return bool(valid_words and filled and finite and not twice and (frame["run_id"] == frame["run_id"].iloc[0]).all())
 
 
 def _require_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
@@ -161,12 +161,12 @@ def _require_columns(path: Path, header: Sequence[str], required: Sequence[str])
 
 
 def _trials_path(path: Path) -> Path:
-    found = path / "trials.csv" if path.is_dir() else path
+    file = path / "trials.csv" if path.is_dir() else path
     if (path / PAIRS_FILE).is_file():
         raise InputError(f"{path} is a run of several pairs; give the folder of one of them, which lies in it.")
-    if not found.is_file():
-        raise InputError(f"{found} does not exist; give a run's folder or its trials.csv.")
-    return found
+    if not file.is_file():
+        raise InputError(f"{file} does not exist; give a run's folder or its trials.csv.")
+    return file
 
 
 def _series(path: Path) -> pd.DataFrame | None:

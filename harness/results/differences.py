@@ -1,4 +1,4 @@
-"""What two runs do not have in common, of all that moves figures. Pure."""
+"""Differences between two runs, of all that moves figures. Pure."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ Environment = Mapping[str, Any] | None
 
 def differences(a: RunMeta | None, b: RunMeta | None, around_a: Environment, around_b: Environment) -> list[Difference]:
     """Return what is not the same in both runs, as far as both say what they were, each once."""
-    found: list[Difference] = []
+    made: list[Difference] = []
     if a and b:
         profiles = [name for name in a.profiles if name in b.profiles]
         ours, theirs = _described(a, profiles), _described(b, profiles)
-        found += [
+        made += [
             (key, ours.get(key), theirs.get(key)) for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)
         ]
     if around_a and around_b:
         for node in around_a:
             if isinstance(around_a[node], dict) and isinstance(around_b.get(node), dict):
-                found += _of_nodes(node, around_a[node], around_b[node])
-    return [one for number, one in enumerate(found) if one not in found[:number]]
+                made += _of_nodes(node, around_a[node], around_b[node])
+    return [one for number, one in enumerate(made) if one not in made[:number]]
 
 
 def _described(meta: RunMeta, profiles: Iterable[str]) -> dict[str, object]:
     """Return what a run was measured with, by the words a reader knows it by."""
     plan, setup = meta.plan, meta.plan.setup
-    found: dict[str, object] = {
+    settings: dict[str, object] = {
         "lab": meta.lab,
         "rate_bps": meta.rate_bps,
         "nic_mtu": meta.nic_mtu,
@@ -48,10 +48,10 @@ def _described(meta: RunMeta, profiles: Iterable[str]) -> dict[str, object]:
         "plan's containers": setup.containers.engine.value,
         "plan's image": setup.containers.image,
     }
-    found |= {f"headers of {name}": " ".join(meta.profiles[name].headers) for name in profiles}
+    settings |= {f"headers of {name}": " ".join(meta.profiles[name].headers) for name in profiles}
     for program, versions in meta.versions.items():
-        found |= {f"{program} on {node}": version for node, version in versions.items()}
-    return found
+        settings |= {f"{program} on {node}": version for node, version in versions.items()}
+    return settings
 
 
 def _of_nodes(node: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:

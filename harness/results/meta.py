@@ -162,7 +162,7 @@ def _from_schema_1(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    if not isinstance(found, dict):
-        raise InputError(f"{key} is {'missing' if found is None else 'not an object'}; restore it.")
-    return found
+    entry = value.get(key)
+    if not isinstance(entry, dict):
+        raise InputError(f"{key} is {'missing' if entry is None else 'not an object'}; restore it.")
+    return entry

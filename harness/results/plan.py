@@ -104,8 +104,8 @@ class Plan:
         """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
         visits = [(profile, cell) for profile in self.setup.profiles for cell in cells]
         if UNDERLAY in self.setup.profiles:
-            own = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _fills_mtu(cell)]
-            visits += [(UNDERLAY, cell) for cell in dict.fromkeys(own) if cell not in cells]
+            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _fills_mtu(cell)]
+            visits += [(UNDERLAY, cell) for cell in dict.fromkeys(at_nic) if cell not in cells]
         return visits
 
     def of_pair(self, number: int) -> Plan:

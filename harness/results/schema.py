@@ -61,16 +61,16 @@ class Columns:
 
         What nobody knows is a factor where it stands in front of every known metric, else a metric.
         """
-        own = [name for name in header if name not in HEAD]
+        names = [name for name in header if name not in HEAD]
         described = described or cls({}, {})
         factors, metrics = {**described.factors, **FACTORS}, {**described.metrics, **METRICS}
-        first = min((number for number, name in enumerate(own) if name in metrics), default=0)
-        unknown = [name for name in own if name not in factors and name not in metrics]
-        factors |= {name: unknown_factor(name) for name in unknown if own.index(name) < first}
-        metrics |= {name: unknown_metric(name) for name in unknown if own.index(name) > first}
+        first = min((number for number, name in enumerate(names) if name in metrics), default=0)
+        unknown = [name for name in names if name not in factors and name not in metrics]
+        factors |= {name: unknown_factor(name) for name in unknown if names.index(name) < first}
+        metrics |= {name: unknown_metric(name) for name in unknown if names.index(name) > first}
         return cls(
-            {name: factors[name] for name in own if name in factors},
-            {name: metrics[name] for name in own if name not in factors},
+            {name: factors[name] for name in names if name in factors},
+            {name: metrics[name] for name in names if name not in factors},
         )
 
     @property

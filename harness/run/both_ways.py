@@ -71,10 +71,10 @@ def require_both_ways(
             return _moved([_try(name, paths, make, next_port) for name in some], remotes, cancelled)
 
         try:
-            found = moved()
+            measured_all = moved()
         except ConnectionLostError:  # as for a trial: what broke is made anew, and tried once more
-            found = moved()
-        for one, measured in found:
+            measured_all = moved()
+        for one, measured in measured_all:
             problems += _problems(one.profile, measured, [remote.name for remote in remotes])
     if problems:
         raise VerificationError("; ".join(problems))
@@ -98,12 +98,12 @@ def underlay_bps(
 
 def _try(profile: str, paths: Paths, make: MakeConditions, next_port: Callable[[], int]) -> _Try:
     """Return the second of a profile, at the largest MTU that passes whole; segments are kept to what passes."""
-    own = {mtu: path for (name, mtu), path in paths.items() if name == profile}
-    fitting = [mtu for mtu, path in own.items() if mtu <= path.claim.path_mtu]
-    mtu = max(fitting, default=min(own))
-    largest = min(mtu, own[mtu].claim.path_mtu)
+    by_mtu = {mtu: path for (name, mtu), path in paths.items() if name == profile}
+    fitting = [mtu for mtu, path in by_mtu.items() if mtu <= path.claim.path_mtu]
+    mtu = max(fitting, default=min(by_mtu))
+    largest = min(mtu, by_mtu[mtu].claim.path_mtu)
     cell = Cell.of(iperf3.Iperf3.name, protocol="tcp", direction=Direction.BIDIR.value, mtu=largest)
-    return _jobs(profile, own[mtu], cell, make, next_port, SECONDS)
+    return _jobs(profile, by_mtu[mtu], cell, make, next_port, SECONDS)
 
 
 def _jobs(

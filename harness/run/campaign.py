@@ -131,8 +131,8 @@ class Campaign:
                 for pair in missing:
                     self._wave((pair,), work, ends)
                 return
-            known = {pair: ends.get(pair, End()) for pair in wave}
-            ends |= {pair: replace(end, error=end.error or error) for pair, end in known.items()}
+            ended = {pair: ends.get(pair, End()) for pair in wave}
+            ends |= {pair: replace(end, error=end.error or error) for pair, end in ended.items()}
 
     def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: _Work) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""

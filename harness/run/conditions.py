@@ -1,4 +1,4 @@
-"""What trials depend on beside their cells, and what the reader of their figures should know of the nodes."""
+"""Conditions of trials beside their cells, and what the reader of their figures should know of the nodes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def notes_of(
     plan: Plan, profiles: Mapping[str, Profile], lab: Lab, environments: Mapping[str, Mapping[str, Any]]
 ) -> list[Note]:
     """Return what the reader of the figures should know of the nodes, before the first trial."""
-    found = [
+    noted = [
         Note(
             About.LOAD,
             name,
@@ -61,11 +61,11 @@ def notes_of(
     ]
     if lab.shared_kernel:
         text = "both nodes share one kernel and its CPUs: CPU seconds are those of both together"
-        found.append(Note(About.LAB, lab.name, text))
+        noted.append(Note(About.LAB, lab.name, text))
     if lab.name == "local" and lab.rate_bps is None:
         text = "the link is not shaped: the figures are limited by the CPU, not by the headers"
-        found.append(Note(About.LAB, lab.name, text))
-    return found + _container_notes(plan, profiles, environments)
+        noted.append(Note(About.LAB, lab.name, text))
+    return noted + _container_notes(plan, profiles, environments)
 
 
 def _container_notes(

@@ -1,4 +1,4 @@
-"""What a run, and everything else that looks at paths, stands on: a lab that is up, and paths that are up on it.
+"""The ground of a run, and of everything else that looks at paths: a lab that is up, and paths that are up on it.
 
 Both are context managers: whatever happens inside, what came up goes down again, and Ctrl-C does not cut that short.
 """
@@ -157,7 +157,7 @@ def environments(
     """Return the environment of each connected node by its name; LabError where one lacks what these measures need."""
     wanted = programs(measures)
     nodes = {node.name: node for node in lab.nodes}
-    found = {}
+    read = {}
     for remote in remotes:
         node = nodes[remote.name]
         seen = environment.parse(remote.run(environment.argv(node.device, wanted, engine)).stdout, wanted)
@@ -168,8 +168,8 @@ def environments(
                 f"{node.name} has no {' and no '.join(missing)}; `ansible-playbook -i {lab.inventory}{chosen} "
                 "playbooks/install.yml` installs what is missing there."
             )
-        found[node.name] = seen
-    return found
+        read[node.name] = seen
+    return read
 
 
 def supported(

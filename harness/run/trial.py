@@ -72,9 +72,9 @@ class TrialRunner:
             kept=measure.kept,
         )
 
-        def trial(status: Status, **known: Any) -> Trial:  # noqa: ANN401 - fields of Trial
+        def trial(status: Status, **shown: Any) -> Trial:  # noqa: ANN401 - fields of Trial
             return Trial(
-                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, **known
+                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, **shown
             )
 
         try:
@@ -86,14 +86,14 @@ class TrialRunner:
             return trial(Status.FAILED, reason=" ".join(str(error).split()), path_state=state), stage.record
         stage.record.stolen_ratio = max(client.stolen_ratio, server.stolen_ratio)
         verdict = proof.judge(slot.cell, path.claim, *spans, measured)
-        known: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}
+        shown: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}
         figures = _node_figures(client, server, spans, verdict)
         if measured.is_silent:
-            return trial(Status.FAILED, reason=measure.silence, figures=figures, **known), stage.record
+            return trial(Status.FAILED, reason=measure.silence, figures=figures, **shown), stage.record
         if not verdict.proven:
-            return trial(Status.INVALID, reason=verdict.evidence, figures=figures, **known), stage.record
-        known |= {"figures": {**measured.figures, **figures}, "series": measured.series}
-        return trial(Status.OK, **known), stage.record
+            return trial(Status.INVALID, reason=verdict.evidence, figures=figures, **shown), stage.record
+        shown |= {"figures": {**measured.figures, **figures}, "series": measured.series}
+        return trial(Status.OK, **shown), stage.record
 
     def _next_port(self) -> int:
         self._ports += 1

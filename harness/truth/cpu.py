@@ -1,4 +1,4 @@
-"""What a trial cost in CPU time, from the readings around it. Pure.
+"""CPU time of a trial, from the readings around it. Pure.
 
 A CPU is busy when it is neither idle nor taken away by a hypervisor. Linux times idling exactly (tick_sched.c,
 get_cpu_idle_time_us, with CONFIG_NO_HZ), while it samples what a busy CPU does 100 to 1000 times a second: so what was

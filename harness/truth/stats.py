@@ -103,10 +103,10 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     """
     from scipy import stats  # noqa: PLC0415 - see above
 
-    known = [p for p in p_values if p is not None]
-    if not known:
+    present = [p for p in p_values if p is not None]
+    if not present:
         return [None] * len(p_values)
-    adjusted = iter(stats.false_discovery_control(known, method="bh").tolist())
+    adjusted = iter(stats.false_discovery_control(present, method="bh").tolist())
     return [None if p is None else float(next(adjusted)) for p in p_values]
 
 

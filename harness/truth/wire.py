@@ -1,4 +1,4 @@
-"""What the wire format allows: goodput ceilings from header arithmetic.
+"""Goodput ceilings: what the wire format allows, from header arithmetic.
 
 All sizes are bytes. An MTU is the size of an IP packet. A header stack lists what stands in front of
 the inner IP packet, outermost first, without the NIC's own Ethernet header: VXLAN is `["ipv4", "udp",
@@ -62,10 +62,10 @@ def least_overhead(headers: Sequence[str]) -> int:
 
     A TCP segment may carry several packets, so it adds only what stands behind it.
     """
-    own = list(headers)
-    while "tcp" in own:
-        own = own[own.index("tcp") + 1 :]
-    return overhead([name for name in own if name not in ("tcp_timestamps", *COUNTED_BY_DEVICE)])
+    stack = list(headers)
+    while "tcp" in stack:
+        stack = stack[stack.index("tcp") + 1 :]
+    return overhead([name for name in stack if name not in ("tcp_timestamps", *COUNTED_BY_DEVICE)])
 
 
 def l1_bytes(ip_bytes: int) -> int:
@@ -165,6 +165,6 @@ def ceiling_ratio(
     """
     if protocol == "icmp":
         return None
-    own = efficiency(protocol, mtu, headers, nic_mtu, path_state)
+    ours = efficiency(protocol, mtu, headers, nic_mtu, path_state)
     base = efficiency(protocol, baseline_mtu, (), baseline_mtu)
-    return None if own is None or base is None else own / base
+    return None if ours is None or base is None else ours / base

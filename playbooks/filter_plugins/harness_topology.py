@@ -25,13 +25,13 @@ def _for_each(
     host: str,
     hostvars: Mapping[str, Any],
     mtus: Sequence[int],
-    folders: Sequence[str],
+    profiles_dirs: Sequence[str],
 ) -> list[Any]:
     """Resolve every named profile for one host of the inventory's two."""
     try:
         node, peer = inventory.pair_of(str(host), hostvars)
-        directories = [Path(str(folder)) for folder in folders]
-        loaded = [profiles.load(str(name), directories) for name in names]
+        loaded_from = [Path(str(folder)) for folder in profiles_dirs]
+        loaded = [profiles.load(str(name), loaded_from) for name in names]
         return [resolve(profile, node, peer, [int(mtu) for mtu in mtus]) for profile in loaded]
     except HarnessError as error:
         raise AnsibleFilterError(str(error)) from error
@@ -42,7 +42,7 @@ def wanted_state(
     host: str,
     hostvars: Mapping[str, Any],
     mtus: Sequence[int],
-    folders: Sequence[str] = (),
+    profiles_dirs: Sequence[str] = (),
     engine: str = "none",
     image: str = "",
 ) -> list[Any]:
@@ -52,14 +52,14 @@ def wanted_state(
     except HarnessError as error:
         raise AnsibleFilterError(str(error)) from error
     resolve = partial(topology.wanted_state, containers=containers)
-    return _for_each(resolve, names, host, hostvars, mtus, folders)
+    return _for_each(resolve, names, host, hostvars, mtus, profiles_dirs)
 
 
 def endpoint_probes(
-    names: Sequence[str], host: str, hostvars: Mapping[str, Any], mtus: Sequence[int], folders: Sequence[str] = ()
+    names: Sequence[str], host: str, hostvars: Mapping[str, Any], mtus: Sequence[int], profiles_dirs: Sequence[str] = ()
 ) -> list[Any]:
     """Return the pairs that the endpoint_probe module pings from `host`."""
-    return [pair for pairs in _for_each(topology.probes, names, host, hostvars, mtus, folders) for pair in pairs]
+    return [pair for pairs in _for_each(topology.probes, names, host, hostvars, mtus, profiles_dirs) for pair in pairs]
 
 
 def measure_packages(measures: str) -> list[str]:

@@ -22,7 +22,7 @@ options:
     choices: [present, absent]
     default: present
   wanted:
-    description: One entry for each profile, as harness.topology.wanted_state() returns it.
+    description: One entry for each profile, as harness.fabric.topology.wanted_state() returns it.
     type: list
     elements: dict
     required: true

@@ -18,6 +18,7 @@ from harness.labs.access import DEVICE
 from harness.labs.local import NODES
 from tests.lab.bench import Bench, done, eventually
 from tests.lab.machine import HARNESS, OWN, Command, Machine
+from tests.lab.snapshots import command_lines
 
 FOLDER = f"{OWN}/hosts"
 SSH = f"{pwd.getpwuid(0).pw_dir}/.ssh"
@@ -63,6 +64,18 @@ class Hosts:
         environment = ["env", *(f"{name}={value}" for name, value in (variables or {}).items())]
         argv = [*self._net, *self.machine.enter(), "setsid", "--wait", *environment, str(HARNESS), *words]
         return Command(argv, tmp_path, typed)
+
+    def play(self, tmp_path: Path, playbook: str, inventory: str, *words: str) -> Command:
+        """Run one of the playbooks by hand on the third host to its end."""
+        program = [str(HARNESS.with_name("ansible-playbook")), "-i", inventory, f"playbooks/{playbook}.yml", *words]
+        command = Command([*self._net, *self.machine.enter(), "env", "LC_ALL=C.UTF-8", *program], tmp_path)
+        command.wait()
+        return command
+
+    def kill(self, text: str) -> None:
+        """End the processes of the third host whose command line holds a text, without giving them a chance."""
+        pids = [pid for pid, line in command_lines(self.machine.root / "proc").items() if text in line]
+        subprocess.run([*self.machine.enter(), "kill", "-KILL", *map(str, pids)], check=True)
 
     def run(self, tmp_path: Path, *words: str) -> Command:
         """Run `harness` on the third host to its end."""

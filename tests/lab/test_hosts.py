@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.fabric.profiles import PROFILES_DIRECTORY
+from harness.labs.access import DEVICE
 from tests.lab.bench import bench as own_bench
-from tests.lab.bench import done
+from tests.lab.bench import done, eventually
 from tests.lab.hosts import ADDRESSES, ASKED, CONTROL, FOLDER, FREE, PASSWORD, SSH, Hosts
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine
@@ -228,3 +229,58 @@ def test_host_without_iperf3(hosts: Hosts, tmp_path: Path) -> None:
         refused(hosts, tmp_path, hosts.inventory(), "", 3, words)
     finally:
         done(hosts.bench.server, "umount", "/usr/bin/iperf3")
+
+
+FULL_SEGMENTS = f"""
+table ip one_way {{
+  chain input {{
+    type filter hook input priority 0
+    ip saddr {ADDRESSES[1]} ip protocol tcp ip length > 1200 drop
+  }}
+}}
+"""
+"""A firewall of the first host: pings and small segments of the second one pass, full ones do not."""
+
+
+def test_direction_that_is_dead(hosts: Hosts, tmp_path: Path) -> None:
+    client = hosts.bench.client
+    done(client, "sh", "-ec", 'printf %s "$1" | nft -f -', "sh", FULL_SEGMENTS)
+    try:
+        before = hosts.bench.snapshot()
+        command = hosts.run(tmp_path, *SHORT, "--profile", "vxlan", "--lab", hosts.inventory())
+        assert command.exit_code == 7, command.stderr
+        assert "underlay is dead from k8s-2 to k8s-1" in command.stderr
+        assert "vxlan is dead" not in command.stderr
+        assert hosts.bench.changes(before) == []
+    finally:
+        done(client, "nft", "delete", "table", "ip", "one_way")
+
+
+OFFLOAD = "gro=off tx=off"
+OFF = ("generic-receive-offload: off", "tx-checksum-ip-generic: off")
+
+
+def test_teardown_brings_offload_back_after_a_kill(hosts: Hosts, tmp_path: Path) -> None:
+    """Killed in a trial for which switches are off, without a chance to set them back."""
+
+    def switches() -> list[str]:
+        return [done(node, "ethtool", "-k", DEVICE) for node in hosts.bench.nodes]
+
+    def measuring() -> bool:
+        kept = [path for path in hosts.machine.root.glob(f"{OUT[1:]}/*/trials.csv") if path.parent not in others]
+        return bool(kept) and len(rows(kept[0].parent)) > 0
+
+    before, switches_before, others = hosts.bench.snapshot(), switches(), hosts.machine.results()
+    assert not [text for text in switches_before for word in OFF if word in text]
+    inventory = hosts.inventory()
+    chosen = ["--profile", "vxlan", *(word for one in OFFLOAD.split() for word in ("--offload", one))]
+    with hosts.start(tmp_path, *SHORT, *chosen, "--lab", inventory, "--duration", "5") as command:
+        assert eventually(lambda: measuring() or command.exit_code is not None, 60.0)
+        assert [word for text in switches() for word in OFF if word not in text] == []
+        hosts.kill("harness run")
+        command.wait()
+    assert [word for text in switches() for word in OFF if word not in text] == []
+    torn_down = hosts.play(tmp_path, "teardown", inventory, "-e", "profile=vxlan")
+    assert torn_down.exit_code == 0, torn_down.stdout
+    assert switches() == switches_before
+    assert hosts.bench.changes(before) == []

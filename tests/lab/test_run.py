@@ -24,7 +24,7 @@ TRIAL_COLUMNS = (
     "protocol,direction,mtu,flows,goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,"
     "rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,"
     "client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,"
-    "server_busiest_cpu_ratio,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
+    "server_busiest_cpu_ratio,socket_dropped,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
 ).split(",")
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
@@ -171,7 +171,8 @@ def test_ctrl_c_keeps_what_was_measured_and_cleans_up(machine: Machine, tmp_path
 
 
 def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) -> None:
-    command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500")
+    """Killed while an offload switch of the nodes' NICs is off."""
+    command, before = started(machine, tmp_path, *SHORT, "--mtu", "1500", "--offload", "gro=off")
     with command:
         wait_for_rows(machine, command, 1)
         assert len(machine.state()["processes"]) > len(before["processes"]) + 4
@@ -182,10 +183,12 @@ def test_killed_run_is_cleaned_up_by_lab_down(machine: Machine, tmp_path: Path) 
     assert (down.exit_code, left.name in down.stdout) == (0, True), down.stderr
     assert machine.changes(before) == []
     (folder,) = machine.results()
-    assert all(row["status"] == "ok" and row["raw"] for row in rows_of(folder / "trials.csv"))
+    rows = rows_of(folder / "trials.csv")
+    assert all(row["status"] == "ok" and row["raw"] for row in rows)
+    assert {row["offload"] for row in rows} == {"generic-receive-offload=off"}
     compared = machine.run(tmp_path, "compare", f"{OUT}/{folder.name}", "--format", "csv")
     assert compared.exit_code == 0, compared.stderr
-    assert compared.stdout.splitlines()[0].split(",") == SUMMARY_COLUMNS
+    assert set(compared.stdout.splitlines()[0].split(",")) == {*SUMMARY_COLUMNS, "offload"}
     again = machine.run(tmp_path, "lab", "down")
     assert (again.exit_code, "nothing" in again.stdout) == (0, True)
 
