@@ -24,6 +24,8 @@ REQUEST_BYTES, RESPONSE_BYTES = 40, 150
 """At least so much is in a request of wrk's, and in Apache's response that there is nothing there."""
 LARGEST_PACKET_BYTES = 576
 """No packet of either is larger."""
+MOST_FLOWS = 128
+"""So many threads serve; the factor `flows` does not have more."""
 FAILED_RATIO = 0.01
 _REQUESTS = re.compile(r"(\d+) requests in ([0-9.]+)(us|ms|s|m)\b")
 _ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
@@ -116,6 +118,9 @@ def server_argv(listen: str, port: int) -> list[str]:
         "KeepAlive Off",
         "StartServers 1",
         "ServerLimit 1",
+        f"ThreadLimit {MOST_FLOWS}",
+        f"ThreadsPerChild {MOST_FLOWS}",
+        f"MaxRequestWorkers {MOST_FLOWS}",
         "Mutex sem",
     ]
     return ["apache2", "-DFOREGROUND", "-f", "/dev/null", *(word for text in settings for word in ("-C", text))]

@@ -61,9 +61,13 @@ MOST_LEVELS = 16
 ATTEMPTS = 2
 """Some switches stay off until another one is on."""
 _SETTING = re.compile(r"(?:(nic|tunnel):)?([a-z][a-z0-9_-]{0,40})=(on|off)")
-_FEATURE = re.compile(r"(?P<indent>\s*)(?P<name>[a-z][a-z0-9_-]*): (?P<state>on|off)(?P<fixed> \[fixed\])?")
-# $1 the claim's file, $2 its text, $3 the folder. A claim that a killed run has left holds what really was before.
-_CLAIM = 'umask 077; mkdir -p "$3" && { [ -e "$1" ] || { printf %s "$2" >"$1.new" && mv "$1.new" "$1"; }; }'
+_FEATURE = re.compile(
+    r"(?P<indent>\s*)(?P<name>[a-z][a-z0-9_-]*): (?P<state>on|off)(?P<fixed> \[fixed\])?"
+    r"(?: \[requested (?P<requested>on|off)\])?"
+)
+# $1 the claim's file, $2 its text, $3 the folder. A claim that a killed run has left holds what really was before, so
+# the one that counts is printed.
+_CLAIM = 'umask 077; mkdir -p "$3" && { [ -e "$1" ] || { printf %s "$2" >"$1.new" && mv "$1.new" "$1"; }; } && cat "$1"'
 _RELEASE = 'rm -f "$1"; rmdir "$2" 2>/dev/null; true'
 
 
@@ -115,9 +119,11 @@ def label(value: Value) -> str:
 class Switches:
     """A device's switches with their states: those that can be set, fixed ones, and headings that sum others up.
 
-    To set a heading sets every switch below it, fixed ones too, so what has to be put back are the switches alone.
+    To set a heading sets every switch below it, fixed ones too, so what has to be put back are the switches alone, and
+    as they were `asked` to be: some are off for as long as another one is.
     """
 
+    asked: Mapping[str, str]
     settable: Mapping[str, str]
     fixed: Mapping[str, str]
     headings: Mapping[str, str]
@@ -125,26 +131,28 @@ class Switches:
     @classmethod
     def of(cls, text: str) -> Switches:
         """Return what `ethtool -k` prints; a heading has indented lines below it."""
-        lines: list[tuple[str, str, str, bool]] = []
-        for line in text.splitlines():
-            seen = _FEATURE.match(line)
-            if seen:
-                lines.append((seen["indent"], seen["name"], seen["state"], seen["fixed"] is not None))
+        lines = [line for line in map(_FEATURE.match, text.splitlines()) if line]
         headings = {
-            name: state
-            for (indent, name, state, _), (below, *_) in zip(lines, [*lines[1:], ("", "", "", False)], strict=True)
-            if below and not indent
+            line["name"]: line["state"]
+            for line, below in zip(lines, [*lines[1:], None], strict=True)
+            if below and below["indent"] and not line["indent"]
         }
-        plain = [(name, state, fixed) for _, name, state, fixed in lines if name not in headings]
+        plain = [line for line in lines if line["name"] not in headings]
+        settable = [line for line in plain if not line["fixed"]]
         return cls(
-            {name: state for name, state, fixed in plain if not fixed},
-            {name: state for name, state, fixed in plain if fixed},
+            {line["name"]: line["requested"] or line["state"] for line in settable},
+            {line["name"]: line["state"] for line in settable},
+            {line["name"]: line["state"] for line in plain if line["fixed"]},
             headings,
         )
 
     def state(self, name: str) -> str | None:
         """Return the state of a switch or a heading, None where there is none of that name."""
         return {**self.headings, **self.fixed, **self.settable}.get(name)
+
+    def astray(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Return what was asked otherwise before, as it was."""
+        return {name: state for name, state in before.items() if self.asked.get(name, state) != state}
 
     def unlike(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """Return what is wanted otherwise than it is; what is not there counts as it is wanted."""
@@ -186,10 +194,11 @@ def _set(site: Site, device: str, wanted: Mapping[str, str], undo: ExitStack) ->
             raise LabError(f"{device} on {shell.name} has {name} fixed to {before.fixed[name]}; leave it out.")
     path = f"{CLAIMS}/offload{device}.json"
     profiles = list(site.profiles)
-    claim = {"kind": "offload", "target": device, "before": dict(before.settable), "profiles": profiles}
-    _run(shell, ["sh", "-c", _CLAIM, "sh", path, json.dumps(claim), CLAIMS])
-    undo.callback(_set_back, shell, device, before.settable, path)
-    _switch(shell, device, before.unlike(wanted))
+    claim = {"kind": "offload", "target": device, "before": dict(before.asked), "profiles": profiles}
+    claimed = json.loads(_run(shell, ["sh", "-c", _CLAIM, "sh", path, json.dumps(claim), CLAIMS]))
+    undo.callback(_set_back, shell, device, claimed["before"], path)
+    _switch(shell, device, before.astray(claimed["before"]))
+    _switch(shell, device, _read(shell, device).unlike(wanted))
     deaf = _read(shell, device).unlike(wanted)
     if deaf:
         name, state = next(iter(deaf.items()))
@@ -199,8 +208,8 @@ def _set(site: Site, device: str, wanted: Mapping[str, str], undo: ExitStack) ->
 def _set_back(shell: Shell, device: str, before: Mapping[str, str], path: str) -> None:
     """Set back what differs from before, once more where one switch waited for another, and give the claim up."""
     for _ in range(ATTEMPTS):
-        _switch(shell, device, _read(shell, device).unlike(before))
-    left = _read(shell, device).unlike(before)
+        _switch(shell, device, _read(shell, device).astray(before))
+    left = _read(shell, device).astray(before)
     if left:
         words = " ".join(f"{name} {state}" for name, state in left.items())
         raise LabError(f"{device} on {shell.name} is not as it was; `ethtool -K {device} {words}` there.")
@@ -208,8 +217,9 @@ def _set_back(shell: Shell, device: str, before: Mapping[str, str], path: str) -
 
 
 def _switch(shell: Shell, device: str, states: Mapping[str, str]) -> None:
+    """Tell a device; what became of it has to be read, for ethtool also fails where only some switches do not move."""
     if states:
-        _run(shell, ["ethtool", "-K", device, *(word for pair in states.items() for word in pair)])
+        shell.run(["ethtool", "-K", device, *(word for pair in states.items() for word in pair)])
 
 
 def _read(shell: Shell, device: str) -> Switches:

@@ -145,6 +145,7 @@ class UdpSearch(Measure):
             duration_sum=seconds,
             preceding_targets=2,
             expansion_coefficient=2,
+            fail_fast=False,  # a rate that is too high even at the least is said here, in words
         )
         most_ps = _most_bps(conditions) / (8 * packet_bytes)
         config = Config(

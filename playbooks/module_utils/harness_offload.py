@@ -8,14 +8,16 @@ from contextlib import suppress
 
 from ansible.module_utils.harness_node import NodeError, run
 
-FEATURE = re.compile(r"(?P<indent>\s*)(?P<name>[\w-]+): (?P<value>on|off)(?P<fixed> \[fixed\])?")
-"""A line of `ethtool -k`; what is `[requested on]` and off is off."""
+FEATURE = re.compile(
+    r"(?P<indent>\s*)(?P<name>[\w-]+): (?P<value>on|off)(?P<fixed> \[fixed\])?(?: \[requested (?P<requested>on|off)\])?"
+)
+"""A line of `ethtool -k`. What is off and `[requested on]` waits for another one: it was switched on."""
 ATTEMPTS = 2
 """Some features stay off until another one is on, in whatever order one command names them."""
 
 
 def switches(listing):
-    """Return what can be switched, as FEATURE -> "on" or "off", from what `ethtool -k` prints.
+    """Return how what can be switched was switched, as FEATURE -> "on" or "off", from what `ethtool -k` prints.
 
     A line with indented ones below it is left out: it only sums them up, and to set it sets every one of them.
     """
@@ -29,7 +31,7 @@ def switches(listing):
         else:
             above = line["name"]
         if not line["fixed"]:
-            found[line["name"]] = line["value"]
+            found[line["name"]] = line["requested"] or line["value"]
     return found
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.labs.access import DEVICE
 from harness.labs.local import NODES
 from tests.lab.bench import Bench, done, eventually
@@ -67,7 +68,13 @@ class Hosts:
 
     def play(self, tmp_path: Path, playbook: str, inventory: str, *words: str) -> Command:
         """Run one of the playbooks by hand on the third host to its end."""
-        program = [str(HARNESS.with_name("ansible-playbook")), "-i", inventory, f"playbooks/{playbook}.yml", *words]
+        program = [
+            str(HARNESS.with_name("ansible-playbook")),
+            "-i",
+            inventory,
+            str(PROFILES_DIRECTORY.parent / f"{playbook}.yml"),
+            *words,
+        ]
         command = Command([*self._net, *self.machine.enter(), "env", "LC_ALL=C.UTF-8", *program], tmp_path)
         command.wait()
         return command

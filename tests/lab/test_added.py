@@ -150,7 +150,17 @@ def test_what_is_needed_is_looked_for_and_installed(copy: Copy) -> None:
     assert "perl: knocks" in copy.harness("doctor", "--measure", "knock")
     assert "perl" not in copy.harness("doctor")
     ansible = str(Path(sys.executable).with_name("ansible"))
-    words = ["localhost", "-c", "local", "-m", "ansible.builtin.debug", "-a", "msg={{ 'knock' | measure_packages }}"]
+    words = [
+        "localhost",
+        "--playbook-dir",
+        ".",
+        "-c",
+        "local",
+        "-m",
+        "ansible.builtin.debug",
+        "-a",
+        "msg={{ 'knock' | measure_packages }}",
+    ]
     assert "perl-base" in copy.run([ansible, "-i", "localhost,", *words], "playbooks")
 
 

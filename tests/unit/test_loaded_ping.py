@@ -15,57 +15,53 @@ from harness.model.jobs import Completed, Job, Port, Ramp, Side
 from harness.model.trial import Cell, Measured, Timing
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-REPLIES, LOST = ((GOLDEN / f"ping-20221126{which}.txt").read_text(encoding="utf-8") for which in ("", "-lost"))
-CLIENT, SERVER, REFUSED = (
-    (GOLDEN / f"iperf3-3.12-{name}.json").read_text(encoding="utf-8")
-    for name in ("tcp.client", "tcp.server", "refused.client")
+REPLIES, LOST, CLIENT, SERVER, REFUSED = (
+    (GOLDEN / name).read_text(encoding="utf-8")
+    for name in (
+        *("ping-20221126.txt", "ping-20221126-lost.txt"),
+        *("iperf3-3.12-tcp.client.json", "iperf3-3.12-tcp.server.json", "iperf3-3.12-refused.client.json"),
+    )
 )
 LOADED = LoadedPing()
 CELL = Cell.of("loaded-ping", mtu=1500, flows=4)
+LOADED_BYTES = 114_425_856 + 117_178_368 + 103_740_024
 TICK_S = 0.004
-"""By so much more than its spacing ping waits at most: one tick of a kernel with 250 a second."""
+"""By how much longer than its spacing ping waits at most: a tick of a kernel that has 250 a second."""
 
 
-def done(replies: str = REPLIES, client: str = CLIENT, server: str = SERVER) -> dict[str, Completed]:
+def parse(replies: str = REPLIES, client: str = CLIENT, server: str = SERVER) -> Measured:
     printed = {"client": replies, "load": client, "server": server}
-    return {name: Completed((name,), 0, text, "") for name, text in printed.items()}
+    return LOADED.parse(CELL, {name: Completed((name,), 0, text, "") for name, text in printed.items()})
 
 
-def parse(**printed: str) -> Measured:
-    return LOADED.parse(CELL, done(**printed))
-
-
-def test_figures_are_those_of_both() -> None:
+def test_both_are_in_the_figures() -> None:
     """Of the ten round trips that count 62 µs is the fifth; the load moved 221 MB in 2.01 s."""
     measured = parse()
-    echoed = Ping().parse(CELL, done())
-    loaded = Iperf3().parse(CELL, {"client": done()["load"], "server": done()["server"]})
     assert set(measured.figures) == set(LoadedPing.metrics)
-    assert measured.figures == {**echoed.figures, **loaded.figures}
-    assert measured.figures["rtt_p50_s"] == pytest.approx(62e-6)
+    assert [measured.figures[f"rtt_{name}_s"] for name in ("min", "p50", "p90", "p99", "max")] == pytest.approx(
+        [52e-6, 62e-6, 78e-6, 79e-6, 79e-6]
+    )
+    assert (measured.figures["ping_sent"], measured.figures["ping_lost_ratio"]) == (10, 0)
     assert measured.figures["goodput_bps"] == pytest.approx((117_178_368 + 103_740_024) * 8 / 2.012306)
     assert measured.figures["retransmits"] == 88
-    assert measured.series == loaded.series
+    assert [part.omitted for part in measured.series] == [True, False, False]
 
 
 def test_payload_is_the_loads_there_and_the_echoes_back() -> None:
     measured = parse()
-    moved = 114_425_856 + 117_178_368 + 103_740_024
-    assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (moved, 10 * 1472)
-    assert (measured.tcp_forward_bytes, measured.tcp_reverse_bytes) == (moved, 0)
+    assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (LOADED_BYTES, 10 * 1472)
+    assert (measured.tcp_forward_bytes, measured.tcp_reverse_bytes) == (LOADED_BYTES, 0)
 
 
 def test_no_reply_at_all_is_silence_whatever_the_load_moved() -> None:
     measured = parse(replies=LOST)
     assert measured.is_silent
-    assert measured.figures["ping_lost_ratio"] == 1.0
-    assert measured.figures["goodput_bps"] > 0
-    assert measured.tcp_forward_bytes > 0
-    assert LoadedPing.silence == Ping.silence
+    assert (measured.figures["ping_lost_ratio"], measured.tcp_forward_bytes) == (1.0, LOADED_BYTES)
+    assert LoadedPing.silence == "no reply at all"
 
 
 def stalled(number: int) -> str:
-    """Return the server's report with one of its three intervals, the first of which is omitted, at nothing."""
+    """Return the server's report with one of its three intervals at nothing; the first is an omitted one."""
     report = json.loads(SERVER)
     report["intervals"][number]["sum"] |= {"bytes": 0, "bits_per_second": 0}
     return json.dumps(report)
@@ -96,35 +92,32 @@ def jobs(timing: Timing) -> tuple[Job, ...]:
 
 
 def test_load_is_up_to_speed_before_the_first_echo() -> None:
-    server, load, client = jobs(Timing(10, 3))
-    assert (server.name, server.side, server.ready) == ("server", Side.SERVER, Port("tcp", 5207))
-    assert (load.name, load.side, load.ready, load.live) == ("load", Side.CLIENT, Ramp(3), False)
-    assert (client.name, client.side, client.ready, client.live) == ("client", Side.CLIENT, None, True)
-    assert all(job.ends for job in (server, load, client))
-    assert load.argv == tuple(
-        "iperf3 -c 172.17.0.3 -p 5207 -J -t 14 -O 3 -P 4 --connect-timeout 5000 -C cubic -M 1460".split()
-    )
-    assert client.argv == tuple("ping -n -D -c 501 -i 0.02 -W 1 -M dont -s 1472 172.17.0.3".split())
+    made = jobs(Timing(10, 3))
+    assert [(job.name, job.side, job.ready, job.ends, job.live) for job in made] == [
+        ("server", Side.SERVER, Port("tcp", 5207), True, False),
+        ("load", Side.CLIENT, Ramp(3), True, False),
+        ("client", Side.CLIENT, None, True, True),
+    ]
+    load = "iperf3 -c 172.17.0.3 -p 5207 -J -t 14 -O 3 -P 4 --connect-timeout 5000 -C cubic -M 1460"
+    echo = "ping -n -D -c 501 -i 0.02 -W 1 -M dont -s 1472 172.17.0.3"
+    assert [job.argv for job in made[1:]] == [tuple(load.split()), tuple(echo.split())]
+    assert made[0].argv[0] == "timeout"
 
 
 @pytest.mark.parametrize("duration_s", [1, 2, 5, 10, 30, 60, 600])
 @pytest.mark.parametrize("omit_s", [0, 1, 3, 10])
 def test_load_outlasts_the_echoes(duration_s: int, omit_s: int) -> None:
-    """Even where each of them is a tick of the kernel late; so does the server's time limit outlast the load."""
+    """Even where each is late by a tick of the kernel; and the server's time limit outlasts the load."""
     timing = Timing(duration_s, omit_s)
     server, load, client = jobs(timing)
-    told = {key: load.argv[load.argv.index(key) + 1] for key in ("-t", "-O")}
-    loading_s = int(told["-t"]) + int(told["-O"])
-    assert isinstance(load.ready, Ramp)
-    assert load.ready.seconds >= max(omit_s, 1), "TCP's slow start is over"
+    loading_s = sum(int(load.argv[load.argv.index(name) + 1]) for name in ("-t", "-O"))
+    assert load.ready == Ramp(max(omit_s, 1)), "TCP's slow start is over by then"
     echoes = int(client.argv[client.argv.index("-c") + 1])
-    assert load.ready.seconds + echoes * (INTERVAL_S + TICK_S) < loading_s
-    assert loading_s == LOADED.seconds(CELL, timing)
-    assert load.limit_s == loading_s + CLIENT_GRACE_S
+    assert max(omit_s, 1) + echoes * (INTERVAL_S + TICK_S) < loading_s
+    assert (loading_s, load.limit_s) == (LOADED.seconds(CELL, timing), loading_s + CLIENT_GRACE_S)
     assert int(server.argv[3]) > load.limit_s
 
 
 def test_round_trip_of_each_reply_is_shown() -> None:
-    heading, first = REPLIES.splitlines()[:2]
-    assert (LOADED.live_figure(heading), LOADED.live_figure(first)) == (None, "136 µs")
-    assert (LoadedPing.idle, set(LoadedPing.programs)) == (Ping.name, {*Ping.programs, *Iperf3.programs})
+    assert [LOADED.live_figure(line) for line in REPLIES.splitlines()[:2]] == [None, "136 µs"]
+    assert (LoadedPing.idle, {*LoadedPing.programs}) == (Ping.name, {*Ping.programs, *Iperf3.programs})
