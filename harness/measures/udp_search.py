@@ -18,8 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-
-from MLRsearch import AbstractMeasurer, Config, MeasurementResult, MultipleLossRatioSearch, SearchGoal
+from typing import TYPE_CHECKING
 
 from harness.measures import iperf3
 from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure, Perform
@@ -27,6 +26,9 @@ from harness.model.errors import ToolError
 from harness.model.factors import Value
 from harness.model.jobs import Completed, Job, Side
 from harness.model.trial import Cell, Measured, Timing
+
+if TYPE_CHECKING:
+    from harness.measures.mlrsearch import Tried
 
 RELATIVE_WIDTH = 0.005
 """How near the lower and the upper bound of the rate are to each other in the end."""
@@ -67,37 +69,29 @@ class _Step:
     payload_bytes: int
 
 
-class _Measurer(AbstractMeasurer):  # type: ignore[misc] # the package has no annotations
-    """Measures at a given load, in packets per second, with iperf3."""
+class _Steps:
+    """Makes the trials of a search with iperf3, and keeps what each measured."""
 
     def __init__(self, cell: Cell, conditions: Conditions, perform: Perform, packet_bits: int) -> None:
         self._cell, self._conditions, self._perform = cell, conditions, perform
         self._packet_bits = packet_bits
-        self.steps: list[_Step] = []
+        self.made: list[_Step] = []
 
-    def measure(self, intended_duration: float, intended_load: float) -> MeasurementResult:
+    def make(self, seconds: float, load_ps: float) -> Tried:
         """Return what was sent and what was lost of it at this load."""
-        seconds = float(round(intended_duration))  # iperf3 takes whole ones only
-        conditions = replace(self._conditions, timing=Timing(seconds, 0))
-        rate = int(intended_load * self._packet_bits)
-        performed = self._perform(jobs_of(self._cell, conditions, rate))
+        whole_s = float(round(seconds))  # iperf3 takes no other
+        conditions = replace(self._conditions, timing=Timing(whole_s, 0))
+        performed = self._perform(jobs_of(self._cell, conditions, int(load_ps * self._packet_bits)))
         measured = parsed(self._cell, performed.done)
-        counts = [self._counts(one, seconds) for one in measured]
+        counts = [self._counts(one, whole_s) for one in measured]
         sent, lost = (sum(column) for column in zip(*counts, strict=True))
         late = performed.counted.get(Side.SERVER, {}).get("UdpRcvbufErrors", 0)
         lost = max(lost - late, 0)
-        intended = round(intended_load * seconds)
+        intended = round(load_ps * whole_s)
         arrived_bytes = sum(one.payload_forward_bytes for one in measured)
         unsent = max(intended - sent, 0)
-        self.steps.append(_Step(intended_load, seconds, sent, lost, unsent, performed.busiest_cpu_ratio, arrived_bytes))
-        return MeasurementResult(
-            intended_duration=intended_duration,
-            offered_duration=seconds,
-            intended_load=intended_load,
-            offered_count=sent,
-            loss_count=lost,
-            intended_count=intended if unsent > intended * UNSENT_RATIO else sent,
-        )
+        self.made.append(_Step(load_ps, whole_s, sent, lost, unsent, performed.busiest_cpu_ratio, arrived_bytes))
+        return whole_s, intended if unsent > intended * UNSENT_RATIO else sent, sent, lost
 
     def _counts(self, measured: Measured, duration_s: float) -> tuple[int, int]:
         """Return how many packets one sender sent, by its own clock, and how many of them did not arrive."""
@@ -133,36 +127,24 @@ class UdpSearch(Measure):
 
     def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
         """Search; raises ToolError where even the lowest rate loses too much, or it takes too long."""
-        packet_bytes = payload_bytes(cell)
-        measurer = _Measurer(cell, conditions, perform, 8 * packet_bytes)
-        seconds = _last_s(conditions.timing)
-        goal = SearchGoal(
+        from harness.measures import mlrsearch  # noqa: PLC0415 - see there
+
+        packet_bytes, most_bps = payload_bytes(cell), _most_bps(conditions)
+        most_ps = most_bps / (8 * packet_bytes)
+        steps = _Steps(cell, conditions, perform, 8 * packet_bytes)
+        goal = mlrsearch.Goal(
             loss_ratio=float(cell.get("loss") or 0),
-            exceed_ratio=0.0,
             relative_width=RELATIVE_WIDTH,
-            initial_trial_duration=FIRST_TRIALS_S,
-            final_trial_duration=seconds,
-            duration_sum=seconds,
-            preceding_targets=2,
-            expansion_coefficient=2,
-            fail_fast=False,  # a rate that is too high even at the least is said here, in words
+            first_trials_s=FIRST_TRIALS_S,
+            last_trials_s=_last_s(conditions.timing),
+            least_ps=most_ps * LEAST_RATIO,
+            most_ps=most_ps,
+            limit_s=SEARCHING_S,
         )
-        most_ps = _most_bps(conditions) / (8 * packet_bytes)
-        config = Config(
-            goals=[goal],
-            min_load=most_ps * LEAST_RATIO,
-            max_load=most_ps,
-            search_duration_max=SEARCHING_S,
-            warmup_duration=None,
-        )
-        try:
-            result = MultipleLossRatioSearch(config=config).search(measurer=measurer)
-        except RuntimeError as error:
-            raise ToolError(f"the search for the rate failed: {error}") from error
-        lower, upper = result[goal].relevant_lower_bound, result[goal].relevant_upper_bound
-        if lower is None:
-            raise ToolError(f"even {most_ps * LEAST_RATIO:.0f} packets per second lose more than allowed")
-        return _measured(float(lower), float(upper) if upper else None, packet_bytes, measurer.steps)
+        lower_ps, upper_ps = mlrsearch.bounds(goal, steps.make)
+        if lower_ps is None:
+            raise ToolError(f"even {goal.least_ps:.0f} packets per second lose more than allowed")
+        return _measured(lower_ps, upper_ps, packet_bytes, steps.made)
 
     def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
         """Return what one trial of the search measured, without a search: the rate at which packets arrived."""

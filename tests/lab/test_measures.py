@@ -32,8 +32,8 @@ RATIOS = ("udp_loss_ratio", "client_busiest_cpu_ratio", "server_busiest_cpu_rati
 def measured(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run, which left nothing else."""
     before = machine.state()
-    command = machine.run(tmp_path_factory.mktemp("measures"), *WORDS)
-    assert command.exit_code == 0, command.stderr + command.stdout
+    with machine.start(tmp_path_factory.mktemp("measures"), *WORDS) as command:
+        assert command.wait(600.0) == 0, command.stderr + command.stdout
     assert machine.changes(before) == []
     return machine.results()[-1]
 

@@ -35,7 +35,7 @@ ONLY_IN = {
     "ansible_runner": "harness.fabric.playbook",
     "pandas": "harness.report",
     "scipy": "harness.truth.stats",
-    "MLRsearch": "harness.measures.udp_search",
+    "MLRsearch": "harness.measures.mlrsearch",
     "click": "harness.cli",
 }
 NOT_PURE = {"subprocess", "socket", "asyncio", "paramiko", "ansible_runner"}
