@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from harness.model.metrics import Better, Metric
 from harness.model.path import PathState
 from harness.model.trial import Cell, Direction, Status, Trial
 from harness.report.analysis import Analysis, analyse
+from harness.report.formats import rendered
 from harness.report.notes import text_of
 from harness.report.records import summary_records
 from harness.report.trials import read_run
@@ -334,6 +336,21 @@ def test_every_figure_of_the_kept_sample_is_what_it_was() -> None:
         for text, value in pairs:
             assert (text == "") == (value is None)
             assert value is None or value == pytest.approx(float(text), rel=1e-12)
+
+
+def test_every_figure_of_the_kept_run_of_schema_2_is_what_it_was() -> None:
+    """Its summary.csv was written by the program that measured it, of the default measures."""
+    (folder,) = [
+        path.parent for path in SAMPLE.parent.glob("*/run.json") if json.loads(path.read_text())["schema_version"] == 2
+    ]
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        kept = list(csv.DictReader(file))
+    made = list(csv.DictReader(io.StringIO(rendered(analyse(read_run(folder)), "csv"))))
+    assert len(made) == len(kept) > 0
+    for old, new in zip(kept, made, strict=True):
+        for name in old.keys() - {"notes"}:
+            same = old[name] == new[name]
+            assert same or float(new[name]) == pytest.approx(float(old[name]), rel=1e-12), (name, old)
 
 
 def loaded(mtu: int = 1450) -> Cell:
