@@ -200,8 +200,8 @@ def _ceiling(run: _Run, draft: _Draft) -> float | None:
     states = (next(iter(match.our_states)), next(iter(match.base_states), WHOLE))
     names = (draft.contrast.profile, draft.contrast.baseline)
     ours, base = (
-        wire.ceiling_ratio(protocol, size, meta.profiles[name].headers, run.nic_mtu, state, sizes[1])
-        for size, name, state in zip(sizes, names, states, strict=True)
+        wire.ceiling_ratio(protocol, size, profile.headers, run.nic_mtu, state, sizes[1], tunnel_mtu=profile.tunnel_mtu)
+        for size, profile, state in zip(sizes, (meta.profiles[name] for name in names), states, strict=True)
     )
     return ours / base if ours and base else None
 

@@ -37,6 +37,7 @@ L1_EXTRA = 14 + 4 + 8 + 12
 """Ethernet around an IP packet on a cable: header, FCS, preamble and gap (IEEE 802.3 clauses 3 and 4.4.2)."""
 
 _IPV6_FRAGMENT_HEADER = 8  # RFC 8200 section 4.5
+_WIREGUARD_UNIT = 16  # MESSAGE_PADDING_MULTIPLE, drivers/net/wireguard/messages.h
 _FRAGMENT_UNIT = 8  # RFC 791 section 3.2: fragment offsets count units of 8 bytes
 
 
@@ -107,29 +108,49 @@ def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
     return [repeated + room] * whole + ([repeated + rest] if rest else [])
 
 
-def wire_packets(mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState) -> list[int] | None:
+def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
+    """Return the size of an inner packet as it is put behind the headers.
+
+    WireGuard fills packets up to a multiple of 16 bytes, but not beyond the device's MTU (drivers/net/wireguard/send.c,
+    calculate_skb_padding).
+    """
+    if "wireguard" not in headers:
+        return ip_bytes
+    return max(ip_bytes, min(-(-ip_bytes // _WIREGUARD_UNIT) * _WIREGUARD_UNIT, tunnel_mtu))
+
+
+def wire_packets(
+    mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState, tunnel_mtu: int | None = None
+) -> list[int] | None:
     """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes.
 
     None where nothing arrives (black-holed), or where the state contradicts the sizes ("whole" but
-    wider than the NIC's MTU). Inner fragments are cut at the tunnel's MTU, taken as the NIC's less the
+    wider than the NIC's MTU). Inner fragments are cut at the tunnel's MTU; without one it is the NIC's less the
     overhead.
     """
     added = overhead(headers)
+    largest = tunnel_mtu or nic_mtu - added
     if path_state.fate is Fate.BLACK_HOLED:
         return None
     if path_state.fate is Fate.OUTER_FRAGMENTED:
-        return fragment_sizes(mtu + added, nic_mtu, ipv6=bool(headers) and headers[0] == "ipv6")
+        whole = padded(mtu, headers, largest) + added
+        return fragment_sizes(whole, nic_mtu, ipv6=bool(headers) and headers[0] == "ipv6")
     inner = [mtu]
     if path_state.fate is Fate.INNER_FRAGMENTED:
-        inner = fragment_sizes(mtu, nic_mtu - added)
+        inner = fragment_sizes(mtu, largest)
     elif path_state.mtu is not None:
         inner = fragment_sizes(mtu, path_state.mtu)
-    packets = [size + added for size in inner]
+    packets = [padded(size, headers, largest) + added for size in inner]
     return packets if max(packets) <= nic_mtu else None
 
 
 def efficiency(
-    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState = WHOLE
+    protocol: str,
+    mtu: int,
+    headers: Sequence[str],
+    nic_mtu: int,
+    path_state: PathState = WHOLE,
+    tunnel_mtu: int | None = None,
 ) -> float | None:
     """Return payload bytes per byte on the cable (0 to 1) of full-size packets, None as in `wire_packets`.
 
@@ -138,14 +159,20 @@ def efficiency(
     """
     if protocol == "tcp" and path_state.mtu is not None:
         mtu = min(mtu, path_state.mtu)
-    packets = wire_packets(mtu, headers, nic_mtu, path_state)
+    packets = wire_packets(mtu, headers, nic_mtu, path_state, tunnel_mtu)
     if packets is None:
         return None
     return payload(mtu, protocol) / sum(l1_bytes(size) for size in packets)
 
 
 def ceiling_ratio(
-    protocol: str, mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState, baseline_mtu: int
+    protocol: str,
+    mtu: int,
+    headers: Sequence[str],
+    nic_mtu: int,
+    path_state: PathState,
+    baseline_mtu: int,
+    tunnel_mtu: int | None = None,
 ) -> float | None:
     """Return the profile's goodput ceiling over that of the underlay at `baseline_mtu`.
 
@@ -156,6 +183,7 @@ def ceiling_ratio(
         nic_mtu: MTU of the underlay's NIC.
         path_state: what happened to full-size packets.
         baseline_mtu: MTU of the underlay's own packets, which always go whole.
+        tunnel_mtu: MTU of the tunnel device; None where it is the NIC's less the headers.
 
     Returns:
         The ratio, or None where there is no ceiling (icmp, black-holed, contradictory sizes).
@@ -165,6 +193,6 @@ def ceiling_ratio(
     """
     if protocol == "icmp":
         return None
-    ours = efficiency(protocol, mtu, headers, nic_mtu, path_state)
+    ours = efficiency(protocol, mtu, headers, nic_mtu, path_state, tunnel_mtu)
     base = efficiency(protocol, baseline_mtu, (), baseline_mtu)
     return None if ours is None or base is None else ours / base

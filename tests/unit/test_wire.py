@@ -7,6 +7,7 @@ from harness.model.path import WHOLE, PathState
 from harness.truth import wire
 
 VXLAN = ["ipv4", "udp", "vxlan", "ethernet"]
+WIREGUARD = ["ipv4", "udp", "wireguard"]
 VXLAN6 = ["ipv6", "udp", "vxlan", "ethernet"]
 
 Case = tuple[str, int, list[str], int, str, int]
@@ -48,6 +49,32 @@ def test_agrees_with_the_table_of_ceilings(
     assert sum(map(wire.l1_bytes, packets)) == l1_bytes
     assert wire.efficiency(protocol, mtu, headers, nic_mtu, found) == pytest.approx(efficiency, abs=5e-6)
     assert wire.ceiling_ratio(protocol, mtu, headers, nic_mtu, found, 1500) == pytest.approx(ratio, abs=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("headers", "mtu", "nic_mtu", "tunnel_mtu", "state", "packets"),
+    [
+        (
+            WIREGUARD,
+            1420,
+            1500,
+            1420,
+            "whole",
+            [1480],
+        ),  # a multiple of 16 would be 1424, which the device does not take
+        (WIREGUARD, 1410, 1500, 1420, "whole", [1480]),
+        (WIREGUARD, 1400, 1500, 1420, "whole", [1408 + 60]),
+        (WIREGUARD, 1280, 1500, 1420, "whole", [1280 + 60]),
+        (WIREGUARD, 1500, 1500, 1420, "inner-fragmented", [1480, 112 + 60]),  # 1400 and 80 bytes behind 20 each
+        (WIREGUARD, 1500, 1500, 1420, "clamped to 1380", [1392 + 60, 144 + 60]),  # 1360 and 120 behind 20 each
+        (VXLAN, 9000, 9000, 1500, "inner-fragmented", [1550] * 6 + [170]),  # 6 x 1480 and 100 bytes behind 20 each
+        (VXLAN, 9000, 9000, None, "inner-fragmented", [8948 + 50, 72 + 50]),
+    ],
+)
+def test_tunnels_mtu_and_padding(
+    headers: list[str], mtu: int, nic_mtu: int, tunnel_mtu: int | None, state: str, packets: list[int]
+) -> None:
+    assert wire.wire_packets(mtu, headers, nic_mtu, PathState.parse(state), tunnel_mtu) == packets
 
 
 @pytest.mark.parametrize(
