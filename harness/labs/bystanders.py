@@ -7,42 +7,82 @@ out: these work for the lab as well, and nobody can tell for whom.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 USER_HZ = 100
 """Clock ticks a second in /proc: fixed by the kernel's ABI."""
-_PARENT, _FIRST_TIME, _LAST_TIME = 1, 11, 14
-"""Indices, behind the program's name, of ppid and of utime, stime, cutime and cstime in /proc/PID/stat."""
+_PARENT, _OWN, _CHILDREN, _STARTED = 1, slice(11, 13), slice(13, 15), 19
+"""Places, behind the program's name, of ppid, of utime and stime, of cutime and cstime, and of starttime in
+/proc/PID/stat."""
+_TICKS_S = 0.05
+"""By how much times that are counted in ticks may be off together."""
 _KERNEL_THREADS = 2
 """Pid of kthreadd, the parent of the kernel's own threads."""
 
 
 @dataclass(frozen=True)
 class _Process:
-    """A process: its parent, its PID namespace, and the seconds that it and its ended children used."""
+    """A process: when it started, its parent, its PID namespace, what it used, and what its ended children did."""
 
+    started: str
     parent: int
     space: str
-    cpu_s: float
+    own_s: float
+    children_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds that it and its ended children used."""
+        return self.own_s + self.children_s
 
 
-def foreign_cpu_s(insiders: Collection[int], proc: Path = PROC, cgroups: Path = CGROUPS) -> float:
-    """Return the seconds of CPU that everything but a lab has used so far; `insiders` are its nodes' first processes.
+class Bystanders:
+    """Everything on this machine but a lab; `insiders` are its nodes' first processes. The harness is one of them."""
 
-    What the harness itself uses is foreign, too.
-    """
-    processes = _processes(proc)
-    inside = _inside(insiders, processes)
-    kernel = {pid for pid, own in processes.items() if _KERNEL_THREADS in (pid, own.parent)}
-    total_s = _total_cpu_s(cgroups, proc, sum(processes[pid].cpu_s for pid in kernel))
-    if total_s is None:
-        return sum(own.cpu_s for pid, own in processes.items() if pid not in inside and pid not in kernel)
-    return total_s - sum(processes[pid].cpu_s for pid in inside)
+    def __init__(self, insiders: Collection[int], proc: Path = PROC, cgroups: Path = CGROUPS) -> None:
+        self._insiders, self._proc, self._cgroups = tuple(insiders), proc, cgroups
+        self._lock = Lock()
+        self._last: dict[int, _Process] = {}
+        self._ended_s = 0.0
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that they have used so far; only how far it goes between two calls is to be used.
+
+        A process of the lab's that ends may take its time away from the lab's: where somebody outside waits for it
+        (a node's sshd is a child of what has entered the node), or nobody. So what was last seen of it is kept.
+        """
+        with self._lock:
+            processes = _processes(self._proc)
+            inside = {pid: processes[pid] for pid in _inside(self._insiders, processes)}
+            self._ended_s += _lost_s(self._last, inside)
+            self._last = inside
+            kernel = {pid for pid, own in processes.items() if _KERNEL_THREADS in (pid, own.parent)}
+            total_s = _total_cpu_s(self._cgroups, self._proc, sum(processes[pid].cpu_s for pid in kernel))
+            if total_s is None:
+                others = [own.cpu_s for pid, own in processes.items() if pid not in inside and pid not in kernel]
+                return sum(others) - self._ended_s
+            return total_s - sum(own.cpu_s for own in inside.values()) - self._ended_s
+
+
+def _lost_s(before: Mapping[int, _Process], now: Mapping[int, _Process]) -> float:
+    """Return what ended processes of a lab had used that is not in the time of those that waited for them."""
+    alive = {pid for pid, own in before.items() if pid in now and now[pid].started == own.started}
+    ended_s: dict[int, float] = defaultdict(float)
+    for pid in before.keys() - alive:
+        heir = next((one for one in _line_of(pid, before) if one in alive), 0)
+        ended_s[heir] += before[pid].cpu_s
+    return sum(
+        seconds
+        for heir, seconds in ended_s.items()
+        if heir not in alive or now[heir].children_s - before[heir].children_s < seconds - _TICKS_S
+    )
 
 
 def _total_cpu_s(cgroups: Path, proc: Path, kernel_s: float) -> float | None:
@@ -73,8 +113,8 @@ def _processes(proc: Path) -> dict[int, _Process]:
         with suppress(OSError):
             fields = (path / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
             space = str((path / "ns/pid").readlink())
-            cpu_s = sum(map(int, fields[_FIRST_TIME : _LAST_TIME + 1])) / USER_HZ
-            used[int(path.name)] = _Process(int(fields[_PARENT]), space, cpu_s)
+            own_s, children_s = (sum(map(int, fields[place])) / USER_HZ for place in (_OWN, _CHILDREN))
+            used[int(path.name)] = _Process(fields[_STARTED], int(fields[_PARENT]), space, own_s, children_s)
     return used
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from harness.labs.access import (
     write_access,
 )
 from harness.labs.base import Lab
-from harness.labs.bystanders import foreign_cpu_s
+from harness.labs.bystanders import Bystanders
 from harness.labs.holder import enter_argv
 from harness.labs.process import ProcessId, command
 from harness.measures.factors import rate_bps
@@ -228,5 +227,5 @@ def _lab(directory: Path, state: dict[str, Any]) -> Lab:
         rate_bps=parse_rate(state["rate"]),
         shared_kernel=True,
         scratch=directory,
-        foreign_cpu_s=partial(foreign_cpu_s, [held["inside"]["pid"] for held in kept.held_of(state)]),
+        foreign_cpu_s=Bystanders([held["inside"]["pid"] for held in kept.held_of(state)]).cpu_s,
     )

@@ -113,7 +113,7 @@ def _node_figures(
     }
     for name, usage in (("client", client), ("server", server)):
         figures |= {
-            f"{name}_cpu_s": round(usage.busy_s, _DIGITS),
+            f"{name}_cpu_s": None if usage.busy_s is None else round(usage.busy_s, _DIGITS),
             f"{name}_tools_cpu_s": None if usage.tools_s is None else round(usage.tools_s, _DIGITS),
             f"{name}_softirq_cpu_s": round(usage.softirq_s, _DIGITS),
             f"{name}_busiest_cpu_ratio": round(usage.busiest_ratio, _DIGITS),

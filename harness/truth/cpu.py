@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from harness.model.errors import ToolError
 from harness.model.readings import Reading, Span
 
+ROUNDING_S = 0.05
+"""Times of processes are counted in hundredths, so that what is nothing may read as a little less."""
 CLOCK_STEP_S = 0.05
 """By how much clock and uptime (which counts hundredths) may differ over a trial, before the clock was set."""
 
@@ -20,12 +22,13 @@ CLOCK_STEP_S = 0.05
 class Usage:
     """Seconds of CPU, all CPUs of a node together, and shares of the time that passed.
 
-    `busy_s` is all but what processes outside the lab used; `softirq_s` was spent in interrupts, of whichever process's
-    time that was taken; `tools_s` is what the measuring programs used themselves, None where that is not known.
-    `busiest_ratio` is of the CPU that was busiest, `stolen_ratio` what a hypervisor gave to others.
+    `busy_s` is all but what processes outside the lab used, None where these read more than there was; `softirq_s` was
+    spent in interrupts, of whichever process's time that was taken; `tools_s` is what the measuring programs used
+    themselves, None where that is not known. `busiest_ratio` is of the CPU that was busiest, `stolen_ratio` what a
+    hypervisor gave to others.
     """
 
-    busy_s: float
+    busy_s: float | None
     softirq_s: float
     tools_s: float | None
     foreign_s: float
@@ -43,8 +46,9 @@ def usage(span: Span) -> Usage:
     stolen_s = after.stolen_cpu_s - before.stolen_cpu_s
     tools = (before.tools_cpu_s, after.tools_cpu_s)
     capacity_s = passed_s * len(idle_s)
+    busy_s = capacity_s - sum(idle_s) - stolen_s - span.foreign_cpu_s
     return Usage(
-        busy_s=max(capacity_s - sum(idle_s) - stolen_s - span.foreign_cpu_s, 0.0),
+        busy_s=max(busy_s, 0.0) if busy_s > -ROUNDING_S else None,
         softirq_s=after.softirq_cpu_s - before.softirq_cpu_s,
         tools_s=None if tools[0] is None or tools[1] is None else max(tools[1] - tools[0], 0.0),
         foreign_s=span.foreign_cpu_s,

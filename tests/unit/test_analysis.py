@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from harness.cli.compare import rendered
 from harness.measures.metrics import CPU_SHARES
 from harness.model.metrics import Better, Metric
 from harness.model.path import PathState
 from harness.model.trial import Cell, Direction, Status, Trial
 from harness.report.analysis import Analysis, analyse
-from harness.report.formats import rendered
 from harness.report.notes import text_of
 from harness.report.records import summary_records
 from harness.report.trials import read_run

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
-from harness.labs.bystanders import foreign_cpu_s
+from harness.labs.bystanders import Bystanders
 
 HOST, NODE, OTHER_NODE, CONTAINER = "pid:[1]", "pid:[2]", "pid:[3]", "pid:[4]"
 INSIDERS = (100, 200)
@@ -16,19 +17,20 @@ INSIDERS = (100, 200)
 
 @dataclass(frozen=True)
 class Process:
-    """A process as /proc shows it; its seconds are spread over its own and its ended children's time."""
+    """A process as /proc shows it; of its seconds some are those of its ended children."""
 
     pid: int
     parent: int
     seconds: int
     space: str = HOST
     name: str = "sh"
+    children: int = 0
 
     def write(self, proc: Path) -> None:
-        ticks = self.seconds * 100
-        times = [ticks - 3, 1, 1, 1]  # utime, stime, cutime, cstime
+        times = [(self.seconds - self.children) * 100 - 1, 1, self.children * 100, 0]  # utime, stime, cutime, cstime
         fields = ["S", self.parent, 0, 0, 0, -1, 0, 0, 0, 0, 0, *times, 20, 0, 1, 0, 77]
         folder = proc / str(self.pid)
+        rmtree(folder, ignore_errors=True)
         (folder / "ns").mkdir(parents=True)
         (folder / "stat").write_text(f"{self.pid} ({self.name}) {' '.join(map(str, fields))}\n", encoding="utf-8")
         (folder / "ns" / "pid").symlink_to(self.space)
@@ -87,40 +89,40 @@ def version_2(cgroups: Path, **seconds: float) -> None:
 
 
 def test_processes_are_summed_up_where_there_are_no_control_groups(proc: Path, cgroups: Path) -> None:
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups / "nowhere") == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups / "nowhere").cpu_s() == pytest.approx(FOREIGN_S)
 
 
 def test_version_1_counts_those_that_have_ended_too(proc: Path, cgroups: Path) -> None:
     """What 5000 seconds went to is in no process any more; it was not the lab's."""
     version_1(cgroups, FOREIGN_S + KERNEL_S + LAB_S + 5000.25)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S + 5000.25)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S + 5000.25)
 
 
 def test_version_2_adds_up_the_groups_below_the_root(proc: Path, cgroups: Path) -> None:
     """The root's own number is from samples and has the kernel's threads in it; those below it do not."""
     version_2(cgroups, system=FOREIGN_S + 5000.0, user=LAB_S + 0.25)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S + 5000.25)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S + 5000.25)
 
 
 def test_version_1_comes_first_where_both_are_mounted(proc: Path, cgroups: Path) -> None:
     version_1(cgroups, FOREIGN_S + KERNEL_S + LAB_S)
     version_2(cgroups, unified=1e6)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S)
 
 
 @pytest.mark.parametrize("text", ["", "many\n", "1.5\n"])
 def test_version_1_that_does_not_say_a_number_is_none(proc: Path, cgroups: Path, text: str) -> None:
     version_1(cgroups, 1)
     (cgroups / "cpuacct" / "cpuacct.usage").write_text(text, encoding="ascii")
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S)
 
 
 @pytest.mark.parametrize("text", ["", "usage_usec many\n", "nr_periods 7\n"])
 def test_group_that_does_not_say_a_number_is_left_out(proc: Path, cgroups: Path, text: str) -> None:
     version_2(cgroups, system=FOREIGN_S + LAB_S, broken=1)
     (cgroups / "broken" / "cpu.stat").write_text(text, encoding="ascii")
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S)
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
@@ -133,13 +135,40 @@ def test_what_the_lab_uses_changes_nothing_and_what_others_use_does(proc: Path, 
             version_1(cgroups, FOREIGN_S + KERNEL_S + LAB_S + extra)
         if version == 2:
             version_2(cgroups, all=FOREIGN_S + LAB_S + extra)
-        return foreign_cpu_s(INSIDERS, proc, cgroups)
+        return Bystanders(INSIDERS, proc, cgroups).cpu_s()
 
     before = total(0)
     Process(105, 101, 4096, NODE, "ping").write(proc)
     assert total(4096) == pytest.approx(before)
     Process(33, 30, 8192, HOST, "make").write(proc)
     assert total(4096 + 8192) == pytest.approx(before + 8192)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize(
+    ("ended", "instead"),
+    [
+        pytest.param((102,), Process(101, 31, 128 + 256, NODE, "sshd", children=256), id="waited for"),
+        pytest.param((102,), Process(101, 31, 128, NODE, "sshd"), id="nobody waits"),
+        pytest.param((101, 102), Process(31, 30, 4, name="nsenter"), id="the outsider does not wait"),
+        pytest.param((103, 104), Process(100, 99, 64 + 1536, NODE, "sleep", children=1536), id="a line of them"),
+    ],
+)
+def test_what_ends_in_the_lab_stays_the_labs(
+    proc: Path, cgroups: Path, ended: tuple[int, ...], instead: Process, version: int
+) -> None:
+    """A node's sshd ends a minute after Ansible last used it; what it had used is not others' then."""
+    if version == 1:
+        version_1(cgroups, FOREIGN_S + KERNEL_S + LAB_S)
+    bystanders = Bystanders(INSIDERS, proc, cgroups)
+    before = bystanders.cpu_s()
+    for pid in ended:
+        rmtree(proc / str(pid))
+    instead.write(proc)
+    after = bystanders.cpu_s()
+    if version == 1:
+        assert after == pytest.approx(before)
+    assert bystanders.cpu_s() == pytest.approx(after), "kept, not counted once more"
 
 
 @pytest.mark.parametrize(
@@ -151,31 +180,31 @@ def test_what_the_lab_uses_changes_nothing_and_what_others_use_does(proc: Path, 
     ],
 )
 def test_lab_is_what_is_in_its_nodes(proc: Path, cgroups: Path, insiders: tuple[int, ...], foreign_s: int) -> None:
-    assert foreign_cpu_s(insiders, proc, cgroups) == pytest.approx(foreign_s)
+    assert Bystanders(insiders, proc, cgroups).cpu_s() == pytest.approx(foreign_s)
 
 
 def test_processes_that_end_meanwhile_are_left_out(proc: Path, cgroups: Path) -> None:
     (proc / "40").mkdir()
     Process(41, 1, 4096).write(proc)
     (proc / "41" / "ns" / "pid").unlink()
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S)
 
 
 def test_parents_that_are_each_others_do_not_make_a_circle(proc: Path, cgroups: Path) -> None:
     """Pids are given anew while they are read."""
     Process(50, 51, 4096).write(proc)
     Process(51, 50, 8192).write(proc)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(FOREIGN_S + 4096 + 8192)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(FOREIGN_S + 4096 + 8192)
 
 
 def test_kernels_threads_are_nobodys(proc: Path, cgroups: Path) -> None:
-    before = foreign_cpu_s(INSIDERS, proc, cgroups)
+    before = Bystanders(INSIDERS, proc, cgroups).cpu_s()
     Process(10, 2, 4096, name="kworker/0:1").write(proc)
-    assert foreign_cpu_s(INSIDERS, proc, cgroups) == pytest.approx(before)
+    assert Bystanders(INSIDERS, proc, cgroups).cpu_s() == pytest.approx(before)
 
 
 def test_this_machine_has_used_some() -> None:
     """The real /proc and the real control groups, whatever their version; everything is in this process's namespace."""
-    everything = foreign_cpu_s(())
+    everything = Bystanders(()).cpu_s()
     assert everything > 0
-    assert foreign_cpu_s((os.getpid(),)) < everything
+    assert Bystanders((os.getpid(),)).cpu_s() < everything

@@ -56,7 +56,7 @@ class Node:
         pytest.param(Node(idle_s=(4.0, 9.5), stolen_s=1.5), 5.0, id="what was taken away was nobody's here"),
         pytest.param(Node(idle_s=(4.0, 9.5), foreign_s=2.0), 4.5, id="what others used is not the lab's"),
         pytest.param(Node(idle_s=(4.0, 9.5), stolen_s=1.5, foreign_s=2.0), 3.0, id="both"),
-        pytest.param(Node(idle_s=(9.99, 9.99), foreign_s=0.5), 0.0, id="never less than nothing"),
+        pytest.param(Node(idle_s=(9.99, 9.99), foreign_s=0.04), 0.0, id="never less than nothing"),
         pytest.param(Node(idle_s=(4.0,)), 6.0, id="a single CPU"),
         pytest.param(Node(idle_s=(4.0, 9.5, 10.0)), 6.5, id="three of them"),
         # proc(5): waiting for a disk is counted with idling here, and may go back.
@@ -111,6 +111,10 @@ def test_busiest_is_the_cpu_that_was_least_idle(idle_s: tuple[float, ...], busie
 )
 def test_stolen_is_a_share_of_what_all_cpus_could_have_given(node: Node, ratio: float) -> None:
     assert usage(node.span()).stolen_ratio == pytest.approx(ratio)
+
+
+def test_more_that_others_used_than_there_was_is_no_figure() -> None:
+    assert usage(Node(idle_s=(9.9, 9.9), foreign_s=0.5).span()).busy_s is None
 
 
 def test_parts_are_differences() -> None:
