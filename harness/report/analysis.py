@@ -253,7 +253,7 @@ def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats
     return notes.known(
         [
             notes.path_state(names[0], match.our_state, match.share),
-            notes.path_state(names[1], match.base_state, match.share),
+            notes.path_state(names[1], match.base_state, match.share) if match.base_state != WHOLE else None,
             notes.no_ceiling(names[0], cell, match.our_state) if lacking else None,
             notes.lost(names[0], draft.ours),
             notes.lost(names[1], draft.base),
@@ -289,7 +289,7 @@ def _largest_mtu(frame: pd.DataFrame) -> int:
 
 
 def rows_by(rows: Sequence[Row], against: Against) -> Mapping[tuple[str, str, Cell, str], Row]:
-    """Return the rows of one kind of contrast by profile, baseline, cell and metric; the commonest of several states."""
+    """Return the rows of one kind of contrast by profile, baseline, cell and metric; of several states the first."""
     made: dict[tuple[str, str, Cell, str], Row] = {}
     for row in rows:
         if row.contrast.against is against:

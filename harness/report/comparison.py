@@ -135,6 +135,8 @@ def _drafts(profile: str, cell: Cell, metric: Metric, both: tuple[Arm, Arm]) -> 
 
 def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunData], margin: float) -> ComparedRow:
     own: list[Note | None] = [notes.path_state(draft.profile, draft.state, draft.share, "trials")]
+    if not draft.trials and all(len(arm.figures(draft.metric)) for arm in draft.both):
+        own.append(Note(About.PATH_STATE, draft.profile, f"{draft.profile}: no path state is in both", "not compared"))
     for name, arm, run in zip("AB", draft.both, runs, strict=True):
         if arm is NOTHING:
             own.append(Note(About.LOST, name, f"{name} did not measure this cell"))

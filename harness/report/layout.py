@@ -25,12 +25,12 @@ SUMMARY_LEGEND = (
     "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
     "ratio less ceiling in percentage points. Intervals are of 95 %, widened for all rows of one kind together, and "
     "every verdict is read off its interval: outside 1 by more than {margin}, within it (same), or neither "
-    "(inconclusive: how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
+    "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
 )
 COMPARE_LEGEND = (
     "ratio: B over A with a 95 % interval (Welch), widened for all rows together. The runs were not interleaved: drift "
     "of the machine between them shows as a difference. Every verdict is read off its interval: outside 1 by more than "
-    "{margin}, within it (same), or neither (inconclusive: how many trials would tell)."
+    "{margin}, within it (same), or neither (inconclusive, and how many trials would tell)."
 )
 _BASELINE = "baseline"
 Marks = Callable[[Iterable[Note]], str]
@@ -149,7 +149,7 @@ def _worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int
     """Return a verdict with what would decide it, and with how many trials are behind none."""
     words = [str(verdict or "")]
     if verdict == Verdict.INCONCLUSIVE and to_tell:
-        words.append(f"{to_tell} {word} tell")
+        words[0] += f" ({to_tell} {word})"
     if lost[0]:
         words.append(f"{lost[0]} of {lost[1]} lost")
     return ", ".join(one for one in words if one)

@@ -19,8 +19,8 @@ from harness.truth.stats import AgainstCeiling, Verdict
 LEGEND = (
     "Rows are clients, columns servers. ratio: goodput or median round trip against the underlay at its NIC's MTU, "
     "below it the 95 % interval, widened for all rows of one pair together; ceiling: what the headers allow. Of "
-    "goodput: headers (nothing but these), more (than these), above (the ceiling). ?: the interval decides nothing. All "
-    "metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
+    "goodput: headers (nothing but these), more (than these), above (the ceiling). ?: the interval decides nothing. "
+    "All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
 )
 _SHOWN = ("goodput_bps", "rtt_p50_s")
 _VERDICTS: Mapping[str, str] = {

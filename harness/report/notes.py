@@ -25,6 +25,7 @@ BUSY = 0.9
 SWITCH_THAT_MATTERS = 0.05
 _REASON_WIDTH = 70
 _FATES = {
+    Fate.WHOLE: "packets passed as they are",
     Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
     Fate.OUTER_FRAGMENTED: "encapsulated packets were cut to fit the underlay and joined by the other node",
     Fate.INNER_FRAGMENTED: "packets were cut to fit the tunnel and joined by the other endpoint",
@@ -38,7 +39,7 @@ def path_state(profile: str, state: PathState | None, share: tuple[int, int], wo
     part = f" in {count} of {of_all} {word}" if count < of_all else ""
     if state is None or (state == WHOLE and not part):
         return None
-    return Note(About.PATH_STATE, profile, f"{profile} {state}{part}", _FATES.get(state.fate, "as in the row"))
+    return Note(About.PATH_STATE, profile, f"{profile} {state}{part}", _FATES[state.fate])
 
 
 def no_ceiling(profile: str, cell: Cell, state: PathState | None) -> Note:

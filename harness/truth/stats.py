@@ -79,7 +79,7 @@ class Ratio:
     n: int
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
-        """Return the interval that misses the truth in a share `alpha` of cases (Student's t), None without an error."""
+        """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
         if self.error is None or self.freedom is None:
             return None
         from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
