@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.options import margin_option
+
 if TYPE_CHECKING:
     from harness.report.formats import Result
 
 FORMATS = ("table", "csv", "json", "markdown")
 
 
-def analysed(path: Path) -> Result:
+def analysed(path: Path, margin: float) -> Result:
     """Return the analysis of a run, or of the pairs of a run of several."""
     from harness.report.analysis import analyse
     from harness.report.pairs import analyse_pairs, has_pairs
     from harness.report.trials import read_run
 
-    return analyse_pairs(path) if has_pairs(path) else analyse(read_run(path))
+    return analyse_pairs(path, margin) if has_pairs(path) else analyse(read_run(path), margin)
 
 
 def rendered(result: Result, form: str) -> str:
@@ -34,7 +36,8 @@ def rendered(result: Result, form: str) -> str:
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path), required=False)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-def compare(a: Path, b: Path | None, form: str) -> None:
+@margin_option
+def compare(a: Path, b: Path | None, form: str, margin: float) -> None:
     """Compare overlay with underlay inside run A, or run B with run A, cell by cell.
 
     A run is its folder or its trials.csv. A run of several pairs is shown as matrices of hosts; give one
@@ -43,4 +46,5 @@ def compare(a: Path, b: Path | None, form: str) -> None:
     from harness.report.comparison import compare_runs
     from harness.report.trials import read_run
 
-    sys.stdout.write(rendered(analysed(a) if b is None else compare_runs(read_run(a), read_run(b)), form))
+    made = analysed(a, margin) if b is None else compare_runs(read_run(a), read_run(b), margin)
+    sys.stdout.write(rendered(made, form))

@@ -11,12 +11,13 @@ import click
 from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
-from harness.measures.factors import FACTORS, one_of
+from harness.measures.factors import FACTORS, one_of, share
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Value
 from harness.results.plan import PRESETS
+from harness.truth.stats import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -62,6 +63,13 @@ ask_become_pass_option = click.option(
     "-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+margin_option = click.option(
+    "--margin",
+    type=Parsed("SHARE", share),
+    default=f"{100 * MARGIN:g}%",
+    show_default=True,
+    help="How far from 1, or from the ceiling, a ratio makes no difference.",
+)
 containers_option = click.option(
     "--containers",
     type=click.Choice([engine.value for engine in Engine]),

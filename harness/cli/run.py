@@ -11,7 +11,7 @@ import click
 from harness.cli.compare import analysed, rendered
 from harness.cli.console import err
 from harness.cli.equipment import asked_passwords, equipped, require_source
-from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, plan_options
+from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, margin_option, plan_options
 from harness.model.errors import FailedTrialsError, HarnessError, VerificationError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
 @ask_become_pass_option
+@margin_option
 @json_option
 def run(
     parent: Path,
@@ -45,6 +46,7 @@ def run(
     keep: bool,
     ask_pass: bool,
     ask_become_pass: bool,
+    margin: float,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - Options by name
 ) -> None:
@@ -62,12 +64,12 @@ def run(
     except HarnessError:
         folder.discard_if_empty()
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
-            _summarise(folder, as_json=as_json)
+            _summarise(folder, margin, as_json=as_json)
         raise
     except BaseException:
         folder.discard_if_empty()
         raise
-    _summarise(folder, as_json=as_json)
+    _summarise(folder, margin, as_json=as_json)
     _judge(outcome, folder.path / "*" if prepared.waves else folder.path)
 
 
@@ -123,13 +125,13 @@ def _carry_out(prepared: Prepared, ledger: Ledger, conduct: Conduct, passwords: 
         return campaign.run(prepared.plan, prepared.profiles, conduct)
 
 
-def _summarise(folder: RunFolder | PairsFolder, *, as_json: bool) -> None:
+def _summarise(folder: RunFolder | PairsFolder, margin: float, *, as_json: bool) -> None:
     """Write the summary, print it, and say where everything is."""
     from harness.results.store import RunFolder
 
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
-        run.write_text("summary.csv", rendered(analysed(run.path), "csv"))
-    result = analysed(folder.path)
+        run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
+    result = analysed(folder.path, margin)
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
     sys.stdout.write(rendered(result, "json" if as_json else "table"))
     err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)

@@ -71,7 +71,7 @@ def _udp_rate(text: str) -> Value:
         ) from error
 
 
-def _ratio(text: str) -> float:
+def share(text: str) -> float:
     """Return a share below 1, written as `0.1%` or as a plain number."""
     try:
         share = round(float(text.removesuffix("%")) / (100 if text.endswith("%") else 1), 12)
@@ -131,7 +131,7 @@ FACTORS: dict[str, Factor] = {
         Factor(
             "loss",
             "Loss that udp-search allows, such as 0.1%, or 0 (RFC 2544).",
-            _ratio,
+            share,
             "ratio",
             default=(0.001,),
             label=lambda value: f"≤{100 * float(value):g}%",

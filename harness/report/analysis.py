@@ -5,7 +5,6 @@ Table, CSV, JSON and Markdown all render this one value.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
-from harness.model.metrics import Metric
+from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
 from harness.model.path import WHOLE, Kind, PathState
 from harness.model.trial import UNDERLAY, Cell
@@ -31,9 +30,11 @@ from harness.truth import stats, wire
 class Row:
     """One contrast of one cell and metric.
 
-    `blocks` are those in which both arms have a figure; the medians are over these, and over all ok trials where there
-    is no such block. `cv` is standard deviation over mean, of the arm where it is larger. `ceiling` is what the headers
-    allow the ratio to be.
+    `blocks` are those in which both arms have a figure, of one path state each; the medians are over these, and over
+    all ok trials where there is no such block. `cv` is standard deviation over mean, of the arm where it is larger.
+    `interval` is the ratio's, widened for its family: `verdict` is read off it, and so is `against_ceiling`, where
+    `ceiling` is what the headers allow the ratio to be. Where it decides nothing, `blocks_to_tell` would. `lost` are
+    trials of the profile without a figure, of how many.
     """
 
     contrast: Contrast
@@ -44,40 +45,52 @@ class Row:
     baseline_median: float | None
     cv: float | None
     ratio: stats.Ratio | None
+    interval: stats.Interval | None
     ceiling: float | None
     verdict: stats.Verdict | None
+    against_ceiling: stats.AgainstCeiling | None
+    blocks_to_tell: int | None
+    lost: tuple[int, int]
     notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the figures of a run say. `notes` concern all of them."""
+    """What the figures of a run say. `margin`: a ratio that near to 1 makes no difference. `notes` concern all rows."""
 
     meta: RunMeta | None
     columns: Columns
+    margin: float
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
 class _Match:
-    """Figures of both arms in the blocks where both have one, and the path states there."""
+    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known).
 
-    ours: Sequence[float]
-    base: Sequence[float]
-    our_states: Counter[PathState]
-    base_states: Counter[PathState]
+    `share` is how many blocks these are, of all in which both arms have a figure.
+    """
+
+    ours: Sequence[float] = ()
+    base: Sequence[float] = ()
+    our_state: PathState | None = None
+    base_state: PathState | None = None
+    share: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, ours: Arm, base: Arm, metric: Metric) -> _Match:
+    def all_of(cls, ours: Arm, base: Arm, metric: Metric) -> list[_Match]:
+        """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
         left, right = ours.figures(metric), base.figures(metric)
         blocks: list[int] = left.index.intersection(right.index).tolist()
-        figures = (left.loc[blocks].tolist(), right.loc[blocks].tolist())
-        return cls(*figures, ours.path_states(blocks), base.path_states(blocks))
-
-    @property
-    def is_mixed(self) -> bool:
-        return len(self.our_states) > 1 or len(self.base_states) > 1
+        by_states: dict[tuple[PathState | None, PathState | None], list[int]] = {}
+        for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
+            by_states.setdefault((states[0], states[1]), []).append(block)
+        made = [
+            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
+            for states, own in by_states.items()
+        ]
+        return sorted(made, key=lambda match: -match.share[0]) or [cls()]
 
 
 @dataclass(frozen=True)
@@ -88,28 +101,29 @@ class _Run:
     meta: RunMeta | None
     columns: Columns
     nic_mtu: int
+    margin: float
 
 
-def analyse(run: RunData) -> Analysis:
-    """Return the analysis of a run.
+def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
+    """Return the analysis of a run; a ratio within the margin of what it is held against makes no difference.
 
     Without run.json there are no ceilings, and no metrics that depend on it.
     """
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
     nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu)
+    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin)
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
-    asked = [
-        (contrast, cell, metric)
+    drafts = [
+        draft
         for contrast, cell in contrasts(by_cell, kinds, nic_mtu)
         for metric in _metrics(made, contrast, cell)
+        for draft in _drafts(made, contrast, cell, metric)
     ]
-    drafts = [_draft(made, *one) for one in asked]
-    verdicts = _verdicts(drafts)
-    rows = tuple(_row(made, draft, verdict) for draft, verdict in zip(drafts, verdicts, strict=True))
+    answers = _answers(drafts, margin)
+    rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, answers, strict=True))
     of_run = notes.known([*notes.of_run(run.trials.notes, run.meta), *collapses(run)])
-    return Analysis(run.meta, run.trials.columns, rows, of_run)
+    return Analysis(run.meta, run.trials.columns, margin, rows, of_run)
 
 
 def _metrics(run: _Run, contrast: Contrast, cell: Cell) -> list[Metric]:
@@ -133,75 +147,91 @@ class _Draft:
     match: _Match
     figures: tuple[Sequence[float], Sequence[float]]
     ratio: stats.Ratio | None
+    ceiling: float | None
     cv: float | None
 
     @property
     def question(self) -> stats.Question | None:
-        """What is asked of the statistics; None for a metric that is not compared."""
-        if not self.metric.better:
+        """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
+        if not self.metric.better or self.ratio is None or stats.refusal(len(self.match.ours)):
             return None
-        blocks = len(self.match.ours)
-        refused = stats.Verdict.MIXED_PATH_STATES if self.match.is_mixed else stats.refusal(blocks, self.cv)
-        return stats.Question(self.ratio, self.metric.better == "higher", refused)
+        return stats.Question(self.ratio, self.ceiling or 1.0)
 
 
-def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> _Draft:
+def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_Draft]:
     ours = run.arms.get((contrast.profile, cell), NOTHING)
     base = run.arms.get((contrast.baseline, contrast.baseline_cell(cell)), NOTHING)
-    match = _Match.of(ours, base, metric)
+    return [_draft(run, contrast, cell, metric, ours, base, match) for match in _Match.all_of(ours, base, metric)]
+
+
+def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> _Draft:
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
-    compared = bool(metric.better and match.ours and not match.is_mixed)
     spreads = [stats.coefficient_of_variation(arm) for arm in figures]
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
-    ratio = stats.paired_ratio(match.ours, match.base) if compared else None
-    return _Draft(contrast, cell, metric, ours, base, match, figures, ratio, cv)
+    ratio = stats.paired_ratio(match.ours, match.base) if metric.better and match.ours else None
+    ceiling = _ceiling(run, contrast, cell, metric, match) if ratio else None
+    return _Draft(contrast, cell, metric, ours, base, match, figures, ratio, ceiling, cv)
 
 
-def _verdicts(drafts: Sequence[_Draft]) -> list[stats.Verdict | None]:
-    """Return each draft's verdict; the rows of one kind of contrast are a family."""
-    made: list[stats.Verdict | None] = [None] * len(drafts)
-    for against in Against:
-        members = [number for number, draft in enumerate(drafts) if draft.contrast.against is against]
-        verdicts = stats.verdicts([drafts[number].question for number in members])
-        for number, verdict in zip(members, verdicts, strict=True):
-            made[number] = verdict
+def _answers(drafts: Sequence[_Draft], margin: float) -> list[stats.Answer | None]:
+    """Return what each draft's interval says.
+
+    The rows of one kind of contrast are a family; those that have a ceiling are one of their own, held against it: that
+    headers cost something is known beforehand, and what is known must not make others easier to believe.
+    """
+    made: list[stats.Answer | None] = [None] * len(drafts)
+    families: dict[tuple[Against, bool], list[int]] = {}
+    for number, draft in enumerate(drafts):
+        families.setdefault((draft.contrast.against, draft.ceiling is not None), []).append(number)
+    for members in families.values():
+        for number, answer in zip(members, stats.answers([drafts[n].question for n in members], margin), strict=True):
+            made[number] = answer
     return made
 
 
-def _row(run: _Run, draft: _Draft, verdict: stats.Verdict | None) -> Row:
-    ceiling = _ceiling(run, draft)
+def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
+    blocks = len(draft.match.ours)
+    verdict = stats.refusal(blocks) if draft.metric.better else None
+    against_ceiling = None
+    if answer is not None:
+        place = stats.place_of(answer.interval, 1.0, run.margin)
+        verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
+        against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
     return Row(
         draft.contrast,
         draft.cell,
         draft.metric,
-        blocks=len(draft.match.ours),
+        blocks=blocks,
         median=stats.median(draft.figures[0]),
         baseline_median=stats.median(draft.figures[1]),
         cv=draft.cv,
         ratio=draft.ratio,
-        ceiling=ceiling,
+        interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
+        ceiling=draft.ceiling,
         verdict=verdict,
-        notes=_notes(run, draft, ceiling, verdict),
+        against_ceiling=against_ceiling,
+        blocks_to_tell=answer.blocks if answer else None,
+        lost=draft.ours.lost_of_all(),
+        notes=_notes(run, draft, answer, verdict),
     )
 
 
-def _ceiling(run: _Run, draft: _Draft) -> float | None:
+def _ceiling(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, match: _Match) -> float | None:
     """Return what the wire allows of a ratio: both arms' ceilings over the underlay's, one by the other."""
-    meta, match = run.meta, draft.match
-    same_profile = draft.contrast.profile == draft.contrast.baseline
-    if draft.ratio is None or meta is None or not draft.metric.ceiling or not match.our_states or same_profile:
+    meta = run.meta
+    if meta is None or not metric.ceiling or match.our_state is None or contrast.profile == contrast.baseline:
         return None
-    if not _is_bounded_by_headers(draft.cell):
+    if not _is_bounded_by_headers(cell):
         return None
-    cells = (draft.cell, draft.contrast.baseline_cell(draft.cell))
-    measure = MEASURES.get(draft.cell.measure)
-    protocol = str(draft.cell.get("protocol") or (measure.protocol if measure else "tcp"))
-    sizes = [int(cell.get("size") or cell.mtu) for cell in cells]
-    states = (next(iter(match.our_states)), next(iter(match.base_states), WHOLE))
-    names = (draft.contrast.profile, draft.contrast.baseline)
+    measure = MEASURES.get(cell.measure)
+    protocol = str(cell.get("protocol") or (measure.protocol if measure else "tcp"))
+    sizes = [int(one.get("size") or one.mtu) for one in (cell, contrast.baseline_cell(cell))]
+    states = (match.our_state, match.base_state or WHOLE)
     ours, base = (
         wire.ceiling_ratio(protocol, size, profile.headers, run.nic_mtu, state, sizes[1], tunnel_mtu=profile.tunnel_mtu)
-        for size, profile, state in zip(sizes, (meta.profiles[name] for name in names), states, strict=True)
+        for size, profile, state in zip(
+            sizes, (meta.profiles[name] for name in (contrast.profile, contrast.baseline)), states, strict=True
+        )
     )
     return ours / base if ours and base else None
 
@@ -213,18 +243,18 @@ def _is_bounded_by_headers(cell: Cell) -> bool:
     return rate in (None, "none") or (share.endswith("%") and float(share[:-1]) >= 100)  # noqa: PLR2004 - per cent
 
 
-def _notes(run: _Run, draft: _Draft, ceiling: float | None, verdict: stats.Verdict | None) -> tuple[Note, ...]:
+def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats.Verdict | None) -> tuple[Note, ...]:
     contrast, cell, metric, match = draft.contrast, draft.cell, draft.metric, draft.match
     names = (contrast.profile, contrast.baseline)
-    lacking = metric.ceiling and draft.ratio and run.meta and ceiling is None and _is_bounded_by_headers(cell)
+    lacking = metric.ceiling and draft.ratio and run.meta and draft.ceiling is None and _is_bounded_by_headers(cell)
     lacking = lacking and names[0] != names[1]
     unlike = contrast.against is Against.PROFILE and contrast.baseline != UNDERLAY
     unlike = unlike and contrast.baseline_cell(cell).mtu != run.nic_mtu
     return notes.known(
         [
-            notes.path_states(names[0], match.our_states),
-            notes.path_states(names[1], match.base_states),
-            notes.no_ceiling(names[0], cell, match.our_states) if lacking else None,
+            notes.path_state(names[0], match.our_state, match.share),
+            notes.path_state(names[1], match.base_state, match.share) if match.base_state != WHOLE else None,
+            notes.no_ceiling(names[0], cell, match.our_state) if lacking else None,
             notes.lost(names[0], draft.ours),
             notes.lost(names[1], draft.base),
             *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
@@ -233,7 +263,7 @@ def _notes(run: _Run, draft: _Draft, ceiling: float | None, verdict: stats.Verdi
             notes.zeros(names[1], draft.base.zeros(metric)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
             notes.few_blocks(len(match.ours)) if metric.better else None,
-            notes.spread(draft.cv, len(match.ours)),
+            notes.wide(answer, run.margin),
             notes.single_threaded(cell, run.meta),
         ]
     )
@@ -259,9 +289,9 @@ def _largest_mtu(frame: pd.DataFrame) -> int:
 
 
 def rows_by(rows: Sequence[Row], against: Against) -> Mapping[tuple[str, str, Cell, str], Row]:
-    """Return the rows of one kind of contrast by profile, baseline, cell and metric."""
-    return {
-        (row.contrast.profile, row.contrast.baseline, row.cell, row.metric.name): row
-        for row in rows
-        if row.contrast.against is against
-    }
+    """Return the rows of one kind of contrast by profile, baseline, cell and metric; of several states the first."""
+    made: dict[tuple[str, str, Cell, str], Row] = {}
+    for row in rows:
+        if row.contrast.against is against:
+            made.setdefault((row.contrast.profile, row.contrast.baseline, row.cell, row.metric.name), row)
+    return made

@@ -53,10 +53,15 @@ class Arm:
             return 0
         return int(self.frame[metric.name].notna().sum()) - len(self.figures(metric))
 
-    def path_states(self, blocks: Sequence[int]) -> Counter[PathState]:
-        """Return how often each path state was seen in these blocks; trials without a state do not count."""
-        seen = self.states.reindex(list(blocks)).dropna()
-        return Counter(cast("list[PathState]", seen.tolist()))
+    def lost_of_all(self) -> tuple[int, int]:
+        """Return how many trials have no figure, and how many there are."""
+        lost = sum(self.lost.values())
+        return lost, lost + len(self.frame)
+
+    def states_of(self, blocks: Sequence[int]) -> list[PathState | None]:
+        """Return the path state of each of these blocks, None where none is known."""
+        seen = self.states.reindex(list(blocks))
+        return [state if isinstance(state, PathState) else None for state in seen.tolist()]
 
 
 NOTHING = Arm()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.measures.registry import order_of
-from harness.model.metrics import Metric
+from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
 from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
@@ -24,7 +24,11 @@ _MOST_DIFFERENCES = 8
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One profile, cell and metric in both runs: trials with a figure, their medians, and B over A."""
+    """One profile, cell, metric and path state in both runs: trials with a figure, their medians, and B over A.
+
+    `interval` is the ratio's, widened for all rows together, and `verdict` is read off it; where it decides nothing,
+    `trials_to_tell` of each run would.
+    """
 
     profile: str
     cell: Cell
@@ -33,30 +37,35 @@ class ComparedRow:
     medians: tuple[float | None, float | None]
     cv: float | None
     ratio: stats.Ratio | None
+    interval: stats.Interval | None
     verdict: stats.Verdict | None
+    trials_to_tell: int | None
+    lost: tuple[int, int]
     notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the figures of two runs say of each other. `notes` concern all rows."""
+    """What the figures of two runs say of each other. `margin`: see Analysis. `notes` concern all rows."""
 
     metas: tuple[RunMeta | None, RunMeta | None]
     columns: Columns
+    margin: float
     rows: tuple[ComparedRow, ...]
     notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A row before the verdicts of its family."""
+    """A row before the verdicts of its family; `share` is how many of both runs' figures are of its path state."""
 
     profile: str
     cell: Cell
     metric: Metric
     both: tuple[Arm, Arm]
     figures: tuple[Sequence[float], Sequence[float]]
-    states: Counter[PathState]
+    state: PathState | None
+    share: tuple[int, int]
 
     @property
     def trials(self) -> int:
@@ -70,19 +79,15 @@ class _Draft:
 
     @property
     def ratio(self) -> stats.Ratio | None:
-        comparable = self.metric.better and self.trials and len(self.states) <= 1
-        return stats.welch_ratio(self.figures[1], self.figures[0]) if comparable else None
+        return stats.welch_ratio(self.figures[1], self.figures[0]) if self.metric.better and self.trials else None
 
     @property
     def question(self) -> stats.Question | None:
-        if not self.metric.better:
-            return None
-        mixed = self.trials > 0 and len(self.states) > 1
-        refused = stats.Verdict.MIXED_PATH_STATES if mixed else stats.refusal(self.trials, self.cv)
-        return stats.Question(self.ratio, self.metric.better == "higher", refused)
+        ratio = self.ratio
+        return None if ratio is None or stats.refusal(self.trials) else stats.Question(ratio)
 
 
-def compare_runs(a: RunData, b: RunData) -> Comparison:
+def compare_runs(a: RunData, b: RunData, margin: float = stats.MARGIN) -> Comparison:
     """Return B / A for every profile, cell and metric that either has.
 
     Drift between the two runs is not told apart from a difference: inside one run profiles are interleaved, here
@@ -96,30 +101,54 @@ def compare_runs(a: RunData, b: RunData) -> Comparison:
     )
     keys = sorted({*both[0], *both[1]}, key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])))
     drafts = [
-        _draft(profile, cell, metric, (both[0].get((profile, cell), NOTHING), both[1].get((profile, cell), NOTHING)))
+        draft
         for profile, cell in keys
         for metric in reported(cell, columns, [side[profile, cell] for side in both if (profile, cell) in side])
+        for draft in _drafts(
+            profile, cell, metric, (both[0].get((profile, cell), NOTHING), both[1].get((profile, cell), NOTHING))
+        )
     ]
-    verdicts = stats.verdicts([draft.question for draft in drafts])
-    rows = tuple(_row(draft, verdict, runs) for draft, verdict in zip(drafts, verdicts, strict=True))
-    return Comparison((a.meta, b.meta), columns, rows, notes.known([*_differences(a, b), *_of_runs(runs)]))
+    answers = stats.answers([draft.question for draft in drafts], margin)
+    rows = tuple(_row(draft, answer, runs, margin) for draft, answer in zip(drafts, answers, strict=True))
+    return Comparison((a.meta, b.meta), columns, margin, rows, notes.known([*_differences(a, b), *_of_runs(runs)]))
 
 
-def _draft(profile: str, cell: Cell, metric: Metric, both: tuple[Arm, Arm]) -> _Draft:
+def _drafts(profile: str, cell: Cell, metric: Metric, both: tuple[Arm, Arm]) -> list[_Draft]:
+    """Return a draft for each path state that both runs have, the commonest first; else one of what there is."""
     figures = both[0].figures(metric), both[1].figures(metric)
-    states = both[0].path_states(figures[0].index.tolist()) + both[1].path_states(figures[1].index.tolist())
-    return _Draft(profile, cell, metric, both, (figures[0].tolist(), figures[1].tolist()), states)
+    states = tuple(arm.states_of(own.index.tolist()) for arm, own in zip(both, figures, strict=True))
+    total = sum(map(len, states))
+    common = Counter(state for own in states for state in own if all(state in other for other in states))
+    made = []
+    for state, count in common.most_common():
+        chosen = [
+            [value for value, its in zip(own.tolist(), of_own, strict=True) if its == state]
+            for own, of_own in zip(figures, states, strict=True)
+        ]
+        made.append(_Draft(profile, cell, metric, both, (chosen[0], chosen[1]), state, (count, total)))
+    if made:
+        return made
+    # No state is in both runs: what is there is shown, and not compared.
+    alone = (figures[0].tolist(), [] if len(figures[0]) else figures[1].tolist())
+    return [_Draft(profile, cell, metric, both, alone, None, (total, total))]
 
 
-def _row(draft: _Draft, verdict: stats.Verdict | None, runs: tuple[RunData, RunData]) -> ComparedRow:
-    own: list[Note | None] = [notes.path_states(draft.profile, draft.states)]
+def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunData], margin: float) -> ComparedRow:
+    own: list[Note | None] = [notes.path_state(draft.profile, draft.state, draft.share, "trials")]
+    if not draft.trials and all(len(arm.figures(draft.metric)) for arm in draft.both):
+        own.append(Note(About.PATH_STATE, draft.profile, f"{draft.profile}: no path state is in both", "not compared"))
     for name, arm, run in zip("AB", draft.both, runs, strict=True):
         if arm is NOTHING:
             own.append(Note(About.LOST, name, f"{name} did not measure this cell"))
         own += [notes.lost(name, arm), notes.zeros(name, arm.zeros(draft.metric))]
         own.append(notes.single_threaded(draft.cell, run.meta))
     if draft.metric.better:
-        own += [notes.few_blocks(draft.trials, "trials"), notes.spread(draft.cv, draft.trials)]
+        own += [notes.few_blocks(draft.trials, "trials"), notes.wide(answer, margin)]
+    verdict = stats.refusal(draft.trials) if draft.metric.better else None
+    if answer is not None:
+        place = stats.place_of(answer.interval, 1.0, margin)
+        verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
+    lost = [arm.lost_of_all() for arm in draft.both]
     return ComparedRow(
         draft.profile,
         draft.cell,
@@ -128,7 +157,10 @@ def _row(draft: _Draft, verdict: stats.Verdict | None, runs: tuple[RunData, RunD
         medians=(stats.median(draft.figures[0]), stats.median(draft.figures[1])),
         cv=draft.cv,
         ratio=draft.ratio,
+        interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
         verdict=verdict,
+        trials_to_tell=answer.blocks if answer else None,
+        lost=(sum(one for one, _ in lost), sum(all_of for _, all_of in lost)),
         notes=notes.known(own),
     )
 

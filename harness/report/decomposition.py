@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.model.trial import UNDERLAY, Cell
 from harness.report.analysis import Row, rows_by
 from harness.report.contrasts import Against
-from harness.truth.stats import Ratio
+from harness.truth.stats import Interval
 
 _GOODPUT = "goodput_bps"
 
@@ -22,7 +22,8 @@ class Steps:
     cell: Cell
     container_path: float
     encapsulation: float
-    whole: Ratio
+    whole: float
+    whole_interval: Interval | None
 
     @property
     def product(self) -> float:
@@ -40,5 +41,6 @@ def steps(rows: Sequence[Row]) -> list[Steps]:
         whole = lost.get((profile, UNDERLAY, cell, metric))
         first = lost.get((routed, UNDERLAY, cell, metric))
         if whole and whole.ratio and first and first.ratio and step.ratio:
-            decompositions.append(Steps(profile, routed, cell, first.ratio.ratio, step.ratio.ratio, whole.ratio))
+            ratios = (first.ratio.ratio, step.ratio.ratio, whole.ratio.ratio)
+            decompositions.append(Steps(profile, routed, cell, *ratios, whole.interval))
     return decompositions

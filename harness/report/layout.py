@@ -13,20 +13,24 @@ from harness.report.analysis import Analysis, Row, rows_by
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.contrasts import Against
 from harness.report.decomposition import steps
+from harness.report.findings import findings
 from harness.report.footnotes import Footnotes
-from harness.report.page import Page, Scale, Section, interval_text, number_text, ratio_text, scale_of
+from harness.report.page import Page, Scale, Section, interval_text, number_text, ratio_text, scale_of, share_text
 from harness.results.meta import RunMeta
+from harness.truth.stats import Verdict
 
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
     "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
     "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
-    "ratio less ceiling in percentage points. Verdicts hold for all rows of one kind together (false discovery rate "
-    "5 %)."
+    "ratio less ceiling in percentage points. Intervals are of 95 %, widened for all rows of one kind together, and "
+    "every verdict is read off its interval: outside 1 by more than {margin}, within it (same), or neither "
+    "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
 )
 COMPARE_LEGEND = (
-    "ratio: B over A with a 95 % interval (Welch). The runs were not interleaved: drift of the machine between them "
-    "shows as a difference. Verdicts hold for all rows together (false discovery rate 5 %)."
+    "ratio: B over A with a 95 % interval (Welch), widened for all rows together. The runs were not interleaved: drift "
+    "of the machine between them shows as a difference. Every verdict is read off its interval: outside 1 by more than "
+    "{margin}, within it (same), or neither (inconclusive, and how many trials would tell)."
 )
 _BASELINE = "baseline"
 Marks = Callable[[Iterable[Note]], str]
@@ -48,7 +52,8 @@ def page(analysis: Analysis) -> Page:
             sections += _cpu_shares(analysis, rows)
     sections += _decomposed(analysis)
     title = run_title(analysis.meta) if analysis.meta else ""
-    return Page(title, tuple(sections), footnotes.lines(), SUMMARY_LEGEND)
+    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin))
+    return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
 
 
 def compared_page(comparison: Comparison) -> Page:
@@ -59,7 +64,8 @@ def compared_page(comparison: Comparison) -> Page:
         grouped.setdefault((row.profile, _title(row.metric, row.cell)), []).append(row)
     sections = [_compared_section(rows, footnotes.marks) for rows in grouped.values()]
     titles = [f"{name}: {run_title(meta)}" for name, meta in zip("AB", comparison.metas, strict=True) if meta]
-    return Page("\n".join(titles), tuple(sections), footnotes.lines(), COMPARE_LEGEND)
+    legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin))
+    return Page("\n".join(titles), (), tuple(sections), footnotes.lines(), legend)
 
 
 def run_title(meta: RunMeta) -> str:
@@ -121,17 +127,32 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
             cells.append(number_text(row.baseline_median, divisor, digits))
         ratio = row.ratio.ratio if row.ratio else None
         if compared:
-            cells += [ratio_text(ratio), interval_text(row.ratio)]
+            cells += [ratio_text(ratio), interval_text(row.interval)]
         if with_ceiling:
             gap = None if ratio is None or row.ceiling is None else 100 * (ratio - row.ceiling)
             cells += [ratio_text(row.ceiling), "" if gap is None else f"{gap:+.2f}"]
         if with_same:
             same = paired[id(row)]
             cells.append(ratio_text(same.ratio.ratio if same and same.ratio else None))
-        section.rows.append((*cells, f"{row.verdict or ''}{marks(row.notes)}".strip()))
+        section.rows.append((*cells, f"{_verdict(row)}{marks(row.notes)}".strip()))
     if with_ceiling:
         section.caption = _baselines(rows, (divisor, unit, digits))
     return section
+
+
+def _verdict(row: Row) -> str:
+    """Return what a row says: of the ceiling where it has one, else of 1."""
+    return _worded(row.against_ceiling or row.verdict, row.blocks_to_tell, "blocks", row.lost)
+
+
+def _worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int, int]) -> str:
+    """Return a verdict with what would decide it, and with how many trials are behind none."""
+    words = [str(verdict or "")]
+    if verdict == Verdict.INCONCLUSIVE and to_tell:
+        words[0] += f" ({to_tell} {word})"
+    if lost[0]:
+        words.append(f"{lost[0]} of {lost[1]} lost")
+    return ", ".join(one for one in words if one)
 
 
 def _baseline_name(row: Row) -> str:
@@ -148,8 +169,9 @@ def _compared_section(rows: Sequence[ComparedRow], marks: Marks) -> Section:
     section = Section(f"{first.profile}: run B against run A", _title(first.metric, first.cell), headings)
     for row in rows:
         medians = [number_text(median, divisor, digits) for median in row.medians]
-        ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.ratio)]
-        section.rows.append((_name(row), *medians, *ratio, f"{row.verdict or ''}{marks(row.notes)}".strip()))
+        ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.interval)]
+        verdict = _worded(row.verdict, row.trials_to_tell, "trials", row.lost)
+        section.rows.append((_name(row), *medians, *ratio, f"{verdict}{marks(row.notes)}".strip()))
     return section
 
 
@@ -197,6 +219,6 @@ def _decomposed(analysis: Analysis) -> list[Section]:
                 ("", "container path", "encapsulation", "product", "whole", "95 % interval"),
             ),
         )
-        ratios = (step.container_path, step.encapsulation, step.product, step.whole.ratio)
-        section.rows.append((label_of(step.cell), *map(ratio_text, ratios), interval_text(step.whole)))
+        ratios = (step.container_path, step.encapsulation, step.product, step.whole)
+        section.rows.append((label_of(step.cell), *map(ratio_text, ratios), interval_text(step.whole_interval)))
     return list(sections.values())

@@ -8,6 +8,8 @@ from harness.report.page import Page, Section
 def markdown(laid_out: Page) -> str:
     """Return what the table shows as Markdown."""
     lines: list[str] = [*laid_out.title.splitlines(), ""] if laid_out.title else []
+    lines += [f"**{_escaped(finding)}**  " for finding in laid_out.findings]
+    lines += [""] if laid_out.findings else []
     group = ""
     for section in laid_out.sections:
         if section.group != group:

@@ -14,16 +14,21 @@ from harness.report.layout import run_title
 from harness.report.notes import joined, sentence
 from harness.report.page import Page, Section, interval_text, number_text, ratio_text, scale_of
 from harness.report.pairs import PairsAnalysis
-from harness.truth.stats import Verdict
+from harness.truth.stats import AgainstCeiling, Verdict
 
 LEGEND = (
     "Rows are clients, columns servers. ratio: goodput or median round trip against the underlay at its NIC's MTU, "
-    "below it the 95 % interval; ceiling: what the headers allow. Verdicts hold for all rows of one pair together, ? "
-    "where there is none. All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from "
-    "its folder."
+    "below it the 95 % interval, widened for all rows of one pair together; ceiling: what the headers allow. Of "
+    "goodput: headers (nothing but these), more (than these), above (the ceiling). ?: the interval decides nothing. "
+    "All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
 )
 _SHOWN = ("goodput_bps", "rtt_p50_s")
-_VERDICTS: Mapping[str, str] = {Verdict.NO_DIFFERENCE: "same", Verdict.WORSE: "worse", Verdict.BETTER: "better"}
+_VERDICTS: Mapping[str, str] = {
+    **{verdict: verdict for verdict in (Verdict.SAME, Verdict.WORSE, Verdict.BETTER)},
+    AgainstCeiling.HEADERS_ONLY: "headers",
+    AgainstCeiling.MORE_THAN_HEADERS: "more",
+    AgainstCeiling.ABOVE_THE_CEILING: "above",
+}
 _NOT_MEASURED = "not run"
 _MOST_WIDTH = 80
 _NAME_WIDTH = 24
@@ -45,7 +50,7 @@ def page(analysis: PairsAnalysis) -> Page:
         for pair, own in analysis.pairs.items()
     }
     sections = [*_underlay(shown, analysis), *_ratios(shown, analysis)]
-    return Page(_title(analysis), tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
+    return Page(_title(analysis), (), tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
 
 
 def _title(analysis: PairsAnalysis) -> str:
@@ -102,8 +107,9 @@ def _cell_name(cell: Cell, part: str) -> str:
 def _compared(row: Row) -> str:
     """Return a ratio with its verdict, and its interval on a second line."""
     if row.ratio is None:
-        return str(row.verdict or "").replace("mixed path states", "mixed")
-    return f"{ratio_text(row.ratio.ratio)} {_VERDICTS.get(row.verdict or '', '?')}\n{interval_text(row.ratio)}".rstrip()
+        return str(row.verdict or "")
+    word = _VERDICTS.get(row.against_ceiling or row.verdict or "", "?")
+    return f"{ratio_text(row.ratio.ratio)} {word}\n{interval_text(row.interval)}".rstrip()
 
 
 def _ceiling(ceilings: Iterable[float | None]) -> str:

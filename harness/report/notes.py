@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.measures import offload
@@ -16,10 +15,8 @@ from harness.model.path import WHOLE, Fate, PathState
 from harness.model.trial import Cell, Status
 from harness.report.arms import Arm
 from harness.results.meta import RunMeta
-from harness.truth.stats import CV_WARNING, MIN_BLOCKS, Ratio, Verdict
+from harness.truth.stats import MIN_BLOCKS, Answer, Place, Ratio, Verdict
 
-ENOUGH_BLOCKS = 10
-"""What a noisy run with fewer blocks is advised to take."""
 MULTI_THREADED_SINCE = (3, 16)
 """First iperf3 with a thread for each flow (its release notes)."""
 LOSS_THAT_MATTERS = 0.001
@@ -28,6 +25,7 @@ BUSY = 0.9
 SWITCH_THAT_MATTERS = 0.05
 _REASON_WIDTH = 70
 _FATES = {
+    Fate.WHOLE: "packets passed as they are",
     Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
     Fate.OUTER_FRAGMENTED: "encapsulated packets were cut to fit the underlay and joined by the other node",
     Fate.INNER_FRAGMENTED: "packets were cut to fit the tunnel and joined by the other endpoint",
@@ -35,22 +33,20 @@ _FATES = {
 }
 
 
-def path_states(profile: str, states: Counter[PathState]) -> Note | None:
-    """Say how full-size packets went, unless all of them went whole."""
-    if not set(states) - {WHOLE}:
+def path_state(profile: str, state: PathState | None, share: tuple[int, int], word: str = "blocks") -> Note | None:
+    """Say how full-size packets went, unless they went whole, and in how many blocks (or trials), unless in all."""
+    count, of_all = share
+    part = f" in {count} of {of_all} {word}" if count < of_all else ""
+    if state is None or (state == WHOLE and not part):
         return None
-    if len(states) == 1:
-        state = next(iter(states))
-        return Note(About.PATH_STATE, profile, f"{profile} {state}", _FATES[state.fate])
-    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items(), key=lambda one: str(one[0])))
-    return Note(About.PATH_STATE, profile, f"{profile} in different states", counted)
+    return Note(About.PATH_STATE, profile, f"{profile} {state}{part}", _FATES[state.fate])
 
 
-def no_ceiling(profile: str, cell: Cell, states: Counter[PathState]) -> Note:
+def no_ceiling(profile: str, cell: Cell, state: PathState | None) -> Note:
     """Say that a state and the sizes contradict each other, or that no state is known."""
-    if not states:
+    if state is None:
         return Note(About.CEILING, profile, f"{profile} has no path state", "no ceiling")
-    fact = f"{profile} {next(iter(states))} at MTU {cell.mtu} does not fit its headers"
+    fact = f"{profile} {state} at MTU {cell.mtu} does not fit its headers"
     return Note(About.CEILING, profile, fact, "no ceiling")
 
 
@@ -72,12 +68,13 @@ def few_blocks(blocks: int, word: str = "blocks") -> Note | None:
     return Note(About.BLOCKS, "", fact, advice, value=blocks)
 
 
-def spread(cv: float | None, blocks: int) -> Note | None:
-    """Say that figures scatter by more than 5 %, with advice; nothing where they do not, or that is unknown."""
-    if cv is None or cv <= CV_WARNING:
+def wide(answer: Answer | None, margin: float) -> Note | None:
+    """Say by how much an interval is wider than the margin, where it decides nothing."""
+    if answer is None or answer.interval is None or answer.place is not Place.OPEN:
         return None
-    more = ENOUGH_BLOCKS if blocks < ENOUGH_BLOCKS else 2 * blocks
-    return Note(About.SPREAD, "", f"cv {100 * cv:.0f} %", f"noisy, use --blocks {more} or a quieter machine", value=cv)
+    half = answer.interval.half_width
+    advice = f"too wide an interval for a margin of {margin:.2%}".replace(".00%", "%")
+    return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more blocks or a quieter machine narrow it", value=half)
 
 
 def late(profile: str, loss: float | None, late_ratio: float | None) -> Note | None:
@@ -173,7 +170,7 @@ def sentence(notes: Sequence[Note]) -> str:
     first = notes[0]
     values = [note.value for note in notes if note.value is not None]
     if first.about is About.SPREAD and len(values) > 1:
-        return f"cv {100 * min(values):.0f} to {100 * max(values):.0f} %: {first.advice}"
+        return f"± {min(values):.1%} to {max(values):.1%}: {first.advice}"
     facts = ", ".join(dict.fromkeys(note.fact for note in notes))
     return f"{facts}: {first.advice}" if first.advice else facts
 

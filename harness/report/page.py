@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.model.metrics import Metric
-from harness.truth.stats import Ratio
+from harness.truth.stats import Interval
 
 _SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
     "bit/s": ((1e9, "Gbit/s", 3), (1e6, "Mbit/s", 1), (1e3, "kbit/s", 1)),
@@ -38,9 +38,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that is shown: title, sections, notes (marked ones first) and what the columns mean."""
+    """Everything that is shown: title, findings in words, sections, notes (marked first), what the columns mean."""
 
     title: str
+    findings: tuple[str, ...]
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     legend: str
@@ -65,8 +66,11 @@ def ratio_text(value: float | None) -> str:
     return number_text(value, 1, next((digits for limit, digits in ((10, 4), (100, 2)) if value < limit), 0))
 
 
-def interval_text(ratio: Ratio | None) -> str:
+def interval_text(interval: Interval | None) -> str:
     """Return the interval of a ratio, nothing where there is none."""
-    if ratio is None or ratio.low is None or ratio.high is None:
-        return ""
-    return f"{ratio_text(ratio.low)}-{ratio_text(ratio.high)}"
+    return f"{ratio_text(interval.low)}-{ratio_text(interval.high)}" if interval else ""
+
+
+def share_text(share: float) -> str:
+    """Return a small share in per cent, with no more decimals than it has: `1 %`, `0.5 %`."""
+    return f"{100 * share:g} %"

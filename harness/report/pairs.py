@@ -15,6 +15,7 @@ from harness.report.analysis import Analysis, analyse
 from harness.report.trials import read_run
 from harness.results.meta import read_json
 from harness.results.schema import SCHEMA_VERSION
+from harness.truth.stats import MARGIN
 
 
 class PairsMeta(BaseModel):
@@ -47,7 +48,7 @@ def has_pairs(path: Path) -> bool:
     return (path / PAIRS_FILE).is_file()
 
 
-def analyse_pairs(path: Path) -> PairsAnalysis:
+def analyse_pairs(path: Path, margin: float = MARGIN) -> PairsAnalysis:
     """Return the analyses of a run's pairs; verdicts hold for the rows of one pair together, as in the pair's own.
 
     Raises InputError for what cannot be read; a pair that was not measured is named.
@@ -63,7 +64,7 @@ def analyse_pairs(path: Path) -> PairsAnalysis:
         if text in meta.errors:
             errors[pair] = meta.errors[text]
         if _has_trials(folder):
-            analyses[pair] = analyse(read_run(folder))
+            analyses[pair] = analyse(read_run(folder), margin)
         else:
             unmeasured.append(pair)
             errors.setdefault(pair, "the run ended before its turn")

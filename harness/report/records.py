@@ -14,7 +14,7 @@ from harness.report.comparison import ComparedRow, Comparison
 from harness.report.notes import text_of
 from harness.results.meta import RunMeta
 from harness.results.schema import SCHEMA_VERSION
-from harness.truth.stats import Ratio
+from harness.truth.stats import Interval, Ratio
 
 Record = dict[str, Any]
 
@@ -40,9 +40,12 @@ def _summary_record(row: Row, factors: Sequence[str]) -> Record:
         "median": row.median,
         "baseline_median": row.baseline_median,
         "cv": row.cv,
-        **_ratio(row.ratio),
+        **_ratio(row.ratio, row.interval),
         "ceiling_ratio": row.ceiling,
+        "ceiling_verdict": row.against_ceiling.value if row.against_ceiling else None,
         "verdict": row.verdict.value if row.verdict else None,
+        "blocks_to_tell": row.blocks_to_tell,
+        "lost": row.lost[0],
         "notes": row.notes,
     }
 
@@ -73,16 +76,21 @@ def _compared_record(row: ComparedRow, factors: Sequence[str]) -> Record:
         "median_a": row.medians[0],
         "median_b": row.medians[1],
         "cv": row.cv,
-        **_ratio(row.ratio),
+        **_ratio(row.ratio, row.interval),
         "verdict": row.verdict.value if row.verdict else None,
+        "trials_to_tell": row.trials_to_tell,
+        "lost": row.lost[0],
         "notes": row.notes,
     }
 
 
-def _ratio(ratio: Ratio | None) -> Record:
-    if ratio is None:
-        return {"ratio": None, "ratio_low": None, "ratio_high": None}
-    return {"ratio": ratio.ratio, "ratio_low": ratio.low, "ratio_high": ratio.high}
+def _ratio(ratio: Ratio | None, adjusted: Interval | None) -> Record:
+    plain = ratio.interval() if ratio else None
+    record: Record = {"ratio": ratio.ratio if ratio else None}
+    for name, interval in (("ratio", plain), ("adjusted", adjusted)):
+        record[f"{name}_low"] = interval.low if interval else None
+        record[f"{name}_high"] = interval.high if interval else None
+    return record
 
 
 def csv(records: Sequence[Record], columns: Sequence[str]) -> str:
@@ -122,8 +130,12 @@ def _note(note: Note) -> Record:
 
 SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")
 SUMMARY_TAIL = (
-    "baseline_cell metric unit blocks median baseline_median cv ratio ratio_low ratio_high ceiling_ratio verdict notes"
+    "baseline_cell metric unit blocks median baseline_median cv ratio ratio_low ratio_high adjusted_low adjusted_high "
+    "ceiling_ratio ceiling_verdict verdict blocks_to_tell lost notes"
 ).split()
 """Columns of summary.csv around those of the run's factors; docs/results.md says what each holds."""
 COMPARED_HEAD = ("profile", "measure")
-COMPARED_TAIL = ("metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high verdict notes").split()
+COMPARED_TAIL = (
+    "metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high adjusted_low adjusted_high verdict "
+    "trials_to_tell lost notes"
+).split()

@@ -12,7 +12,12 @@ from rich.text import Text
 from harness.report.page import Page, Section
 
 WIDTH = 80
-_VERDICT_STYLES = {"worse": "red", "better": "green", "no": "dim", "not": "yellow", "too": "yellow", "mixed": "yellow"}
+_VERDICT_STYLES = {
+    **dict.fromkeys(("worse", "more"), "red"),
+    **dict.fromkeys(("better", "headers"), "green"),
+    **dict.fromkeys(("no", "not", "inconclusive", "above"), "yellow"),
+    "same": "dim",
+}
 
 
 def table(laid_out: Page, width: int = WIDTH) -> str:
@@ -30,6 +35,8 @@ def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
 
 def _parts(laid_out: Page, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(laid_out.title, style="dim"), Text()] if laid_out.title else []
+    parts += [Text(finding, style="bold") for finding in laid_out.findings]
+    parts += [Text()] if laid_out.findings else []
     group = ""
     for section in laid_out.sections:
         if section.group != group:
@@ -80,7 +87,7 @@ def _least_width(section: Section, gap: int, breaks_names: bool) -> int:
 
 
 def _verdict(text: str) -> Text:
-    return Text(text, style=_VERDICT_STYLES.get(text.partition(" ")[0], ""))
+    return Text(text, style=_VERDICT_STYLES.get(text.partition(" ")[0].rstrip(","), ""))
 
 
 def _heading(section: Section) -> str:

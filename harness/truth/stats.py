@@ -1,4 +1,4 @@
-"""Ratios of two sets of measurements, their intervals, and when to refuse a verdict.
+"""Ratios of two sets of measurements, their intervals, and what these decide.
 
 Figures such as goodput and RTT are positive and their errors are proportional, so everything is computed on
 logarithms and given back as a ratio. Where two profiles share blocks, their difference per block is one
@@ -8,25 +8,29 @@ No bootstrap: with the 6 to 10 blocks of a run its intervals are too narrow. In 
 nominal 95 % percentile bootstrap covered .89 to .91 and BCa .78 to .91, the t interval on log-ratios
 .95 to .98, heavy tails and outliers included. Hodges-Lehmann did as well as t (.94 to .96), but has no
 95 % interval below n = 6.
+
+A verdict is read off an interval: it lies outside the margin, within it, or neither. Rows that are asked together are a
+family, and their intervals are widened so that of those which decide something at most 5 % are expected to miss the
+truth (the false coverage rate of Benjamini and Yekutieli 2005). How much rows scatter is no reason to refuse a
+verdict: it is in the width of the interval already.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
 
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
 
-CONFIDENCE = 0.95
 ALPHA = 0.05
-CV_WARNING = 0.05
-CV_LIMIT = 0.10
+MARGIN = 0.01
+"""A ratio that is nearer to what it is held against makes no difference, unless another margin is asked for."""
+MOST_BLOCKS = 1000
+"""More are not advised to anybody."""
 
 
 class Verdict(StrEnum):
@@ -34,26 +38,70 @@ class Verdict(StrEnum):
 
     WORSE = "worse"
     BETTER = "better"
-    NO_DIFFERENCE = "no difference"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
     NOT_ENOUGH_BLOCKS = "not enough blocks"
-    TOO_NOISY = "too noisy"
-    MIXED_PATH_STATES = "mixed path states"
     NO_FIGURE = "no figure"
+
+
+class AgainstCeiling(StrEnum):
+    """What a ratio says of what the headers allow it to be."""
+
+    HEADERS_ONLY = "headers only"
+    MORE_THAN_HEADERS = "more than headers"
+    ABOVE_THE_CEILING = "above the ceiling"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval of a ratio."""
+
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half of its width, as a share of its geometric middle."""
+        return math.sqrt(self.high / self.low) - 1 if self.low > 0 else math.inf
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio with its 95 % interval and the p-value of "it is 1".
+    """A ratio; `error` is the standard error of its logarithm, with so many degrees of `freedom`.
 
-    `low`, `high` and `p_value` are None where one sample cannot give them. `n` counts pairs; of two
-    runs it is the smaller side.
+    Both are None where one sample cannot give them. `n` counts pairs; of two runs it is the smaller side.
     """
 
     ratio: float
-    low: float | None
-    high: float | None
-    p_value: float | None
+    error: float | None
+    freedom: float | None
     n: int
+
+    def interval(self, alpha: float = ALPHA) -> Interval | None:
+        """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
+        if self.error is None or self.freedom is None:
+            return None
+        from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
+
+        factor = math.exp(float(special.stdtrit(self.freedom, 1 - alpha / 2)) * self.error) if self.error else 1.0
+        return Interval(self.ratio / factor, self.ratio * factor)
+
+    def blocks_to_tell(self, distance: float, alpha: float) -> int | None:
+        """Return how many blocks make the interval half as wide as a distance in logarithms, at this scatter.
+
+        None where that is nothing that could be done.
+        """
+        if not self.error or not self.freedom or distance <= 0:
+            return None
+        from scipy import special  # noqa: PLC0415 - see above
+
+        scatter = self.error * math.sqrt(self.n)
+        for blocks in range(self.n + 1, MOST_BLOCKS + 1):
+            factor = float(special.stdtrit(self.freedom * (blocks - 1) / max(self.n - 1, 1), 1 - alpha / 2))
+            if factor * scatter / math.sqrt(blocks) < distance:
+                return blocks
+        return None
 
 
 def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
@@ -65,14 +113,11 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
     Raises:
         ValueError: no values, unequal lengths, or a value that is not positive.
     """
-    logs = _logs(overlay), _logs(underlay)
-    differences = [ours - theirs for ours, theirs in zip(*logs, strict=True)]
-    if _is_constant(differences):
-        return _without_spread(statistics.fmean(differences), len(differences))
-    from scipy import stats  # noqa: PLC0415 - a second to load, and measures only want percentiles from here
-
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of nearly equal values
-        return _of_test(statistics.fmean(differences), stats.ttest_rel(*logs), len(differences))
+    differences = [ours - theirs for ours, theirs in zip(_logs(overlay), _logs(underlay), strict=True)]
+    n, mean = len(differences), statistics.fmean(differences)
+    if n == 1:
+        return Ratio(math.exp(mean), None, None, n)
+    return Ratio(math.exp(mean), statistics.stdev(differences) / math.sqrt(n), n - 1, n)
 
 
 def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
@@ -85,29 +130,14 @@ def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
     """
     logs = _logs(after), _logs(before)
     difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
-    n = min(len(logs[0]), len(logs[1]))
-    if n == 1:
-        return Ratio(math.exp(difference), None, None, None, n)
-    if _is_constant(logs[0]) and _is_constant(logs[1]):
-        return _without_spread(difference, n)
-    from scipy import stats  # noqa: PLC0415 - see above
-
-    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # see above
-        return _of_test(difference, stats.ttest_ind(*logs, equal_var=False), n)
-
-
-def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995), in the same order.
-
-    None stays None and does not count as a test.
-    """
-    from scipy import stats  # noqa: PLC0415 - see above
-
-    present = [p for p in p_values if p is not None]
-    if not present:
-        return [None] * len(p_values)
-    adjusted = iter(stats.false_discovery_control(present, method="bh").tolist())
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    counts = [len(values) for values in logs]
+    if min(counts) == 1:
+        return Ratio(math.exp(difference), None, None, min(counts))
+    parts = [statistics.variance(values) / len(values) for values in logs]
+    total = sum(parts)
+    weights = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
+    freedom = total**2 / weights if weights > 0 else float(sum(counts) - 2)
+    return Ratio(math.exp(difference), math.sqrt(total), freedom, min(counts))
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
@@ -144,44 +174,97 @@ def percentiles(samples: Sequence[float], percents: Sequence[float]) -> list[flo
     return [ordered[rank - 1] for rank in ranks]
 
 
-def refusal(blocks: int, cv: float | None) -> Verdict | None:
-    """Return why no verdict can be given, None where one can: at least 6 blocks, spread at most 10 %."""
+def refusal(blocks: int) -> Verdict | None:
+    """Return why no verdict can be given, None where one can."""
     if blocks == 0:
         return Verdict.NO_FIGURE
-    if blocks < MIN_BLOCKS:
-        return Verdict.NOT_ENOUGH_BLOCKS
-    if cv is None or cv > CV_LIMIT:
-        return Verdict.TOO_NOISY
-    return None
+    return Verdict.NOT_ENOUGH_BLOCKS if blocks < MIN_BLOCKS else None
+
+
+class Place(StrEnum):
+    """Where an interval lies: below what a ratio is held against by more than the margin, within it, or above."""
+
+    BELOW = "below"
+    WITHIN = "within"
+    ABOVE = "above"
+    OPEN = "open"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One row that wants a verdict; `refused` is set where it cannot have one."""
+    """A ratio and what it is held against: 1, or what the headers allow."""
 
-    ratio: Ratio | None
-    higher_is_better: bool
-    refused: Verdict | None
+    ratio: Ratio
+    target: float = 1.0
 
 
-def verdicts(questions: Sequence[Question | None]) -> list[Verdict | None]:
-    """Return a verdict for each question, in order; None for None.
+@dataclass(frozen=True)
+class Answer:
+    """Where the interval of a ratio lies, widened for its family; `blocks` would decide where it is open."""
 
-    Those not refused are one family: their p-values are adjusted together, and below .05 there is a difference.
-    So an interval may leave 1 out and the verdict still be "no difference".
+    place: Place
+    interval: Interval | None
+    blocks: int | None = None
+
+
+def answers(questions: Sequence[Question | None], margin: float) -> list[Answer | None]:
+    """Return an answer to each question of a family, in order; None for None.
+
+    The intervals are at 1 - R alpha / m for m questions, R being the largest number for which as many of them decide
+    something at that level.
     """
-    p_values = [q.ratio.p_value if q and q.ratio and not q.refused else None for q in questions]
-    pairs = zip(questions, benjamini_hochberg(p_values), strict=True)
-    return [_verdict(question, adjusted) if question else None for question, adjusted in pairs]
+    asked = [question for question in questions if question is not None]
+    level = ALPHA / max(len(asked), 1)
+    for count in range(len(asked), 0, -1):
+        alpha = ALPHA * count / len(asked)
+        if sum(_place(question, alpha, margin) is not Place.OPEN for question in asked) >= count:
+            level = alpha
+            break
+    return [None if question is None else _answer(question, level, margin) for question in questions]
 
 
-def _verdict(question: Question, adjusted: float | None) -> Verdict:
-    if question.refused or question.ratio is None or adjusted is None:
-        return question.refused or Verdict.NO_FIGURE
-    if adjusted >= ALPHA:
-        return Verdict.NO_DIFFERENCE
-    better = (question.ratio.ratio > 1) == question.higher_is_better
-    return Verdict.BETTER if better else Verdict.WORSE
+def place_of(interval: Interval | None, target: float, margin: float) -> Place:
+    """Return where an interval lies; one that is not known leaves everything open."""
+    if interval is None:
+        return Place.OPEN
+    if interval.high < target * (1 - margin):
+        return Place.BELOW
+    if interval.low > target * (1 + margin):
+        return Place.ABOVE
+    inside = interval.low >= target * (1 - margin) and interval.high <= target * (1 + margin)
+    return Place.WITHIN if inside else Place.OPEN
+
+
+def _place(question: Question, alpha: float, margin: float) -> Place:
+    return place_of(question.ratio.interval(alpha), question.target, margin)
+
+
+def _answer(question: Question, alpha: float, margin: float) -> Answer:
+    place, ratio = _place(question, alpha, margin), question.ratio
+    blocks = None
+    if place is Place.OPEN:
+        off = ratio.ratio / question.target
+        distance = min(abs(math.log(off / edge)) for edge in (1 - margin, 1 + margin)) if margin < 1 else 0.0
+        blocks = ratio.blocks_to_tell(distance, alpha)
+    return Answer(place, ratio.interval(alpha), blocks)
+
+
+def verdict_of(place: Place, *, higher_is_better: bool) -> Verdict:
+    """Return what it means for the user where an interval lies about 1."""
+    if place is Place.OPEN:
+        return Verdict.INCONCLUSIVE
+    if place is Place.WITHIN:
+        return Verdict.SAME
+    return Verdict.BETTER if (place is Place.ABOVE) == higher_is_better else Verdict.WORSE
+
+
+CEILING_VERDICTS = {
+    Place.OPEN: AgainstCeiling.INCONCLUSIVE,
+    Place.WITHIN: AgainstCeiling.HEADERS_ONLY,
+    Place.BELOW: AgainstCeiling.MORE_THAN_HEADERS,
+    Place.ABOVE: AgainstCeiling.ABOVE_THE_CEILING,
+}
+"""What it means where an interval lies about the ceiling."""
 
 
 def _logs(values: Sequence[float]) -> list[float]:
@@ -190,33 +273,3 @@ def _logs(values: Sequence[float]) -> list[float]:
     if min(values) <= 0:
         raise ValueError(f"{min(values)} has no logarithm: only positive values can be compared")
     return [math.log(value) for value in values]
-
-
-def _is_constant(values: Sequence[float]) -> bool:
-    """Tell whether values do not differ, and so tell nothing of how they scatter."""
-    return len(values) == 1 or statistics.variance(values) == 0
-
-
-def _without_spread(mean: float, n: int) -> Ratio:
-    """Return the ratio of equal differences: the interval has no width and t no value; of one there is neither."""
-    if n == 1:
-        return Ratio(math.exp(mean), None, None, None, n)
-    return Ratio(math.exp(mean), math.exp(mean), math.exp(mean), 1.0 if mean == 0 else 0.0, n)
-
-
-class _Test(Protocol):
-    """What of SciPy's t tests is used."""
-
-    @property
-    def pvalue(self) -> Any:  # noqa: ANN401 - NumPy's numbers
-        """The p-value of "there is no difference"."""
-
-    def confidence_interval(self, confidence_level: float) -> Any:  # noqa: ANN401 - a named tuple of NumPy's numbers
-        """Return the interval of the difference."""
-
-
-def _of_test(mean: float, test: _Test, n: int) -> Ratio:
-    """Return the ratio with the interval and the p-value of a t test on logarithms."""
-    interval = test.confidence_interval(CONFIDENCE)
-    low, high = math.exp(float(interval.low)), math.exp(float(interval.high))
-    return Ratio(math.exp(mean), low, high, float(test.pvalue), n)

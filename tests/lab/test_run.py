@@ -28,7 +28,8 @@ TRIAL_COLUMNS = (
 ).split(",")
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
-    "baseline_median,cv,ratio,ratio_low,ratio_high,ceiling_ratio,verdict,notes"
+    "baseline_median,cv,ratio,ratio_low,ratio_high,adjusted_low,adjusted_high,ceiling_ratio,ceiling_verdict,verdict,"
+    "blocks_to_tell,lost,notes"
 ).split(",")
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high")
 SHORT = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()

@@ -26,10 +26,9 @@ def test_the_two_steps_multiply_up_to_the_whole(tmp_path: Path, routed_mtus: tup
     assert (step.profile, step.routed, step.cell) == ("vxlan", "host-gw", iperf3(1450))
     assert step.container_path == pytest.approx(0.98, rel=1e-3)
     assert step.encapsulation == pytest.approx(0.95 / 0.98, rel=1e-3)
-    assert step.product == pytest.approx(step.whole.ratio, rel=1e-9)
-    assert step.whole.low is not None
-    assert step.whole.high is not None
-    assert step.whole.low < step.product < step.whole.high
+    assert step.product == pytest.approx(step.whole, rel=1e-9)
+    assert step.whole_interval is not None
+    assert step.whole_interval.low < step.product < step.whole_interval.high
 
 
 def test_without_a_routed_profile_there_is_nothing_to_decompose(tmp_path: Path) -> None:

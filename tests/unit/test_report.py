@@ -103,10 +103,13 @@ def test_table_is_the_golden_one(results: dict[str, Result], name: str, golden: 
 def widest(row: Row) -> Row:
     """Return a row with the longest names and the largest figures that there may be."""
     long = replace(row.contrast, profile=f"{row.contrast.profile:x<31}", baseline=f"{row.contrast.baseline:x<31}")
-    ratio = row.ratio and (row.ratio if row.ceiling else Ratio(*(12345.6 * (row.ratio.ratio or 1),) * 3, 0.5, 6))
+    ratio = row.ratio and (row.ratio if row.ceiling else Ratio(12345.6 * row.ratio.ratio, 0.0, 5, 6))
     larger = [None if figure is None else 100 * figure for figure in (row.median, row.baseline_median)]
     cell = row.cell.at(((MTU, 65535),))
-    return replace(row, contrast=long, cell=cell, ratio=ratio, median=larger[0], baseline_median=larger[1])
+    interval = row.interval if row.ceiling or ratio is None else ratio.interval()
+    return replace(
+        row, contrast=long, cell=cell, ratio=ratio, interval=interval, median=larger[0], baseline_median=larger[1]
+    )
 
 
 def test_long_names_and_large_figures_fit_too(results: dict[str, Result]) -> None:
