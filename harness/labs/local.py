@@ -33,6 +33,7 @@ from harness.measures.factors import rate_bps
 from harness.model.containers import Engine
 from harness.model.errors import InputError, LabError
 from harness.model.node import Node
+from harness.truth.wire import HEADER_BYTES, l1_bytes
 
 MAX_NODES = 8
 NODES = tuple((f"k8s-{n}", f"172.12.1.{10 + n}", f"fd00:172:12:1::{10 + n}") for n in range(1, MAX_NODES + 1))
@@ -200,9 +201,8 @@ class LocalLab:
             command([*enter, "ip", "addr", "add", f"{node['address6']}/{PREFIX6_LENGTH}", "dev", DEVICE, "nodad"])
             command([*enter, "ip", "link", "set", "dev", DEVICE, "up"])
             if self.rate_bps is not None:
-                burst, limit = (max(int(self.rate_bps / 8 * time_s), MIN_BURST_BYTES) for time_s in (BURST_S, QUEUE_S))
-                shape = f"tc qdisc replace dev {DEVICE} root tbf rate {self.rate} burst {burst} limit {limit}"
-                command([*enter, *shape.split()])
+                for qdisc in _shaping(self.rate_bps):
+                    command([*enter, "tc", "qdisc", "replace", "dev", DEVICE, *qdisc.split()])
 
     def _await_engine(self, state: dict[str, Any]) -> None:
         """Wait for the daemons, which have been starting while the rest was made."""
@@ -211,6 +211,23 @@ class LocalLab:
         for node in state["nodes"]:
             pid = node["inside"]["pid"]
             engine.await_docker([*enter_argv(pid), "docker", "version"], Path(f"/proc/{pid}/root"), node["name"])
+
+
+def _shaping(rate_bps: float) -> list[str]:
+    """Return the qdiscs that let through so many bits per second as a cable counts them, with what surrounds a frame.
+
+    tbf can add that to whatever it is handed, a frame or a GSO burst of many. So one counts bursts, at a rate that is
+    lower by what a full frame leaves out, and one inside it counts frames. The slower one decides: the first where full
+    frames come in bursts, the second where frames come singly, such as fragments. For a burst of smaller frames the
+    error is .05 % at an MTU of 1450 and .3 % at 1280.
+    """
+    burst, limit = (max(int(rate_bps / 8 * time_s), MIN_BURST_BYTES) for time_s in (BURST_S, QUEUE_S))
+    counted, on_cable = NIC_MTU + HEADER_BYTES["ethernet"], l1_bytes(NIC_MTU)
+    bounds = f"burst {burst} limit {limit}"
+    return [
+        f"root handle 1: tbf rate {int(rate_bps * counted / on_cable)}bit {bounds}",
+        f"parent 1:1 handle 2: tbf rate {int(rate_bps)}bit {bounds} overhead {on_cable - counted}",
+    ]
 
 
 def _lab(directory: Path, state: dict[str, Any]) -> Lab:

@@ -23,8 +23,8 @@ WORDS = (
     f"run --profile vxlan --measure {','.join(MEASURED)} --protocol tcp,udp --udp-rate 10% --size 512 --mtu 1450 "
     f"--flows 2 --rate {LINK_BPS / 1e6:g}mbit --blocks 1 --duration 1 --omit 0 --seed 3 --out {OUT}"
 ).split()
-WIRE_BYTES = {"underlay": 512 + 14, "vxlan": 512 + 50 + 14}
-"""What the lab's shaper counts of a packet."""
+WIRE_BYTES = {"underlay": 512 + 38, "vxlan": 512 + 50 + 38}
+"""What a packet takes up on a cable, which the lab's shaper counts."""
 RATIOS = ("udp_loss_ratio", "client_busiest_cpu_ratio", "server_busiest_cpu_ratio", "ping_lost_ratio", "unsent_ratio")
 
 
