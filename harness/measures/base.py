@@ -74,6 +74,10 @@ class Measure(ABC):
     def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
         """Return what was measured, from what the jobs printed; raises ToolError with a program's own words."""
 
+    def step(self, metric: str, value: float) -> float:  # noqa: ARG002 - for those whose programs round
+        """Return the step in which a metric's figures of about that size come; 0 where it is nothing to speak of."""
+        return 0.0
+
     @abstractmethod
     def seconds(self, cell: Cell, timing: Timing) -> float:
         """Return how long the jobs measure, omitted seconds included."""

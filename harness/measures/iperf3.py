@@ -80,8 +80,14 @@ class Iperf3(Measure):
     name = "iperf3"
     programs = (PROGRAM,)
     factors = ("protocol", "direction", "flows", "udp_rate", "size")
-    metrics = ("goodput_bps", "packets_per_s", "offered_bps", "retransmits", "udp_loss_ratio", "udp_jitter_s")
-    rows = ("goodput_bps", "packets_per_s", "udp_loss_ratio", *CPU_ROWS)
+    metrics = (
+        *("goodput_bps", "forward_goodput_bps", "reverse_goodput_bps"),
+        *("packets_per_s", "offered_bps", "retransmits", "udp_loss_ratio", "udp_jitter_s"),
+    )
+    rows = (
+        *("goodput_bps", "forward_goodput_bps", "reverse_goodput_bps"),
+        *("packets_per_s", "udp_loss_ratio", *CPU_ROWS),
+    )
 
     def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
         """Return a server for one test, and the client."""
@@ -179,6 +185,8 @@ def _measured(cell: Cell, ours: dict[str, Any], theirs: dict[str, Any]) -> Measu
         reverse = _flow(sender=theirs, receiver=ours, suffix=suffix, udp=udp)
     flows = [flow for flow in (forward, reverse) if flow]
     figures: dict[str, Figure | None] = {"goodput_bps": sum(flow["bps"] for flow in flows)}
+    if forward and reverse:
+        figures |= {"forward_goodput_bps": forward["bps"], "reverse_goodput_bps": reverse["bps"]}
     if udp:
         packets = sum(flow["packets"] for flow in flows)
         lost = sum(flow["lost"] for flow in flows)

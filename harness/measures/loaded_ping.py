@@ -24,7 +24,7 @@ class LoadedPing(Measure):
     programs = (iperf3.PROGRAM, ping.PROGRAM)
     factors = ("flows",)
     metrics = (*ping.Ping.metrics, "goodput_bps", "retransmits")
-    rows = ("rtt_p50_s", "rtt_p99_s", "goodput_bps")
+    rows = ("rtt_p50_s", "rtt_p90_s", "rtt_p99_s", "ping_lost_ratio", "goodput_bps")
     idle = ping.Ping.name
     silence = ping.Ping.silence
 
@@ -44,6 +44,10 @@ class LoadedPing(Measure):
         """Return how long the load runs, in whole seconds: until the last echo is back for sure."""
         echoing_s = timing.duration_s * (1 + SLACK_RATIO) + SLACK_S
         return float(int(max(timing.omit_s, LEAST_RAMP_S) + echoing_s + 0.999))
+
+    def step(self, metric: str, value: float) -> float:
+        """Return the step of a round trip."""
+        return ping.step(metric, value)
 
     def seconds(self, cell: Cell, timing: Timing) -> float:  # noqa: ARG002 - the same for each
         """Return how long the load runs."""

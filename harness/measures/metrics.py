@@ -53,13 +53,18 @@ def _busiest_cpu_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noq
     return client.where(client >= server, server)
 
 
+def _udp_sent(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN401 - see above
+    """Return how many datagrams were sent in the seconds that count."""
+    return columns["packets_per_s"] * columns["duration_s"] / (1 - columns["udp_loss_ratio"])
+
+
 def _late_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN401 - see above
     """Return which share of the lost datagrams had arrived, and were dropped because the program was slow to take them.
 
     The counter spans the omitted seconds too, in which as much is taken to have been dropped as in the others.
     """
     loss = columns["udp_loss_ratio"]
-    lost = columns["packets_per_s"] * columns["duration_s"] * loss / (1 - loss)
+    lost = _udp_sent(columns, _facts) * loss
     dropped = columns["socket_dropped"] * columns["duration_s"] / (columns["duration_s"] + columns["omit_s"])
     return (dropped / lost).clip(upper=1.0)
 
@@ -70,10 +75,12 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("goodput_bps", "bit/s", "goodput", _HIGHER, ceiling=True),
+        Metric("forward_goodput_bps", "bit/s", "goodput", _HIGHER, part="forward", ceiling=True),
+        Metric("reverse_goodput_bps", "bit/s", "goodput", _HIGHER, part="reverse", ceiling=True),
         Metric("packets_per_s", "1/s", "packets", _HIGHER),
         Metric("offered_bps", "bit/s", "offered"),
         Metric("retransmits", "1", "retransmits"),
-        Metric("udp_loss_ratio", "ratio", "loss"),
+        Metric("udp_loss_ratio", "ratio", "loss", _LOWER, tries="udp_sent"),
         Metric("udp_jitter_s", "s", "jitter"),
         Metric("transactions_per_s", "1/s", "transactions", _HIGHER),
         Metric("connections_per_s", "1/s", "connections", _HIGHER),
@@ -87,7 +94,7 @@ METRICS: dict[str, Metric] = {
         Metric("rtt_p999_s", "s", "round trip", _LOWER, part="p99.9"),
         Metric("rtt_max_s", "s", "round trip", part="max"),
         Metric("ping_sent", "1", "echoes"),
-        Metric("ping_lost_ratio", "ratio", "loss"),
+        Metric("ping_lost_ratio", "ratio", "loss", _LOWER, tries="ping_sent"),
         Metric("client_cpu_s", "s", "CPU time of the client"),
         Metric("server_cpu_s", "s", "CPU time of the server"),
         Metric("client_tools_cpu_s", "s", "CPU time of the client's tools"),
@@ -105,6 +112,7 @@ METRICS: dict[str, Metric] = {
         Metric("tools_cpu_s_per_gbit", "s/Gbit", "CPU time of the tools", _LOWER, derive=_tools_cpu_s_per_gbit),
         Metric("softirq_cpu_s_per_gbit", "s/Gbit", "CPU time in interrupts", _LOWER, derive=_softirq_cpu_s_per_gbit),
         Metric("busiest_cpu_ratio", "ratio", "busiest CPU", derive=_busiest_cpu_ratio),
+        Metric("udp_sent", "1", "datagrams", derive=_udp_sent),
         Metric("late_ratio", "ratio", "of the loss, at a full socket", derive=_late_ratio),
     )
 }

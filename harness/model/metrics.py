@@ -40,4 +40,5 @@ class Metric:
     better: Better | None = None
     part: str = ""
     ceiling: bool = False
+    tries: str = ""
     derive: Derive | None = None

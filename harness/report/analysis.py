@@ -16,14 +16,16 @@ from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
 from harness.model.path import WHOLE, Kind, PathState
 from harness.model.trial import UNDERLAY, Cell
-from harness.report import notes
+from harness.report import notes, percentiles
 from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
-from harness.truth import stats, wire
+from harness.truth import stats
+from harness.truth.shares import Difference, paired_difference
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,11 @@ class Row:
 
     `blocks` are those in which both arms have a figure, of one path state each; the medians are over these, and over
     all ok trials where there is no such block. `cv` is standard deviation over mean, of the arm where it is larger.
-    `interval` is the ratio's, widened for its family: `verdict` is read off it, and so is `against_ceiling`, where
-    `ceiling` is what the headers allow the ratio to be. Where it decides nothing, `blocks_to_tell` would. `lost` are
-    trials of the profile without a figure, of how many.
+    A metric is compared by its `ratio`, or, where it is a share, by its `difference`. `interval` is that one's, widened
+    for its family: `verdict` is read off it, and so is `against_ceiling`, where `ceiling` is what the headers allow the
+    ratio to be. Where it decides nothing, `blocks_to_tell` would. `wire_shares` are what profile and baseline reached
+    of their own ceilings, `replies` what a percentile of the profile is of. `lost` are trials of the profile without a
+    figure, of how many.
     """
 
     contrast: Contrast
@@ -43,8 +47,11 @@ class Row:
     blocks: int
     median: float | None
     baseline_median: float | None
+    replies: int | None
+    wire_shares: tuple[float | None, float | None]
     cv: float | None
     ratio: stats.Ratio | None
+    difference: Difference | None
     interval: stats.Interval | None
     ceiling: float | None
     verdict: stats.Verdict | None
@@ -129,7 +136,8 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
 def _metrics(run: _Run, contrast: Contrast, cell: Cell) -> list[Metric]:
     """Return the metrics of a contrast; of two measures, those that both report."""
     ours = run.arms.get((contrast.profile, cell), NOTHING)
-    metrics = reported(cell, run.columns, [ours])
+    base = run.arms.get((contrast.baseline, contrast.baseline_cell(cell)), NOTHING)
+    metrics = percentiles.known(reported(cell, run.columns, [ours]), [ours, base])
     if not contrast.measure:
         return metrics
     return [metric for metric in metrics if metric.name in MEASURES[contrast.measure].metrics]
@@ -146,16 +154,22 @@ class _Draft:
     base: Arm
     match: _Match
     figures: tuple[Sequence[float], Sequence[float]]
-    ratio: stats.Ratio | None
-    ceiling: float | None
+    estimate: stats.Ratio | Difference | None
+    ceiling: Ceiling | None
     cv: float | None
+
+    @property
+    def ratio(self) -> stats.Ratio | None:
+        """The ratio, where that is how the metric is compared."""
+        return self.estimate if isinstance(self.estimate, stats.Ratio) else None
 
     @property
     def question(self) -> stats.Question | None:
         """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
-        if not self.metric.better or self.ratio is None or stats.refusal(len(self.match.ours)):
+        if not self.metric.better or self.estimate is None or stats.refusal(len(self.match.ours)):
             return None
-        return stats.Question(self.ratio, self.ceiling or 1.0)
+        target = 0.0 if self.metric.tries else 1.0
+        return stats.Question(self.estimate, self.ceiling.ratio if self.ceiling else target)
 
 
 def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_Draft]:
@@ -168,21 +182,34 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm,
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
     spreads = [stats.coefficient_of_variation(arm) for arm in figures]
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
-    ratio = stats.paired_ratio(match.ours, match.base) if metric.better and match.ours else None
-    ceiling = _ceiling(run, contrast, cell, metric, match) if ratio else None
-    return _Draft(contrast, cell, metric, ours, base, match, figures, ratio, ceiling, cv)
+    estimate = _estimate(cell, metric, ours, base, match) if metric.better and match.ours else None
+    states = (match.our_state, match.base_state)
+    ceiling = ceiling_of(run.meta, run.nic_mtu, contrast, cell, metric, states) if estimate else None
+    return _Draft(contrast, cell, metric, ours, base, match, figures, estimate, ceiling, cv)
+
+
+def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> stats.Ratio | Difference:
+    """Return the ratio of two arms, or the difference of their shares."""
+    if metric.tries:
+        counted = [float(arm.frame[metric.tries].sum()) if metric.tries in arm.frame else 0.0 for arm in (ours, base)]
+        return paired_difference(match.ours, match.base, (counted[0], counted[1]))
+    measure = MEASURES.get(cell.measure)
+    sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
+    return stats.paired_ratio(match.ours, match.base, (sizes[0], sizes[1]))
 
 
 def _answers(drafts: Sequence[_Draft], margin: float) -> list[stats.Answer | None]:
     """Return what each draft's interval says.
 
     The rows of one kind of contrast are a family; those that have a ceiling are one of their own, held against it: that
-    headers cost something is known beforehand, and what is known must not make others easier to believe.
+    headers cost something is known beforehand, and what is known must not make others easier to believe. So are
+    losses, which are none as a rule.
     """
     made: list[stats.Answer | None] = [None] * len(drafts)
-    families: dict[tuple[Against, bool], list[int]] = {}
+    families: dict[tuple[Against, bool, bool], list[int]] = {}
     for number, draft in enumerate(drafts):
-        families.setdefault((draft.contrast.against, draft.ceiling is not None), []).append(number)
+        key = (draft.contrast.against, draft.ceiling is not None, bool(draft.metric.tries))
+        families.setdefault(key, []).append(number)
     for members in families.values():
         for number, answer in zip(members, stats.answers([drafts[n].question for n in members], margin), strict=True):
             made[number] = answer
@@ -194,20 +221,24 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
     verdict = stats.refusal(blocks) if draft.metric.better else None
     against_ceiling = None
     if answer is not None:
-        place = stats.place_of(answer.interval, 1.0, run.margin)
+        place = answer.place if draft.metric.tries else stats.place_of(answer.interval, 1.0, run.margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
+    medians = (stats.median(draft.figures[0]), stats.median(draft.figures[1]))
     return Row(
         draft.contrast,
         draft.cell,
         draft.metric,
         blocks=blocks,
-        median=stats.median(draft.figures[0]),
-        baseline_median=stats.median(draft.figures[1]),
+        median=medians[0],
+        baseline_median=medians[1],
+        replies=percentiles.replies(draft.ours, draft.metric),
+        wire_shares=wire_shares(run.meta, draft.cell, draft.metric, draft.ceiling, medians),
         cv=draft.cv,
         ratio=draft.ratio,
-        interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
-        ceiling=draft.ceiling,
+        difference=draft.estimate if isinstance(draft.estimate, Difference) else None,
+        interval=answer.interval if answer else draft.estimate.interval() if draft.estimate else None,
+        ceiling=draft.ceiling.ratio if draft.ceiling else None,
         verdict=verdict,
         against_ceiling=against_ceiling,
         blocks_to_tell=answer.blocks if answer else None,
@@ -216,37 +247,10 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
     )
 
 
-def _ceiling(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, match: _Match) -> float | None:
-    """Return what the wire allows of a ratio: both arms' ceilings over the underlay's, one by the other."""
-    meta = run.meta
-    if meta is None or not metric.ceiling or match.our_state is None or contrast.profile == contrast.baseline:
-        return None
-    if not _is_bounded_by_headers(cell):
-        return None
-    measure = MEASURES.get(cell.measure)
-    protocol = str(cell.get("protocol") or (measure.protocol if measure else "tcp"))
-    sizes = [int(one.get("size") or one.mtu) for one in (cell, contrast.baseline_cell(cell))]
-    states = (match.our_state, match.base_state or WHOLE)
-    ours, base = (
-        wire.ceiling_ratio(protocol, size, profile.headers, run.nic_mtu, state, sizes[1], tunnel_mtu=profile.tunnel_mtu)
-        for size, profile, state in zip(
-            sizes, (meta.profiles[name] for name in (contrast.profile, contrast.baseline)), states, strict=True
-        )
-    )
-    return ours / base if ours and base else None
-
-
-def _is_bounded_by_headers(cell: Cell) -> bool:
-    """Tell whether a cell fills the link; one that is offered less has no ceiling but the offer."""
-    rate = cell.get("udp_rate")
-    share = str(rate)
-    return rate in (None, "none") or (share.endswith("%") and float(share[:-1]) >= 100)  # noqa: PLR2004 - per cent
-
-
 def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats.Verdict | None) -> tuple[Note, ...]:
     contrast, cell, metric, match = draft.contrast, draft.cell, draft.metric, draft.match
     names = (contrast.profile, contrast.baseline)
-    lacking = metric.ceiling and draft.ratio and run.meta and draft.ceiling is None and _is_bounded_by_headers(cell)
+    lacking = metric.ceiling and draft.ratio and run.meta and draft.ceiling is None and is_bounded_by_headers(cell)
     lacking = lacking and names[0] != names[1]
     unlike = contrast.against is Against.PROFILE and contrast.baseline != UNDERLAY
     unlike = unlike and contrast.baseline_cell(cell).mtu != run.nic_mtu
@@ -255,15 +259,13 @@ def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats
             notes.path_state(names[0], match.our_state, match.share),
             notes.path_state(names[1], match.base_state, match.share) if match.base_state != WHOLE else None,
             notes.no_ceiling(names[0], cell, match.our_state) if lacking else None,
-            notes.lost(names[0], draft.ours),
-            notes.lost(names[1], draft.base),
+            *(notes.lost(name, arm) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
             notes.switched(contrast.profile, contrast.switch, metric, draft.ratio, verdict),
-            notes.zeros(names[0], draft.ours.zeros(metric)),
-            notes.zeros(names[1], draft.base.zeros(metric)),
+            *(notes.zeros(name, arm.zeros(metric)) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
             notes.few_blocks(len(match.ours)) if metric.better else None,
-            notes.wide(answer, run.margin),
+            notes.wide(answer, run.margin, of_shares=bool(metric.tries)),
             notes.single_threaded(cell, run.meta),
         ]
     )

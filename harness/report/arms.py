@@ -40,12 +40,12 @@ class Arm:
     def figures(self, metric: Metric) -> pd.Series[float]:
         """Return the figures of the ok trials by block.
 
-        A figure of 0 has no ratio, so a compared metric leaves it out; `zeros` counts them.
+        A figure of 0 has no ratio, so a metric that is compared by one leaves it out; `zeros` counts them.
         """
         if metric.name not in self.frame:
             return _no_figures()
         present = self.frame[metric.name].dropna()
-        return present[present > 0] if metric.better else present
+        return present[present > 0] if metric.better and not metric.tries else present
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""

@@ -15,7 +15,18 @@ from harness.report.contrasts import Against
 from harness.report.decomposition import steps
 from harness.report.findings import findings
 from harness.report.footnotes import Footnotes
-from harness.report.page import Page, Scale, Section, interval_text, number_text, ratio_text, scale_of, share_text
+from harness.report.page import (
+    Page,
+    Scale,
+    Section,
+    interval_text,
+    number_text,
+    points_text,
+    range_text,
+    ratio_text,
+    scale_of,
+    share_text,
+)
 from harness.results.meta import RunMeta
 from harness.truth.stats import Verdict
 
@@ -38,11 +49,7 @@ Marks = Callable[[Iterable[Note]], str]
 
 def page(analysis: Analysis) -> Page:
     """Lay out the analysis of a run."""
-    shown = [
-        row
-        for row in analysis.rows
-        if row.contrast.against is not Against.SAME_MTU and row.metric.name not in CPU_SHARES
-    ]
+    shown = [row for row in analysis.rows if row.contrast.against is not Against.SAME_MTU and _is_shown(row)]
     footnotes = Footnotes([row.notes for row in shown], analysis.notes)
     same_mtu = rows_by(analysis.rows, Against.SAME_MTU)
     sections: list[Section] = []
@@ -54,6 +61,13 @@ def page(analysis: Analysis) -> Page:
     title = run_title(analysis.meta) if analysis.meta else ""
     legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin))
     return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
+
+
+def _is_shown(row: Row) -> bool:
+    """Leave out what has a table of its own, and a loss of nothing on both sides."""
+    if row.metric.tries and not row.median and not row.baseline_median and row.verdict is Verdict.SAME:
+        return bool(row.difference and row.difference.difference)
+    return row.metric.name not in CPU_SHARES
 
 
 def compared_page(comparison: Comparison) -> Page:
@@ -115,7 +129,7 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
     headings: tuple[str, ...] = ("", unit)
     if not with_ceiling:
         headings += (_baseline_name(first),)
-    headings += ("ratio", "95 % interval") if compared else ()
+    headings += ("difference" if first.metric.tries else "ratio", "95 % interval") if compared else ()
     headings += ("ceiling", "gap") if with_ceiling else ()
     headings += ("same MTU",) if with_same else ()
     section = Section(
@@ -126,17 +140,23 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
         if not with_ceiling:
             cells.append(number_text(row.baseline_median, divisor, digits))
         ratio = row.ratio.ratio if row.ratio else None
-        if compared:
+        if row.difference:
+            cells += [points_text(row.difference.difference), points_text(row.interval)]
+        elif compared:
             cells += [ratio_text(ratio), interval_text(row.interval)]
         if with_ceiling:
             gap = None if ratio is None or row.ceiling is None else 100 * (ratio - row.ceiling)
             cells += [ratio_text(row.ceiling), "" if gap is None else f"{gap:+.2f}"]
         if with_same:
             same = paired[id(row)]
-            cells.append(ratio_text(same.ratio.ratio if same and same.ratio else None))
+            cells.append(
+                points_text(same.difference.difference)
+                if same and same.difference
+                else ratio_text(same.ratio.ratio if same and same.ratio else None)
+            )
         section.rows.append((*cells, f"{_verdict(row)}{marks(row.notes)}".strip()))
-    if with_ceiling:
-        section.caption = _baselines(rows, (divisor, unit, digits))
+    captions = [_baselines(rows, (divisor, unit, digits)), _wire_shares(rows)] if with_ceiling else [_replies(rows)]
+    section.caption = "\n".join(caption for caption in captions if caption)
     return section
 
 
@@ -188,6 +208,24 @@ def _baselines(rows: Sequence[Row], scale: Scale) -> str:
     baseline = rows[0].contrast.baseline
     where = " at its NIC's MTU" if baseline == UNDERLAY else ""
     return f"{baseline}{where}: {shown} {unit}" if shown else ""
+
+
+def _wire_shares(rows: Sequence[Row]) -> str:
+    """Return how much of what its own frames allow each arm reached; nothing where the link's rate is not known."""
+    contrast = rows[0].contrast
+    shares = [[row.wire_shares[arm] for row in rows if row.wire_shares[arm] is not None] for arm in (0, 1)]
+    texts = [
+        f"{name} {range_text([100 * share for share in own if share is not None], 2)} %"
+        for name, own in zip((contrast.profile, contrast.baseline), shares, strict=True)
+        if own
+    ]
+    return f"share of their own ceilings: {', '.join(texts)}" if texts else ""
+
+
+def _replies(rows: Sequence[Row]) -> str:
+    """Return what percentiles are of; nothing for other figures, and for those that nobody counted."""
+    counts = [row.replies for row in rows if row.replies]
+    return f"of {range_text(counts, 0)} replies" if counts else ""
 
 
 def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:

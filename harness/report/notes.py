@@ -68,11 +68,12 @@ def few_blocks(blocks: int, word: str = "blocks") -> Note | None:
     return Note(About.BLOCKS, "", fact, advice, value=blocks)
 
 
-def wide(answer: Answer | None, margin: float) -> Note | None:
+def wide(answer: Answer | None, margin: float, *, of_shares: bool = False) -> Note | None:
     """Say by how much an interval is wider than the margin, where it decides nothing."""
     if answer is None or answer.interval is None or answer.place is not Place.OPEN:
         return None
-    half = answer.interval.half_width
+    interval = answer.interval
+    half = (interval.high - interval.low) / 2 if of_shares else interval.half_width
     advice = f"too wide an interval for a margin of {margin:.2%}".replace(".00%", "%")
     return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more blocks or a quieter machine narrow it", value=half)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.metrics import Metric
@@ -69,6 +69,21 @@ def ratio_text(value: float | None) -> str:
 def interval_text(interval: Interval | None) -> str:
     """Return the interval of a ratio, nothing where there is none."""
     return f"{ratio_text(interval.low)}-{ratio_text(interval.high)}" if interval else ""
+
+
+def points_text(value: float | Interval | None) -> str:
+    """Return a difference of shares, or its interval, in percentage points with its sign."""
+    if value is None:
+        return ""
+    if isinstance(value, Interval):
+        return f"{100 * value.low:+.2f} to {100 * value.high:+.2f}"
+    return f"{100 * value:+.2f}"
+
+
+def range_text(values: Sequence[float], digits: int) -> str:
+    """Return the smallest and the largest of some values, one where they read alike."""
+    low, high = (f"{edge:.{digits}f}" for edge in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def share_text(share: float) -> str:

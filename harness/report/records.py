@@ -14,6 +14,7 @@ from harness.report.comparison import ComparedRow, Comparison
 from harness.report.notes import text_of
 from harness.results.meta import RunMeta
 from harness.results.schema import SCHEMA_VERSION
+from harness.truth.shares import Difference
 from harness.truth.stats import Interval, Ratio
 
 Record = dict[str, Any]
@@ -39,8 +40,11 @@ def _summary_record(row: Row, factors: Sequence[str]) -> Record:
         "blocks": row.blocks,
         "median": row.median,
         "baseline_median": row.baseline_median,
+        "replies": row.replies,
+        "wire_ratio": row.wire_shares[0],
+        "baseline_wire_ratio": row.wire_shares[1],
         "cv": row.cv,
-        **_ratio(row.ratio, row.interval),
+        **_estimate(row.ratio, row.difference, row.interval),
         "ceiling_ratio": row.ceiling,
         "ceiling_verdict": row.against_ceiling.value if row.against_ceiling else None,
         "verdict": row.verdict.value if row.verdict else None,
@@ -76,7 +80,7 @@ def _compared_record(row: ComparedRow, factors: Sequence[str]) -> Record:
         "median_a": row.medians[0],
         "median_b": row.medians[1],
         "cv": row.cv,
-        **_ratio(row.ratio, row.interval),
+        **_estimate(row.ratio, None, row.interval),
         "verdict": row.verdict.value if row.verdict else None,
         "trials_to_tell": row.trials_to_tell,
         "lost": row.lost[0],
@@ -84,12 +88,20 @@ def _compared_record(row: ComparedRow, factors: Sequence[str]) -> Record:
     }
 
 
-def _ratio(ratio: Ratio | None, adjusted: Interval | None) -> Record:
-    plain = ratio.interval() if ratio else None
-    record: Record = {"ratio": ratio.ratio if ratio else None}
-    for name, interval in (("ratio", plain), ("adjusted", adjusted)):
-        record[f"{name}_low"] = interval.low if interval else None
-        record[f"{name}_high"] = interval.high if interval else None
+def _estimate(ratio: Ratio | None, difference: Difference | None, adjusted: Interval | None) -> Record:
+    """Return a ratio, or a difference, with its plain 95 % interval and the one that is widened for its family."""
+    record: Record = {}
+    for name, value, estimate in (
+        ("ratio", ratio.ratio if ratio else None, ratio),
+        ("difference", difference.difference if difference else None, difference),
+        ("adjusted", None, None),
+    ):
+        interval = adjusted if name == "adjusted" else estimate.interval() if estimate else None
+        record |= {} if name == "adjusted" else {name: value}
+        record |= {
+            f"{name}_low": interval.low if interval else None,
+            f"{name}_high": interval.high if interval else None,
+        }
     return record
 
 
@@ -130,12 +142,14 @@ def _note(note: Note) -> Record:
 
 SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")
 SUMMARY_TAIL = (
-    "baseline_cell metric unit blocks median baseline_median cv ratio ratio_low ratio_high adjusted_low adjusted_high "
-    "ceiling_ratio ceiling_verdict verdict blocks_to_tell lost notes"
+    "baseline_cell metric unit blocks median baseline_median replies wire_ratio baseline_wire_ratio cv ratio "
+    "ratio_low ratio_high difference difference_low difference_high adjusted_low adjusted_high ceiling_ratio "
+    "ceiling_verdict verdict blocks_to_tell lost notes"
 ).split()
 """Columns of summary.csv around those of the run's factors; docs/results.md says what each holds."""
 COMPARED_HEAD = ("profile", "measure")
 COMPARED_TAIL = (
-    "metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high adjusted_low adjusted_high verdict "
+    "metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high difference difference_low "
+    "difference_high adjusted_low adjusted_high verdict "
     "trials_to_tell lost notes"
 ).split()

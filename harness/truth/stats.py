@@ -22,6 +22,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
@@ -82,33 +83,77 @@ class Ratio:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
         if self.error is None or self.freedom is None:
             return None
-        from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
-
-        factor = math.exp(float(special.stdtrit(self.freedom, 1 - alpha / 2)) * self.error) if self.error else 1.0
+        factor = math.exp(student(self.freedom, alpha) * self.error) if self.error else 1.0
         return Interval(self.ratio / factor, self.ratio * factor)
 
-    def blocks_to_tell(self, distance: float, alpha: float) -> int | None:
-        """Return how many blocks make the interval half as wide as a distance in logarithms, at this scatter.
+    def edges(self, target: float, margin: float) -> tuple[float, float]:
+        """Return between what a ratio makes no difference to its target."""
+        return target * (1 - margin), target * (1 + margin)
 
-        None where that is nothing that could be done.
-        """
-        if not self.error or not self.freedom or distance <= 0:
+    def blocks_to_tell(self, target: float, margin: float, alpha: float) -> int | None:
+        """Return how many blocks would decide on which side of an edge it lies; None where no number would."""
+        if margin >= 1:
             return None
-        from scipy import special  # noqa: PLC0415 - see above
+        distance = min(abs(math.log(self.ratio / edge)) for edge in self.edges(target, margin))
+        return blocks_for(distance, self, alpha)
 
-        scatter = self.error * math.sqrt(self.n)
-        for blocks in range(self.n + 1, MOST_BLOCKS + 1):
-            factor = float(special.stdtrit(self.freedom * (blocks - 1) / max(self.n - 1, 1), 1 - alpha / 2))
-            if factor * scatter / math.sqrt(blocks) < distance:
-                return blocks
+
+class Estimate(Protocol):
+    """What is known of a contrast: a ratio, or a difference."""
+
+    @property
+    def error(self) -> float | None:
+        """Its standard error."""
+        ...
+
+    @property
+    def freedom(self) -> float | None:
+        """The degrees of freedom of that."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """How many pairs it is of."""
+        ...
+
+    def interval(self, alpha: float = ALPHA) -> Interval | None:
+        """Return the interval that misses the truth in `alpha` of all cases."""
+        ...
+
+    def edges(self, target: float, margin: float) -> tuple[float, float]:
+        """Return between what it makes no difference to its target."""
+        ...
+
+    def blocks_to_tell(self, target: float, margin: float, alpha: float) -> int | None:
+        """Return how many blocks would decide; None where no number would."""
+        ...
+
+
+def student(freedom: float, alpha: float) -> float:
+    """Return how many standard errors an interval reaches to each side, to miss the truth in `alpha` of all cases."""
+    from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
+
+    return float(special.stdtrit(freedom, 1 - alpha / 2))
+
+
+def blocks_for(distance: float, estimate: Estimate, alpha: float) -> int | None:
+    """Return how many blocks make an interval half as wide as a distance, at this scatter; None for no such number."""
+    if not estimate.error or not estimate.freedom or distance <= 0:
         return None
+    scatter = estimate.error * math.sqrt(estimate.n)
+    for blocks in range(estimate.n + 1, MOST_BLOCKS + 1):
+        freedom = estimate.freedom * (blocks - 1) / max(estimate.n - 1, 1)
+        if student(freedom, alpha) * scatter / math.sqrt(blocks) < distance:
+            return blocks
+    return None
 
 
-def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
+def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tuple[float, float] = (0.0, 0.0)) -> Ratio:
     """Return overlay / underlay from one value of each per block, in the same order.
 
     The geometric mean of the per-block ratios with Student's interval: d = ln(overlay / underlay),
-    exp(mean(d) +- t(n - 1) * s / sqrt(n)).
+    exp(mean(d) +- t(n - 1) * s / sqrt(n)). `steps` are the sizes of the steps that the values of each come in: s is at
+    least what rounding to them gives (a step over the root of 12), so values that are all equal are not exact.
 
     Raises:
         ValueError: no values, unequal lengths, or a value that is not positive.
@@ -117,7 +162,9 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Ratio(math.exp(mean), None, None, n)
-    return Ratio(math.exp(mean), statistics.stdev(differences) / math.sqrt(n), n - 1, n)
+    means = statistics.fmean(overlay), statistics.fmean(underlay)
+    rounding = math.hypot(*(step / value for step, value in zip(steps, means, strict=True))) / math.sqrt(12)
+    return Ratio(math.exp(mean), max(statistics.stdev(differences), rounding) / math.sqrt(n), n - 1, n)
 
 
 def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
@@ -192,15 +239,15 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """A ratio and what it is held against: 1, or what the headers allow."""
+    """A ratio and what it is held against: 1, or what the headers allow; or a difference, held against 0."""
 
-    ratio: Ratio
+    estimate: Estimate
     target: float = 1.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Where the interval of a ratio lies, widened for its family; `blocks` would decide where it is open."""
+    """Where the interval of an estimate lies, widened for its family; `blocks` would decide where it is open."""
 
     place: Place
     interval: Interval | None
@@ -224,29 +271,30 @@ def answers(questions: Sequence[Question | None], margin: float) -> list[Answer 
 
 
 def place_of(interval: Interval | None, target: float, margin: float) -> Place:
-    """Return where an interval lies; one that is not known leaves everything open."""
+    """Return where the interval of a ratio lies to its target; one that is not known leaves everything open."""
+    return place_between(interval, target * (1 - margin), target * (1 + margin))
+
+
+def place_between(interval: Interval | None, low: float, high: float) -> Place:
+    """Return where an interval lies to what is between two edges; one that is not known leaves everything open."""
     if interval is None:
         return Place.OPEN
-    if interval.high < target * (1 - margin):
+    if interval.high < low:
         return Place.BELOW
-    if interval.low > target * (1 + margin):
+    if interval.low > high:
         return Place.ABOVE
-    inside = interval.low >= target * (1 - margin) and interval.high <= target * (1 + margin)
-    return Place.WITHIN if inside else Place.OPEN
+    return Place.WITHIN if interval.low >= low and interval.high <= high else Place.OPEN
 
 
 def _place(question: Question, alpha: float, margin: float) -> Place:
-    return place_of(question.ratio.interval(alpha), question.target, margin)
+    estimate = question.estimate
+    return place_between(estimate.interval(alpha), *estimate.edges(question.target, margin))
 
 
 def _answer(question: Question, alpha: float, margin: float) -> Answer:
-    place, ratio = _place(question, alpha, margin), question.ratio
-    blocks = None
-    if place is Place.OPEN:
-        off = ratio.ratio / question.target
-        distance = min(abs(math.log(off / edge)) for edge in (1 - margin, 1 + margin)) if margin < 1 else 0.0
-        blocks = ratio.blocks_to_tell(distance, alpha)
-    return Answer(place, ratio.interval(alpha), blocks)
+    place, estimate = _place(question, alpha, margin), question.estimate
+    blocks = estimate.blocks_to_tell(question.target, margin, alpha) if place is Place.OPEN else None
+    return Answer(place, estimate.interval(alpha), blocks)
 
 
 def verdict_of(place: Place, *, higher_is_better: bool) -> Verdict:

@@ -164,9 +164,9 @@ def jobs(mtu: int, duration_s: float) -> list[Job]:
 @pytest.mark.parametrize(
     ("mtu", "duration_s", "expected"),
     [
-        (1500, 2, "ping -n -D -c 101 -i 0.02 -W 1 -M dont -s 1472 172.17.0.3"),
-        (1450, 10, "ping -n -D -c 501 -i 0.02 -W 1 -M dont -s 1422 172.17.0.3"),
-        (576, 1, "ping -n -D -c 51 -i 0.02 -W 1 -M dont -s 548 172.17.0.3"),
+        (1500, 2, "ping -n -D -c 501 -i 0.004 -W 1 -M dont -s 1472 172.17.0.3"),
+        (1450, 10, "ping -n -D -c 2501 -i 0.004 -W 1 -M dont -s 1422 172.17.0.3"),
+        (576, 1, "ping -n -D -c 251 -i 0.004 -W 1 -M dont -s 548 172.17.0.3"),
     ],
 )
 def test_client_argv_fills_the_mtu_and_sends_one_more_than_counts(mtu: int, duration_s: int, expected: str) -> None:
@@ -181,3 +181,19 @@ def test_there_is_no_server_and_nothing_to_omit() -> None:
     heading, first = REPLIES.splitlines()[:2]
     assert Ping().live_figure(heading) is None
     assert Ping().live_figure(first) == f"{float(first.split('time=')[1].split()[0]) * 1e3:.0f} µs"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "expected"),
+    [
+        ("rtt_p50_s", 57e-6, 1e-6),
+        ("rtt_p50_s", 999e-6, 1e-6),
+        ("rtt_p99_s", 1.23e-3, 10e-6),
+        ("rtt_p99_s", 23.4e-3, 100e-6),
+        ("rtt_max_s", 0.234, 1e-3),
+        ("ping_sent", 500.0, 0.0),
+    ],
+)
+def test_round_trips_come_in_steps(metric: str, value: float, expected: float) -> None:
+    """iputils prints three digits from 1 ms on, and whole microseconds below (ping_common.c, gather_statistics)."""
+    assert Ping().step(metric, value) == pytest.approx(expected)

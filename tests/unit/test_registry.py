@@ -481,8 +481,12 @@ def test_registries_name_what_they_hold() -> None:
         assert metric.title
         assert metric.unit in ("1", "1/s", "B", "bit/s", "ratio", "s", "s/Gbit"), "SI base units"
     assert {*NODE_METRICS, *CPU_ROWS} <= set(METRICS)
-    assert {name for name, metric in METRICS.items() if metric.derive} == {*CPU_ROWS, "late_ratio"}
-    assert {name for name, metric in METRICS.items() if metric.ceiling} == {"goodput_bps"}
+    assert {name for name, metric in METRICS.items() if metric.derive} == {*CPU_ROWS, "late_ratio", "udp_sent"}
+    assert {name for name, metric in METRICS.items() if metric.ceiling} == {
+        *("goodput_bps", "forward_goodput_bps", "reverse_goodput_bps")
+    }
+    shares = {name: metric.tries for name, metric in METRICS.items() if metric.tries}
+    assert shares == {"udp_loss_ratio": "udp_sent", "ping_lost_ratio": "ping_sent"}
     assert METRICS["goodput_bps"].better is Better.HIGHER
     assert METRICS["rtt_p99_s"].better is Better.LOWER
 

@@ -240,3 +240,17 @@ def test_what_decides_nothing_says_by_how_much() -> None:
     assert note.value == open_one.interval.half_width if open_one and open_one.interval else False
     assert notes.wide(narrow, 0.01) is None
     assert notes.wide(None, 0.01) is None
+
+
+def test_equal_values_that_come_in_steps_are_not_exact() -> None:
+    """57 us on both sides of every block, as ping prints them: a step of 1 us leaves .7 % over the root of 6 blocks."""
+    exact = stats.paired_ratio([57e-6] * 6, [57e-6] * 6)
+    stepped = stats.paired_ratio([57e-6] * 6, [57e-6] * 6, (1e-6, 1e-6))
+    assert exact.error == 0.0
+    assert stepped.ratio == pytest.approx(1.0)
+    assert stepped.error == pytest.approx(2**0.5 / 57 / 12**0.5 / 6**0.5)
+    interval = stepped.interval()
+    assert interval is not None
+    assert interval.low < 1 < interval.high
+    scattered = [50e-6, 60e-6, 55e-6, 65e-6]
+    assert stats.paired_ratio(scattered, [57e-6] * 4, (1e-6, 1e-6)) == stats.paired_ratio(scattered, [57e-6] * 4)

@@ -22,7 +22,7 @@ from harness.results.store import PairsFolder, RunFolder
 COLUMNS = (
     "run_id,block,position,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
     "protocol,direction,mtu,flows,"
-    "goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,"
+    "goodput_bps,forward_goodput_bps,reverse_goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,"
     "rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,"
     "client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,socket_dropped,"
     "foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"

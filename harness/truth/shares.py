@@ -1,0 +1,61 @@
+"""Differences of shares, such as loss: a share may be 0, so it has no ratio, and is compared in percentage points."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.truth.stats import ALPHA, Interval, blocks_for, student
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two shares, with its standard error and the degrees of freedom of that; see `stats.Ratio`."""
+
+    difference: float
+    error: float | None
+    freedom: float | None
+    n: int
+
+    def interval(self, alpha: float = ALPHA) -> Interval | None:
+        """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
+        if self.error is None or self.freedom is None:
+            return None
+        reach = student(self.freedom, alpha) * self.error
+        return Interval(self.difference - reach, self.difference + reach)
+
+    def edges(self, target: float, margin: float) -> tuple[float, float]:
+        """Return between what a difference is none: the margin is one of percentage points here."""
+        return target - margin, target + margin
+
+    def blocks_to_tell(self, target: float, margin: float, alpha: float) -> int | None:
+        """Return how many blocks would decide on which side of an edge it lies; None where no number would."""
+        distance = min(abs(self.difference - edge) for edge in self.edges(target, margin))
+        return blocks_for(distance, self, alpha)
+
+
+def paired_difference(ours: Sequence[float], base: Sequence[float], tries: tuple[float, float]) -> Difference:
+    """Return ours - base from one share of each per block, in the same order; `tries` is of how many each is, in all.
+
+    The mean difference with Student's interval over blocks. Its error is at least that of two shares of so many
+    independent tries (Agresti and Caffo 2000: one success and one failure more in each), so that where nothing was
+    lost it is not taken for certain that nothing ever is.
+
+    Raises:
+        ValueError: no values, or unequal lengths.
+    """
+    differences = [own - other for own, other in zip(ours, base, strict=True)]
+    if not differences:
+        raise ValueError("no values to compare")
+    n, mean = len(differences), statistics.fmean(differences)
+    if n == 1:
+        return Difference(mean, None, None, n)
+    least = math.hypot(*(_share_error(shares, count) for shares, count in zip((ours, base), tries, strict=True)))
+    return Difference(mean, max(statistics.stdev(differences) / math.sqrt(n), least), n - 1, n)
+
+
+def _share_error(shares: Sequence[float], tries: float) -> float:
+    share = (statistics.fmean(shares) * tries + 1) / (tries + 2)
+    return math.sqrt(share * (1 - share) / (tries + 2))
