@@ -105,7 +105,7 @@ def test_load_is_up_to_speed_before_the_first_echo() -> None:
 @pytest.mark.parametrize("duration_s", [1, 2, 5, 10, 30, 60, 600])
 @pytest.mark.parametrize("omit_s", [0, 1, 3, 10])
 def test_load_outlasts_the_echoes(duration_s: int, omit_s: int) -> None:
-    """Even where each is late by a tenth (4.2 ms were measured for 4); and the server's time limit outlasts the load."""
+    """Even where each is late by a tenth (ping needs 4.2 ms for 4); and the server's time limit outlasts the load."""
     timing = Timing(duration_s, omit_s)
     server, load, client = jobs(timing)
     loading_s = sum(int(load.argv[load.argv.index(name) + 1]) for name in ("-t", "-O"))
