@@ -18,7 +18,7 @@ run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds opti
 
 test: WITH = --docker
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)
-	@$(call as_root,$(bin)/python -m pytest -m "" $(ARGS))
+	@$(call as_root,$(bin)/python -m pytest -m "" -n 2 --dist loadfile $(ARGS))
 
 test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
 	@$(call as_root,$(bin)/python -m tests.vagrant.prove $(ARGS))
