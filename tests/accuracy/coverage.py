@@ -30,6 +30,13 @@ def holds(ratio: Ratio, truth: float) -> bool:
     return interval.low <= truth <= interval.high
 
 
+def half_width(ratio: Ratio) -> float:
+    """Return that of the 95 % interval of a ratio, in per cent."""
+    interval = ratio.interval()
+    assert interval is not None
+    return 100 * interval.half_width
+
+
 def simulated(noise: Noise, rng: Generator, sets: int, blocks: int) -> Iterator[tuple[Run, Run]]:
     """Yield runs A and B of each set."""
     logs = noise(rng, sets, blocks)

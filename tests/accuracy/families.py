@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import MARGIN, Answer, Place, Question, Ratio, answers, paired_ratio
+from harness.truth.stats import MARGIN, Answer, Place, Question, Ratio, answers, paired_ratio, place_of
 from tests.accuracy.noise import ARMS, PROFILE, UNDERLAY
 from tests.accuracy.tables import Case, Figures, Table, percent
 
@@ -31,8 +31,14 @@ def missed(told: Sequence[tuple[Answer, float]]) -> float:
     return sum(not interval.low <= truth <= interval.high for interval, truth in chosen) / max(len(chosen), 1)
 
 
-def answered(ratios: Sequence[Ratio], margin: float) -> list[Answer]:
-    return [answer for answer in answers([*map(Question, ratios)], margin) if answer]
+def asked(ratios: Sequence[Ratio], margin: float) -> list[Answer | None]:
+    return answers([*map(Question, ratios)], margin)
+
+
+def by_itself(ratio: Ratio, margin: float) -> Answer:
+    """Return what a row would say without regard to the others: its 95 % interval, and where that lies."""
+    interval = ratio.interval()
+    return Answer(place_of(interval, 1.0, margin), interval)
 
 
 def case(name: str, ratios: Sequence[float], margin: float, *, sd: float = 0.0, one_baseline: bool = False) -> Case:
@@ -48,11 +54,11 @@ def case(name: str, ratios: Sequence[float], margin: float, *, sd: float = 0.0, 
         adjusted = alone = 0.0
         for figures, true in zip(np.exp(logs).tolist(), truths.tolist(), strict=True):
             found = [paired_ratio(ours, theirs) for ours, theirs in figures]
-            family = list(zip(answered(found, margin), true, strict=True))
+            family = [(answer, truth) for answer, truth in zip(asked(found, margin), true, strict=True) if answer]
             misled += any(misleads(answer, truth, margin) for answer, truth in family)
             decided += sum(answer.place is not Place.OPEN for answer, _ in family)
             adjusted += missed(family)
-            alone += missed([(*answered([one], margin), truth) for one, truth in zip(found, true, strict=True)])
+            alone += missed([(by_itself(one, margin), truth) for one, truth in zip(found, true, strict=True)])
         rows = sets * len(ratios)
         return [[percent(decided, rows)], [percent(misled, sets)], [percent(adjusted, sets), percent(alone, sets)]]
 

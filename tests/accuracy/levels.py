@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from harness.truth.stats import Ratio, paired_ratio, welch_ratio
-from tests.accuracy.coverage import by_block, holds
+from tests.accuracy.coverage import by_block, half_width, holds
 from tests.accuracy.noise import ARMS, PROFILE
 from tests.accuracy.tables import Case, Figures, Table, percent
 
@@ -25,12 +25,6 @@ BLOCKS = 6
 def of(sides: list[list[float]]) -> Ratio:
     """Return what ratios are against 1, or, where there are two sides, the second one's over the first one's."""
     return welch_ratio(sides[1], sides[0]) if len(sides) > 1 else paired_ratio(sides[0], [1.0] * len(sides[0]))
-
-
-def half_width(ratio: Ratio) -> float:
-    interval = ratio.interval()
-    assert interval is not None
-    return 100 * interval.half_width
 
 
 def case(sd: float, sides: int) -> Case:

@@ -29,22 +29,22 @@ def decided(ratio: Ratio) -> bool:
     return place_of(ratio.interval(), 1.0, 0.0) is not Place.OPEN
 
 
-def stopped(rows: Sequence[Sequence[Sequence[float]]], rule: Rule) -> list[Ratio]:
+def stopped(rows: Sequence[Sequence[Sequence[float]]], rule: Rule, least: int) -> list[Ratio]:
     """Return each row's ratio at the first block, from the least on, at which the rule is content with all of them."""
-    blocks = MIN_BLOCKS
+    blocks = least
     while blocks < MOST and not all(rule(paired_ratio(row[PROFILE][:blocks], row[UNDERLAY][:blocks])) for row in rows):
         blocks += 1
     return [paired_ratio(row[PROFILE][:blocks], row[UNDERLAY][:blocks]) for row in rows]
 
 
-def stop(name: str, noise: Noise, rule: Rule = narrow, rows: int = 1) -> Case:
+def stop(name: str, noise: Noise, rule: Rule = narrow, rows: int = 1, least: int = MIN_BLOCKS) -> Case:
     """Return a row: how often the interval holds the truth, 1, how many blocks it took, how often the most."""
 
     def run(rng: Generator, sets: int) -> Figures:
         held = blocks = most = 0
         figures = np.exp(noise(rng, sets * rows, MOST)[:, 1]).reshape(sets, rows, ARMS, MOST)
         for drawn in figures.tolist():
-            found = stopped(drawn, rule)
+            found = stopped(drawn, rule, least)
             held += sum(holds(ratio, 1.0) for ratio in found)
             blocks += found[0].n
             most += found[0].n == MOST
@@ -63,6 +63,7 @@ STOPS = Table(
         stop("normal, CV 0.5 %", normal(0.005)),
         stop("normal, CV 0.7 %", normal(0.007)),
         stop("normal, CV 1 %", normal(0.01)),
+        stop("normal, CV 0.7 %, from 10 blocks", normal(0.007), least=10),
         stop("normal, CV 0.5 %, all of 6 rows", normal(0.005), rows=6),
         stop("heavy tails, t with 3 df", heavy(0.003)),
         stop("5 % stall by 2 %, both arms", together(normal(0.003), stalls(0.05, 0.02, one_arm=False))),
