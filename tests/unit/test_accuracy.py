@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import binom
 
+from harness.truth.stats import Place, Question, answers, paired_ratio
 from tests.accuracy.coverage import COVERAGE
 from tests.accuracy.families import FAMILIES
 from tests.accuracy.selection import ALIKE
 from tests.accuracy.simulate import TABLES, put
-from tests.accuracy.tables import SETS, Case, Table
+from tests.accuracy.tables import SEED, SETS, Case, Table
 from tests.accuracy.verdicts import SAID, SMALLEST
 
 REPO = Path(__file__).parents[2]
@@ -79,6 +81,19 @@ def test_page_says_what_was_asked_of_the_intervals() -> None:
     twice_the_error = 2 * (5 * 95 / SETS) ** 0.5
     for name, *row in printed()[FAMILIES.title][1:4]:
         assert shares(row[1])[0] <= 5 + twice_the_error, name
+
+
+def test_loss_of_the_page_is_found_among_rows_without_any() -> None:
+    """The page's figure is read off one row's interval at a family's narrowest level; here is a whole family."""
+    (row,) = [row for row in printed()[SMALLEST.title] if row[0] == "1.0 %"]
+    loss, sets = shares(row[2])[1] / 100, 150
+    logs = np.random.default_rng(SEED).normal(0, 0.01, (sets, 18, 2, 10))
+    logs[:, 0, 0] += np.log1p(-loss)
+    found = 0
+    for rows in np.exp(logs).tolist():
+        answer = answers([Question(paired_ratio(ours, theirs)) for ours, theirs in rows], 0.0)[0]
+        found += answer is not None and answer.place is Place.BELOW
+    assert binom.ppf(0.001, sets, 0.8) <= found <= binom.ppf(0.999, sets, 0.8)
 
 
 def test_a_seed_gives_the_same_again_and_another_seed_does_not() -> None:
