@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-vagrant unit bench lint setup clean
+.PHONY: help run test test-vagrant unit bench accuracy lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -28,6 +28,9 @@ unit: setup  ## only the tests that need neither root nor a network
 
 bench: setup  ## time what the harness adds to measuring; ARGS='...' adds options of harness run (as root)
 	@$(call as_root,$(bin)/python -m tests.bench.overhead $(ARGS))
+
+accuracy: setup  ## the statistics against simulated figures, two to three minutes; ARGS='--sets 200' for fewer
+	@$(bin)/python -m tests.accuracy.simulate $(ARGS)
 
 # ansible-lint looks for ansible on PATH and for modules in ANSIBLE_LIBRARY, and ansible refuses a locale that is not UTF-8.
 lint: setup  ## ruff, mypy, yamllint, ansible-lint

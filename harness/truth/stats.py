@@ -17,6 +17,7 @@ verdict: it is in the width of the interval already.
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections.abc import Sequence
@@ -141,11 +142,15 @@ def blocks_for(distance: float, estimate: Estimate, alpha: float) -> int | None:
     if not estimate.error or not estimate.freedom or distance <= 0:
         return None
     scatter = estimate.error * math.sqrt(estimate.n)
-    for blocks in range(estimate.n + 1, MOST_BLOCKS + 1):
-        freedom = estimate.freedom * (blocks - 1) / max(estimate.n - 1, 1)
-        if student(freedom, alpha) * scatter / math.sqrt(blocks) < distance:
-            return blocks
-    return None
+    freedom = estimate.freedom / max(estimate.n - 1, 1)
+
+    def tells(blocks: int) -> bool:
+        return student(freedom * (blocks - 1), alpha) * scatter / math.sqrt(blocks) < distance
+
+    # The more blocks, the narrower: a search by halves, for a family asks this of each of its rows.
+    choices = range(estimate.n + 1, MOST_BLOCKS + 1)
+    place = bisect.bisect_left(choices, True, key=tells)
+    return choices[place] if place < len(choices) else None
 
 
 def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tuple[float, float] = (0.0, 0.0)) -> Ratio:
@@ -261,12 +266,14 @@ def answers(questions: Sequence[Question | None], margin: float) -> list[Answer 
     something at that level.
     """
     asked = [question for question in questions if question is not None]
-    level = ALPHA / max(len(asked), 1)
-    for count in range(len(asked), 0, -1):
+    count = len(asked)
+    while count:
         alpha = ALPHA * count / len(asked)
-        if sum(_place(question, alpha, margin) is not Place.OPEN for question in asked) >= count:
-            level = alpha
+        decided = sum(_place(question, alpha, margin) is not Place.OPEN for question in asked)
+        if decided >= count:
             break
+        count = decided  # a number between these is not reached either: narrower levels decide less
+    level = ALPHA * max(count, 1) / max(len(asked), 1)
     return [None if question is None else _answer(question, level, margin) for question in questions]
 
 
