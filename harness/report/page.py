@@ -71,6 +71,11 @@ def interval_text(interval: Interval | None) -> str:
     return f"{ratio_text(interval.low)}-{ratio_text(interval.high)}" if interval else ""
 
 
+def percent_text(share: float | None, digits: int = 2) -> str:
+    """Return a share in per cent with so many decimals, nothing where there is none."""
+    return "" if share is None else f"{100 * share:.{digits}f} %"
+
+
 def share_text(share: float) -> str:
     """Return a small share in per cent, with no more decimals than it has: `1 %`, `0.5 %`."""
     return f"{100 * share:g} %"
