@@ -44,8 +44,9 @@ def show(given: Mapping[str, Any], *, as_json: bool) -> None:
         strays = [word for word in _typed() if word not in _OWN]
         if strays:
             raise InputError(f"--from takes everything but --detect from that run; leave out {strays[0]}.")
+    run = read_run(path)
     try:
-        found = detect.detect(read_run(path), given["detect"])
+        found = detect.detect(run, given["detect"])
     except InputError as error:
         if outcome is not None:
             judge(outcome, path)

@@ -68,7 +68,9 @@ def _findings(analysis: AaAnalysis) -> tuple[str, ...]:
     of_intervals = (
         f"{missed} of {intervals} intervals leave 1 out ({percent_text(missed / intervals, 1)}, where 5 % is right)."
     )
-    of_verdicts = f"{false} of {decided} verdicts that decide something are false (at most 5 % is right)"
+    of_verdicts = "No verdict decides anything"
+    if decided:
+        of_verdicts = f"{false} of {decided} verdicts that decide something are false (at most 5 % is right)"
     in_runs = f", in {analysis.false_runs} of {analysis.runs} runs" if false else ""
     often = [row for row in analysis.rows if row.missed > row.chance[1]]
     names = ", ".join(f"{row.metric.name} of {row.profile}, {title_of(row.cell)}" for row in often)

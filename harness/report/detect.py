@@ -67,10 +67,10 @@ class Detection:
         """What it takes to tell the difference in every row, in a sentence."""
         row, difference = self.hardest, share_text(self.difference)
         if row.blocks is None:
-            told = sum(one.blocks is not None for one in self.rows)
+            told = [one.blocks for one in self.rows if one.blocks is not None]
+            others = f"; {max(told)} do for {len(told)} of {len(self.rows)} rows" if told else ""
             return (
-                f"Telling {difference} in 80 % of cases takes more than {MOST_BLOCKS} blocks, for {row.name}; "
-                f"fewer do for {told} of {len(self.rows)} rows."
+                f"Telling {difference} in 80 % of cases takes more than {MOST_BLOCKS} blocks, for {row.name}{others}."
             )
         minutes = _minutes(row.blocks * self.block_s)
         return f"Telling {difference} in 80 % of cases takes {row.blocks} blocks, {minutes} min, for {row.name}."

@@ -37,7 +37,7 @@ class Until:
         if self._enough is None:
             return ""
         self.ended = self.ended or Ended(blocks=self._plan.blocks, narrow=self._enough())
-        width = f"± {self._plan.until_width or 0:.2%}"
+        width = f"± {100 * (self._plan.until_width or 0):g} %"
         if self.ended.narrow:
             return f"enough after {self.ended.blocks} blocks: intervals are within {width}"
         return f"{self.ended.blocks} blocks are the most, and not all intervals are within {width}"
