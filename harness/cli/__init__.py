@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from harness.cli.aa import aa
 from harness.cli.compare import compare
 from harness.cli.console import err
 from harness.cli.doctor import doctor
@@ -25,7 +26,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-for command in (run, plan, compare, profiles, doctor, lab):
+for command in (run, plan, compare, aa, profiles, doctor, lab):
     app.add_command(command)
 
 

@@ -17,12 +17,16 @@ FORMATS = ("table", "csv", "json", "markdown")
 
 
 def analysed(path: Path, margin: float) -> Result:
-    """Return the analysis of a run, or of the pairs of a run of several."""
+    """Return the analysis of a run, of a run against itself, or of the pairs of a run of several."""
+    from harness.report.aa import analyse_aa, is_against_itself
     from harness.report.analysis import analyse
     from harness.report.pairs import analyse_pairs, has_pairs
     from harness.report.trials import read_run
 
-    return analyse_pairs(path, margin) if has_pairs(path) else analyse(read_run(path), margin)
+    if has_pairs(path):
+        return analyse_pairs(path, margin)
+    run = read_run(path)
+    return analyse_aa(run, margin) if is_against_itself(run) else analyse(run, margin)
 
 
 def rendered(result: Result, form: str) -> str:

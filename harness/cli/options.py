@@ -15,7 +15,7 @@ from harness.measures.factors import FACTORS, one_of, share
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
-from harness.model.factors import Factor, Value
+from harness.model.factors import Factor, Scope, Value
 from harness.results.plan import PRESETS
 from harness.truth.stats import MARGIN
 
@@ -61,6 +61,14 @@ profiles_dir_option = click.option(
 ask_pass_option = click.option("-k", "--ask-pass", is_flag=True, help="Ask for the password of your hosts' user.")
 ask_become_pass_option = click.option(
     "-K", "--ask-become-pass", is_flag=True, help="Ask for the password that sudo wants."
+)
+out_option = click.option(
+    "--out",
+    "parent",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Where the run's folder is made.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 margin_option = click.option(
@@ -137,7 +145,7 @@ def _plan_options() -> Iterable[Decorator]:
     yield profile_option
     yield lab_option
     yield measure_option
-    yield from (_factor_option(factor) for factor in FACTORS.values())
+    yield from (_factor_option(factor) for factor in FACTORS.values() if factor.scope is not Scope.LABEL)
     yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
     yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
     yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")

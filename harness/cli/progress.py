@@ -140,7 +140,8 @@ class RunProgress:
     def _left(self, done: int) -> str:
         """Return the time left, from what the plan expects of each trial."""
         share = 1 - done / max(self._total, 1)
-        return f"{clock(self._plan.expected_s * self._waves * share)} left"
+        most = "at most " if self._plan.until_width else ""
+        return f"{most}{clock(self._plan.expected_s * self._waves * share)} left"
 
 
 class PairProgress:

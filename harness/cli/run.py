@@ -11,13 +11,23 @@ import click
 from harness.cli.compare import analysed, rendered
 from harness.cli.console import err
 from harness.cli.equipment import asked_passwords, equipped, require_source
-from harness.cli.options import ask_become_pass_option, ask_pass_option, json_option, margin_option, plan_options
+from harness.cli.options import (
+    ask_become_pass_option,
+    ask_pass_option,
+    json_option,
+    margin_option,
+    out_option,
+    plan_options,
+)
+from harness.cli.until import enough, prepared_until, until_options
 from harness.model.errors import FailedTrialsError, HarnessError, VerificationError
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
     from harness.labs.base import Lab
     from harness.nodes.target import Passwords
+    from harness.results.plan import Plan
+    from harness.results.schema import Columns
     from harness.results.store import PairsFolder, RunFolder
     from harness.run.campaign import Ends, Ledger
     from harness.run.experiment import Outcome
@@ -26,14 +36,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @plan_options
-@click.option(
-    "--out",
-    "parent",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Where the run's folder is made.",
-)
+@until_options
+@out_option
 @click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
@@ -51,40 +55,45 @@ def run(
     **options: Any,  # noqa: ANN401 - Options by name
 ) -> None:
     """Measure profiles against the underlay and print the comparison."""
-    from harness.cli.prepare import Options, prepare
     from harness.run.standing import Conduct
 
-    prepared = prepare(Options.of(options), keep=keep)
+    prepared = prepared_until(options, keep=keep)
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
-    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)
+    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported, enough=enough(prepared.plan.until_width))
+    form = "json" if as_json else "table"
     folder = _folder(prepared, parent)
     try:
-        outcome = _carry_out(prepared, _ledger(folder, prepared), conduct, passwords)
+        outcome = carry_out(prepared, folder, conduct, passwords)
     except HarnessError:
         folder.discard_if_empty()
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
-            _summarise(folder, margin, as_json=as_json)
+            summarise(folder, margin, form)
         raise
     except BaseException:
         folder.discard_if_empty()
         raise
-    _summarise(folder, margin, as_json=as_json)
-    _judge(outcome, folder.path / "*" if prepared.waves else folder.path)
+    summarise(folder, margin, form)
+    judge(outcome, folder.path / "*" if prepared.waves else folder.path)
 
 
 def _folder(prepared: Prepared, parent: Path) -> RunFolder | PairsFolder:
     """Make the folder of the run, one for each pair in it where there are several."""
-    from harness.results.schema import Columns
     from harness.results.store import PairsFolder, RunFolder
 
     plan = prepared.plan
-    varied = [name for cell in plan.cells for name, _ in cell.levels]
-    columns = Columns.of_measures(plan.measures, varied)
+    columns = columns_of(plan)
     names = plan.setup.profiles[1:] or plan.setup.profiles
     if not prepared.waves:
         return RunFolder.create(parent, names, columns)
     return PairsFolder.create(parent, names, columns, [pair for wave in prepared.waves for pair in wave])
+
+
+def columns_of(plan: Plan) -> Columns:
+    """Return the columns of trials.csv of what a plan measures."""
+    from harness.results.schema import Columns
+
+    return Columns.of_measures(plan.measures, [name for cell in plan.cells for name, _ in cell.levels])
 
 
 def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
@@ -111,8 +120,8 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
     return Ledger(folder.runs.__getitem__, describe)
 
 
-def _carry_out(prepared: Prepared, ledger: Ledger, conduct: Conduct, passwords: Passwords) -> Outcome:
-    """Run the campaign with the real equipment."""
+def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Conduct, passwords: Passwords) -> Outcome:
+    """Run the campaign with the real equipment, its results going to a folder."""
     from harness.cli.progress import PairProgress, TrialCount
     from harness.run.campaign import Campaign
 
@@ -120,24 +129,27 @@ def _carry_out(prepared: Prepared, ledger: Ledger, conduct: Conduct, passwords: 
         count = TrialCount()
         several = len(prepared.waves) > 0
         campaign = Campaign(
-            prepared.waves, ledger, equipment, lambda pair: PairProgress(progress, pair, count) if several else progress
+            prepared.waves,
+            _ledger(folder, prepared),
+            equipment,
+            lambda pair: PairProgress(progress, pair, count) if several else progress,
         )
         return campaign.run(prepared.plan, prepared.profiles, conduct)
 
 
-def _summarise(folder: RunFolder | PairsFolder, margin: float, *, as_json: bool) -> None:
-    """Write the summary, print it, and say where everything is."""
+def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None:
+    """Write the summary, print it in a format, and say where everything is."""
     from harness.results.store import RunFolder
 
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
         run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
     result = analysed(folder.path, margin)
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
-    sys.stdout.write(rendered(result, "json" if as_json else "table"))
+    sys.stdout.write(rendered(result, form))
     err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)
 
 
-def _judge(outcome: Outcome, path: Path) -> None:
+def judge(outcome: Outcome, path: Path) -> None:
     """Raise for trials without a figure."""
     if outcome.invalid:
         raise VerificationError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.measures.factors import share
 from harness.model.errors import InputError
 
 MAX_VALUES = 32
@@ -35,6 +36,14 @@ class ListOf(Parsed):
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         super().__init__(name, lambda text: tuple(dict.fromkeys(parse(word) for word in words_of(text))))
+
+
+def positive_share(text: str) -> float:
+    """Return a share above 0 and below 1, written as `0.5%` or as a plain number."""
+    found = share(text)
+    if found == 0:
+        raise InputError(f"{text!r} is nothing; give a share such as 0.5%")
+    return found
 
 
 def words_of(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from harness.measures.offload import OFFLOAD
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
-from harness.model.trial import MTU, Direction
+from harness.model.trial import ARM, ARMS, MTU, Direction
 
 MTU_BOUNDS = (576, 65535)
 """The smallest datagram that every IPv4 host accepts (RFC 791), and the largest that its length field can say."""
@@ -137,6 +137,14 @@ FACTORS: dict[str, Factor] = {
             label=lambda value: f"≤{100 * float(value):g}%",
         ),
         OFFLOAD,
+        Factor(
+            ARM,
+            "Which of two arms that are measured alike, in a run against itself.",
+            one_of(*ARMS),
+            scope=Scope.LABEL,
+            choices=ARMS,
+            label=lambda value: f"arm {value}",
+        ),
     )
 }
 """Every factor by its name, in the order in which cells are named after them."""

@@ -40,7 +40,7 @@ def programs(measures: Iterable[str]) -> dict[str, Program]:
 
 def factors_of(measures: Iterable[str]) -> dict[str, Factor]:
     """Return the factors that cells of these measures may have, in their order."""
-    names = {MTU, *_node_factors(), *(factor for name in measures for factor in MEASURES[name].factors)}
+    names = {MTU, *_node_factors(), *_labels(), *(factor for name in measures for factor in MEASURES[name].factors)}
     return {name: factor for name, factor in FACTORS.items() if name in names}
 
 
@@ -87,6 +87,11 @@ def _node_factors() -> list[str]:
     return [name for name, factor in FACTORS.items() if factor.scope is Scope.NODE]
 
 
+def _labels() -> list[str]:
+    """Return the factors that only tell trials apart, which cells of any measure may have."""
+    return [name for name, factor in FACTORS.items() if factor.scope is Scope.LABEL]
+
+
 def _node_levels(chosen: Mapping[str, Sequence[Value]]) -> list[Sequence[Value | None]]:
     return [chosen.get(name, (None,)) for name in _node_factors()]
 
@@ -128,8 +133,11 @@ def _sorting(value: Value, choices: Sequence[str] = ()) -> tuple[int, float, str
 
 
 def grouping(cell: Cell) -> tuple[Cell, Cell]:
-    """Return what a cell is measured close in time with: cells alike but for endpoints and nodes, but for endpoints."""
+    """Return what a cell is measured close in time with: cells alike but for endpoints and nodes, but for endpoints.
+
+    Labels make no difference to either.
+    """
     scopes = {name: FACTORS[name].scope for name, _ in cell.levels if name in FACTORS}
-    endpoints = [name for name, scope in scopes.items() if scope is Scope.ENDPOINT]
+    within = [name for name, scope in scopes.items() if scope in (Scope.ENDPOINT, Scope.LABEL)]
     nodes = [name for name, scope in scopes.items() if scope is Scope.NODE]
-    return cell.without(*endpoints, *nodes), cell.without(*endpoints)
+    return cell.without(*within, *nodes), cell.without(*within)

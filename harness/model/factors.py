@@ -24,6 +24,8 @@ class Scope(StrEnum):
     """There are endpoints for each level, all of them up at once."""
     NODE = "node"
     """Both nodes are changed for a group of trials, and changed back after it."""
+    LABEL = "label"
+    """Nothing has to be done: it tells apart trials that are alike. No option sets it."""
 
 
 class Shell(Protocol):
@@ -54,7 +56,7 @@ Restore = Callable[[], None]
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that cells vary; an option of the command line and a column of trials.csv bear its name.
+    """Something that cells vary; an option (but of a LABEL) and a column of trials.csv bear its name.
 
     `parse` makes one level of text, of an option or of a CSV file, and raises InputError that says what is valid.
     `label` is how a table calls a level. `default`: the levels where none are asked for; without any, cells only have

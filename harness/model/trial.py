@@ -15,6 +15,10 @@ UNDERLAY = "underlay"
 MTU = "mtu"
 """Name of the factor that every cell has: the MTU of its endpoints in bytes."""
 
+ARM = "arm"
+"""Name of the factor that tells the two arms of a run against itself apart."""
+ARMS = ("a", "b")
+
 Figure = int | float
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from harness.report import layout, matrix, records
+from harness.report import aa_page, layout, matrix, records
+from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
 from harness.report.markdown import markdown
@@ -14,7 +15,7 @@ from harness.report.pairs import PairsAnalysis
 from harness.report.table import table
 from harness.results.meta import RunMeta
 
-Result = Analysis | PairsAnalysis | Comparison
+Result = Analysis | PairsAnalysis | Comparison | AaAnalysis
 
 
 def _page(result: Result) -> Page | None:
@@ -23,6 +24,8 @@ def _page(result: Result) -> Page | None:
         return matrix.page(result)
     if not result.rows:
         return None
+    if isinstance(result, AaAnalysis):
+        return aa_page.page(result)
     return layout.page(result) if isinstance(result, Analysis) else layout.compared_page(result)
 
 
@@ -56,6 +59,8 @@ def _records(result: Result) -> list[records.Record]:
         return records.compared_records(result)
     if isinstance(result, Analysis):
         return records.summary_records(result)
+    if isinstance(result, AaAnalysis):
+        return aa_page.records(result)
     return [
         {"client": pair.client, "server": pair.server, **record}
         for pair, own in result.pairs.items()
@@ -69,6 +74,8 @@ def _columns(result: Result) -> Sequence[str]:
         return (*records.COMPARED_HEAD, *result.columns.factors, *records.COMPARED_TAIL)
     if isinstance(result, Analysis):
         return (*records.SUMMARY_HEAD, *result.columns.factors, *records.SUMMARY_TAIL)
+    if isinstance(result, AaAnalysis):
+        return (*aa_page.HEAD, *result.columns.factors, *aa_page.TAIL)
     factors = dict.fromkeys(name for own in result.pairs.values() for name in own.columns.factors)
     return ("client", "server", *records.SUMMARY_HEAD, *factors, *records.SUMMARY_TAIL)
 

@@ -75,7 +75,7 @@ def compared_page(comparison: Comparison) -> Page:
     footnotes = Footnotes([row.notes for row in comparison.rows], comparison.notes)
     grouped: dict[tuple[str, str], list[ComparedRow]] = {}
     for row in comparison.rows:
-        grouped.setdefault((row.profile, _title(row.metric, row.cell)), []).append(row)
+        grouped.setdefault((row.profile, section_title(row.metric, row.cell)), []).append(row)
     sections = [_compared_section(rows, footnotes.marks) for rows in grouped.values()]
     titles = [f"{name}: {run_title(meta)}" for name, meta in zip("AB", comparison.metas, strict=True) if meta]
     legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin))
@@ -90,22 +90,35 @@ def run_title(meta: RunMeta) -> str:
         rate = f", {meta.rate_bps / (BITS_PER_GBIT if big else 1e6):g} {'Gbit/s' if big else 'Mbit/s'}"
     plan = meta.plan
     return (
-        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {plan.blocks} blocks, "
+        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {_extent(meta)}, "
         f"trials of {plan.timing.duration_s:g} s after {plan.timing.omit_s:g} s omitted"
     )
+
+
+def _extent(meta: RunMeta) -> str:
+    """Return how many blocks a run has, and what it ends by."""
+    plan, ended = meta.plan, meta.ended
+    if plan.runs > 1:
+        return f"{plan.runs} runs of {plan.blocks // plan.runs} blocks"
+    if plan.until_width is None:
+        return f"{plan.blocks} blocks"
+    aim = f"± {share_text(plan.until_width)}"
+    if ended is None:
+        return f"at most {plan.blocks} blocks, until {aim}"
+    return f"{ended.blocks} of at most {plan.blocks} blocks, {aim} {'' if ended.narrow else 'not '}reached"
 
 
 def _sectioned(rows: Sequence[Row]) -> list[list[Row]]:
     """Return the rows of each section: those of one contrast and title, sections in the order of their first rows."""
     sections: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        key = (row.contrast.title, row.contrast.against, _title(row.metric, row.cell))
+        key = (row.contrast.title, row.contrast.against, section_title(row.metric, row.cell))
         sections.setdefault(key, []).append(row)
     groups = list(dict.fromkeys(row.contrast.title for row in rows))
     return sorted(sections.values(), key=lambda own: groups.index(own[0].contrast.title))
 
 
-def _title(metric: Metric, cell: Cell) -> str:
+def section_title(metric: Metric, cell: Cell) -> str:
     """Return what a section is about: the metric's title, under which measure, and who sends."""
     label = MEASURES[cell.measure].label if cell.measure in MEASURES else cell.measure
     way = "" if cell.direction is Direction.FORWARD else f", {cell.direction}"
@@ -133,7 +146,7 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
     headings += ("ceiling", "gap") if with_ceiling else ()
     headings += ("same MTU",) if with_same else ()
     section = Section(
-        first.contrast.title, _title(first.metric, first.cell), (*headings, "verdict" if compared else "")
+        first.contrast.title, section_title(first.metric, first.cell), (*headings, "verdict" if compared else "")
     )
     for row in rows:
         cells = [_name(row), number_text(row.median, divisor, digits)]
@@ -186,7 +199,7 @@ def _compared_section(rows: Sequence[ComparedRow], marks: Marks) -> Section:
     first = rows[0]
     divisor, unit, digits = scale_of(first.metric, (figure for row in rows for figure in row.medians))
     headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
-    section = Section(f"{first.profile}: run B against run A", _title(first.metric, first.cell), headings)
+    section = Section(f"{first.profile}: run B against run A", section_title(first.metric, first.cell), headings)
     for row in rows:
         medians = [number_text(median, divisor, digits) for median in row.medians]
         ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.interval)]
@@ -234,7 +247,9 @@ def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
     by_key = {(row.contrast, row.cell, row.metric.name): row for row in analysis.rows if row.metric.name in CPU_SHARES}
     baseline = _baseline_name(first)
     headings = ("", "tools", baseline, "interrupts", baseline, "busiest CPU", baseline)
-    section = Section(first.contrast.title, _title(Metric("", "", "of it, ms/Gbit"), first.cell), headings, matrix=True)
+    section = Section(
+        first.contrast.title, section_title(Metric("", "", "of it, ms/Gbit"), first.cell), headings, matrix=True
+    )
     for row in rows:
         texts: list[str] = []
         for name, divisor, unit in zip(CPU_SHARES, (1e-3, 1e-3, 1e-2), ("", "", " %"), strict=True):

@@ -86,6 +86,11 @@ def range_text(values: Sequence[float], digits: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def percent_text(share: float | None, digits: int = 2) -> str:
+    """Return a share in per cent with so many decimals, nothing where there is none."""
+    return "" if share is None else f"{100 * share:.{digits}f} %"
+
+
 def share_text(share: float) -> str:
     """Return a small share in per cent, with no more decimals than it has: `1 %`, `0.5 %`."""
     return f"{100 * share:g} %"

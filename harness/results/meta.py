@@ -51,8 +51,18 @@ class MetricMeta(_Part):
     better: str | None = None
 
 
+class Ended(_Part):
+    """How a run ended that goes on until its intervals are narrow: after how many blocks, and whether they are."""
+
+    blocks: int
+    narrow: bool
+
+
 class RunMeta(_Part):
-    """What a run was. `rate_bps` is None where the link is not shaped, `versions` are by program and node."""
+    """What a run was. `rate_bps` is None where the link is not shaped, `versions` are by program and node.
+
+    `ended` is None as long as a run that ends by its intervals has not, and for any other.
+    """
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -67,6 +77,7 @@ class RunMeta(_Part):
     factors: Mapping[str, FactorMeta] = Field(default_factory=dict)
     metrics: Mapping[str, MetricMeta] = Field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    ended: Ended | None = None
 
     @property
     def nic_mtu(self) -> int:

@@ -53,6 +53,9 @@ class Setup:
 class Plan:
     """What a run measures on its set-up; the order follows from it.
 
+    `runs`: the blocks are those of so many runs, one after the other, each analysed by itself. `until_width`: there are
+    so many blocks at most, and it ends before them once intervals reach no further than that (a share) to either side.
+
     Raises InputError for an MTU that the underlay cannot carry.
     """
 
@@ -63,6 +66,8 @@ class Plan:
     timing: Timing
     seed: int
     congestion_control: str = CONGESTION_CONTROL
+    runs: int = 1
+    until_width: float | None = None
 
     def __post_init__(self) -> None:
         nic_mtu = self.setup.nic_mtu
@@ -126,8 +131,13 @@ class Plan:
         return sum(MEASURES[slot.cell.measure].seconds(slot.cell, self.timing) for slot in self.slots)
 
     @property
+    def block_s(self) -> float:
+        """Seconds that a block is expected to take."""
+        return (self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S) / self.blocks
+
+    @property
     def expected_s(self) -> float:
-        """Seconds that the whole run is expected to take."""
+        """Seconds that the whole run is expected to take, at most where it ends by itself."""
         return self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S + SET_UP_S
 
     def to_json(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from harness.run.conditions import conditions_of, meta_of, notes_of
 from harness.run.experiment import Observer, Outcome, describe, measure, stolen_note
 from harness.run.standing import Conduct, Equipment, Ground, chosen_pairs, grounded, standing, supported
 from harness.run.trial import FIRST_PORT, PORTS, Surroundings
+from harness.run.until import Until
 
 PARALLEL_NOTE = Note(
     About.LAB,
@@ -183,12 +184,19 @@ class Campaign:
             make = conditions_of(
                 plan, lab, environments, both_ways.underlay_bps(plan, paths, remotes, make, ports.next)
             )
-        surroundings = Surroundings(folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled)
+        enough = work.conduct.enough
+        until = Until(plan, None if enough is None else lambda: enough(folder.path))
+        surroundings = Surroundings(folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=until.wants)
         outcome = measure(plan, paths, remotes, folder, surroundings, observer)
+        how = until.close()
+        if how:
+            observer.stage(how)
         stolen = stolen_note(outcome)
         if stolen is not None:
             observer.note(stolen)
-            describe(folder, meta.model_copy(update={"notes": (*notes, stolen)}), environments)
+            notes.append(stolen)
+        if stolen is not None or how:
+            describe(folder, meta.model_copy(update={"notes": tuple(notes), "ended": until.ended}), environments)
         return outcome
 
 

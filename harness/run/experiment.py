@@ -100,7 +100,7 @@ def _trials(
     counts = dict.fromkeys(Status, 0)
     stolen = 0.0
     repeats = int(len(plan.slots) * REPEATED_RATIO)
-    for number, slot in enumerate(plan.slots, 1):
+    for number, slot in enumerate(runner.wanted(plan.slots), 1):
         observer.started(slot, number)
         states.enter(slot.cell)
         tried: list[tuple[Trial, Record]] = []
@@ -115,7 +115,7 @@ def _trials(
         counts[trial.status] += 1
         stolen += record.stolen_ratio
         observer.finished(trial)
-    ratio = stolen / max(len(plan.slots), 1)
+    ratio = stolen / max(sum(counts.values()), 1)
     return Outcome(counts[Status.OK], counts[Status.FAILED], counts[Status.INVALID], ratio)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -56,10 +57,14 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Conduct:
-    """How a run is carried out, beside its plan."""
+    """How a run is carried out, beside its plan.
+
+    `enough` tells from the folder of a pair, between two blocks, whether its run may end before its last block.
+    """
 
     keep: bool = False
     skip_unsupported: bool = False
+    enough: Callable[[Path], bool] | None = None
 
 
 @dataclass(frozen=True)

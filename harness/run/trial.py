@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from harness.measures.base import Conditions
@@ -28,7 +29,7 @@ class Surroundings:
     """What the trials of a run have in common.
 
     `conditions` makes those of one trial, from the server's address and what gives it ports; `foreign_cpu_s` is a
-    lab's.
+    lab's. `wanted` is asked before each trial, and says whether it is still wanted; none after it is, then.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class Surroundings:
     foreign_cpu_s: Callable[[], float] | None = None
     on_live: Callable[[str], None] = lambda _figure: None
     cancelled: Callable[[], bool] = lambda: False
+    wanted: Callable[[Slot], bool] = lambda _slot: True
 
 
 class TrialRunner:
@@ -50,6 +52,10 @@ class TrialRunner:
     def close(self) -> None:
         """End the threads that talk to the nodes."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wanted(self, slots: Iterable[Slot]) -> Iterator[Slot]:
+        """Yield slots as long as they are wanted; each is asked about when the one before it is done."""
+        return takewhile(self._surroundings.wanted, slots)
 
     def run(self, slot: Slot, path: Path) -> tuple[Trial, Record]:
         """Return the trial, whatever became of it, and its raw record; only an interruption is raised."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import MIN_BLOCKS, Place, Ratio, paired_ratio, place_of
+from harness.truth.stats import FIRST_LOOK, MIN_BLOCKS, Place, Ratio, paired_ratio, place_of
 from tests.accuracy.coverage import holds
 from tests.accuracy.noise import ARMS, PROFILE, UNDERLAY, Noise, drift, heavy, normal, stalls, together, wander
 from tests.accuracy.tables import Case, Figures, Table, percent
@@ -37,7 +37,7 @@ def stopped(rows: Sequence[Sequence[Sequence[float]]], rule: Rule, least: int) -
     return [paired_ratio(row[PROFILE][:blocks], row[UNDERLAY][:blocks]) for row in rows]
 
 
-def stop(name: str, noise: Noise, rule: Rule = narrow, rows: int = 1, least: int = MIN_BLOCKS) -> Case:
+def stop(name: str, noise: Noise, rule: Rule = narrow, rows: int = 1, least: int = FIRST_LOOK) -> Case:
     """Return a row: how often the interval holds the truth, 1, how many blocks it took, how often the most."""
 
     def run(rng: Generator, sets: int) -> Figures:
@@ -54,7 +54,7 @@ def stop(name: str, noise: Noise, rule: Rule = narrow, rows: int = 1, least: int
 
 
 STOPS = Table(
-    f"Stopping at a width of {WIDTH:.1%}, {MIN_BLOCKS} to {MOST} blocks".replace("%", " %"),
+    f"Stopping at a width of {WIDTH:.1%}, {FIRST_LOOK} to {MOST} blocks".replace("%", " %"),
     "noise",
     [("holds", ".1f"), ("blocks", ".1f"), ("at the most", ".1f")],
     [
@@ -63,7 +63,7 @@ STOPS = Table(
         stop("normal, CV 0.5 %", normal(0.005)),
         stop("normal, CV 0.7 %", normal(0.007)),
         stop("normal, CV 1 %", normal(0.01)),
-        stop("normal, CV 0.7 %, from 10 blocks", normal(0.007), least=10),
+        stop("normal, CV 0.7 %, from 6 blocks", normal(0.007), least=MIN_BLOCKS),
         stop("normal, CV 0.5 %, all of 6 rows", normal(0.005), rows=6),
         stop("heavy tails, t with 3 df", heavy(0.003)),
         stop("5 % stall by 2 %, both arms", together(normal(0.003), stalls(0.05, 0.02, one_arm=False))),

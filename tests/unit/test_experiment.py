@@ -274,7 +274,7 @@ class Bench:
     interruption: Interruption = field(default_factory=Interruption)
     plan: Plan = PLAN
 
-    def run(self, *, keep: bool = False, skip: bool = False) -> Outcome:
+    def run(self, *, keep: bool = False, skip: bool = False, enough: Callable[[Path], bool] | None = None) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
             FakeSource(self.world, self.lab),
@@ -284,7 +284,7 @@ class Bench:
             self.observer,
         )
         campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
-        return campaign.run(self.plan, PROFILES, Conduct(keep=keep, skip_unsupported=skip))
+        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, enough))
 
     def rows(self) -> list[dict[str, str]]:
         return read(self.folder)

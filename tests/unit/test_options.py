@@ -22,7 +22,7 @@ from harness.measures.registry import MEASURES
 from harness.model.errors import InputError
 from harness.model.factors import Value
 from harness.model.pairs import Wave
-from harness.model.trial import Cell, Timing
+from harness.model.trial import ARM, Cell, Timing
 
 REPO = Path(__file__).parents[2]
 GIVEN = Options(profile=("vxlan",), seed=7)
@@ -411,12 +411,13 @@ def test_plan_of_pairs_tells_their_waves_and_the_time_of_all(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["run", "plan"])
+@pytest.mark.parametrize("name", ["run", "plan", "aa"])
 def test_words_are_those_of_the_command_line(name: str) -> None:
     """Every field of Options is an option, and every factor has one of its name."""
     options = {param.name: param.opts for param in cli.app.commands[name].params}
     assert set(Options.__dataclass_fields__) - {"levels"} <= set(options)
-    for factor in FACTORS:
+    assert f"{FACTOR_PREFIX}{ARM}" not in options, "no option makes two arms of a cell"
+    for factor in [name for name in FACTORS if name != ARM]:
         assert options[f"{FACTOR_PREFIX}{factor}"] == [f"--{factor.replace('_', '-')}"]
     named = {opt for opts in options.values() for opt in opts}
     fields = {field.replace("_", "-").removesuffix("s") for field in set(Options.__dataclass_fields__) - {"levels"}}
@@ -435,7 +436,7 @@ def test_help_names_measures_factors_and_their_defaults(command: CommandLine) ->
     assert code == 0
     text = " ".join(out.split())
     assert f"any of {', '.join(MEASURES)}." in text
-    for factor in FACTORS.values():
+    for factor in [factor for name, factor in FACTORS.items() if name != ARM]:
         assert f"--{factor.name.replace('_', '-')} " in text
         assert " ".join(factor.help.split()) in text
         if factor.default:

@@ -222,6 +222,8 @@ def test_plan_as_run_json_has_it() -> None:
         "timing": {"duration_s": 2, "omit_s": 1},
         "seed": 7,
         "congestion_control": "cubic",
+        "runs": 1,
+        "until_width": None,
     }
 
 

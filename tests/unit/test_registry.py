@@ -34,7 +34,7 @@ from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.jobs import Completed, Job, Performed, Port, Program, Ramp, Side
 from harness.model.metrics import Better, Facts
-from harness.model.trial import MTU, Cell, Direction, Measured, Timing
+from harness.model.trial import ARM, MTU, Cell, Direction, Measured, Timing
 from harness.truth.wire import HEADER_BYTES
 
 # Every factor: texts that make a level, and texts that make none with what is said of them.
@@ -56,6 +56,7 @@ LEVELS: dict[str, list[tuple[str, Value]]] = {
         ("500000000", 500_000_000),
     ],
     "size": [("44", 44), ("512", 512), ("65535", 65535)],
+    "arm": [("a", "a"), ("b", "b")],
     "offload": [
         ("gro=off", "generic-receive-offload=off"),
         ("nic:gro=on", "generic-receive-offload=on"),
@@ -118,6 +119,7 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
             for text in ("gro", "gro=maybe", "gro=on,off", "GRO=off", "=off", "eth0:gro=off", "a;reboot=off", "-K=on")
         ],
     ],
+    "arm": [(text, f"{text!r} is unknown; choose from a, b") for text in ("", "c", "A")],
     "loss": [
         *[
             (text, f"{text} is out of bounds; choose a share from 0 to below 100%")
@@ -165,7 +167,7 @@ def test_factor_is_whole(name: str) -> None:
     assert [factor.parse(str(level)) for level in factor.default] == list(factor.default)
     assert set(factor.default) <= set(factor.choices or factor.default)
     assert (factor.enter is not None) == (factor.scope is Scope.NODE)
-    assert any(name in measure.factors for measure in MEASURES.values()) or name in (MTU, *nodes)
+    assert any(name in measure.factors for measure in MEASURES.values()) or name in (MTU, *nodes, ARM)
 
 
 @pytest.mark.parametrize(
@@ -394,6 +396,7 @@ def test_what_is_compared_is_grouped_by_what_is_the_same(monkeypatch: pytest.Mon
     monkeypatch.setitem(FACTORS, "governor", Factor("governor", "", one_of("on", "off"), scope=Scope.NODE))
     cell = UDP.at((("governor", "on"),))
     assert grouping(cell) == (UDP.without("mtu"), cell.without("mtu"))
+    assert grouping(cell.at(((ARM, "a"),))) == grouping(cell), "arms that are alike are measured close together"
     assert grouping(Cell.of("ping", mtu=1450, colour="blue"))[0] == Cell.of("ping", colour="blue")
 
 
@@ -495,8 +498,9 @@ def test_what_follows_from_the_measures_that_are_chosen() -> None:
     assert [*programs(("ping", "iperf3"))] == ["ping", "iperf3"]
     assert [*programs(("iperf3", "iperf3"))] == ["iperf3"]
     nodes = [name for name, factor in FACTORS.items() if factor.scope is Scope.NODE]
-    assert [*factors_of(("ping",))] == ["mtu", *nodes], "whatever measures, its nodes can be changed"
-    assert [*factors_of(("ping", "iperf3"))] == ["protocol", "direction", "mtu", "flows", "udp_rate", "size", *nodes]
+    assert [*factors_of(("ping",))] == ["mtu", *nodes, ARM], "whatever measures, its nodes can be changed"
+    both_measures = ["protocol", "direction", "mtu", "flows", "udp_rate", "size", *nodes, ARM]
+    assert [*factors_of(("ping", "iperf3"))] == both_measures
     assert set(metrics_of(("ping",))) == {*MEASURES["ping"].metrics, *NODE_METRICS}
     both = [name for name in METRICS if name in {*MEASURES["ping"].metrics, *MEASURES["iperf3"].metrics, *NODE_METRICS}]
     assert [*metrics_of(("ping", "iperf3"))] == both, "in the order of the registry"
