@@ -63,10 +63,15 @@ def least_overhead(headers: Sequence[str]) -> int:
 
     A TCP segment may carry several packets, so it adds only what stands behind it.
     """
+    return overhead([name for name in _behind_tcp(headers) if name not in COUNTED_BY_DEVICE])
+
+
+def _behind_tcp(headers: Sequence[str]) -> list[str]:
+    """Return what each inner packet has for itself: all headers, or those in TCP's stream."""
     stack = list(headers)
     while "tcp" in stack:
         stack = stack[stack.index("tcp") + 1 :]
-    return overhead([name for name in stack if name not in ("tcp_timestamps", *COUNTED_BY_DEVICE)])
+    return [name for name in stack if name != "tcp_timestamps"]
 
 
 def l1_bytes(ip_bytes: int) -> int:
@@ -104,8 +109,19 @@ def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
     room = (mtu - repeated) // _FRAGMENT_UNIT * _FRAGMENT_UNIT
     if room <= 0:
         raise InputError(f"MTU {mtu} has no room for fragments")
-    whole, rest = divmod(ip_bytes - own, room)
-    return [repeated + room] * whole + ([repeated + rest] if rest else [])
+    whole = -(-(ip_bytes - own - (mtu - repeated)) // room)  # the last fragment need not end at a multiple of 8
+    return [repeated + room] * whole + [repeated + ip_bytes - own - whole * room]
+
+
+def cable_bytes(packets: Sequence[int], headers: Sequence[str], nic_mtu: int) -> float:
+    """Return the bytes on the cable that a full link spends on these packets of `wire_packets`.
+
+    Over TCP they stand in a stream, which a full link carries in full segments, whatever the packets' sizes.
+    """
+    shared = overhead(headers) - overhead(_behind_tcp(headers))
+    if not shared:
+        return sum(l1_bytes(size) for size in packets)
+    return sum(size - shared for size in packets) * l1_bytes(nic_mtu) / (nic_mtu - shared)
 
 
 def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
@@ -122,7 +138,7 @@ def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
 def wire_packets(
     mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState, tunnel_mtu: int | None = None
 ) -> list[int] | None:
-    """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes.
+    """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes, sent alone.
 
     None where nothing arrives (black-holed), or where the state contradicts the sizes ("whole" but
     wider than the NIC's MTU). Inner fragments are cut at the tunnel's MTU; without one it is the NIC's less the
@@ -162,7 +178,7 @@ def efficiency(
     packets = wire_packets(mtu, headers, nic_mtu, path_state, tunnel_mtu)
     if packets is None:
         return None
-    return payload(mtu, protocol) / sum(l1_bytes(size) for size in packets)
+    return payload(mtu, protocol) / cable_bytes(packets, headers, nic_mtu)
 
 
 def ceiling_ratio(
