@@ -101,7 +101,11 @@ def payload(mtu: int, protocol: str, *, timestamps: bool = True) -> int:
 
 
 def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
-    """Return the sizes of the IP packets that one is cut into at an MTU (RFC 791 3.2, RFC 8200 4.5)."""
+    """Return the sizes of the IP packets that Linux cuts one into at an MTU (RFC 791 3.2, RFC 8200 4.5).
+
+    The last fragment need not end at a multiple of 8. Over IPv4 it may fill the MTU; over IPv6 what is left behind
+    whole eights becomes a fragment of its own (ip_do_fragment, __ip6_append_data).
+    """
     if ip_bytes <= mtu:
         return [ip_bytes]
     own = HEADER_BYTES["ipv6"] if ipv6 else HEADER_BYTES["ipv4"]
@@ -109,7 +113,8 @@ def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
     room = (mtu - repeated) // _FRAGMENT_UNIT * _FRAGMENT_UNIT
     if room <= 0:
         raise InputError(f"MTU {mtu} has no room for fragments")
-    whole = -(-(ip_bytes - own - (mtu - repeated)) // room)  # the last fragment need not end at a multiple of 8
+    last = room if ipv6 else mtu - repeated
+    whole = -(-(ip_bytes - own - last) // room)
     return [repeated + room] * whole + [repeated + ip_bytes - own - whole * room]
 
 

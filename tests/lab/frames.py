@@ -22,6 +22,7 @@ from harness.model.path import Path, PathState
 from harness.model.readings import Reading, Span
 from harness.model.trial import UNDERLAY, Cell, Measured
 from harness.nodes import readings
+from harness.nodes.remote import Remote
 from harness.results.plan import Setup
 from harness.truth import proof, wire
 from tests.lab.bench import Bench, bench, done, eventually, possible_profiles
@@ -100,6 +101,7 @@ class Sender:
         self._nodes = [(bench.enter_fully(bench.client), path.client, path.server, path.client_nic)]
         self._nodes += [(bench.enter_fully(bench.server), path.server, path.client, path.server_nic)]
         self.profile = profile
+        self._latest: list[Reading] = []
 
     def keep_quiet(self) -> None:
         """Have TCP send no segment twice just because its acknowledgement takes 10 ms."""
@@ -111,8 +113,10 @@ class Sender:
         turned = [pattern[at:] + pattern[:at] for at in range(_PATTERN_BYTES)]  # a fragment may start anywhere in it
         forwarder = self.profile.forwarder
         if forwarder is not None and forwarder.protocol == "tcp":
-            return Counter(len(record) for record in _records(frames, forwarder.port) if any(mark in record for mark in turned))
-        return Counter(_ip_bytes(frame) for frame in frames if any(mark in frame for mark in turned))
+            return Counter(
+                len(record) for record in _records(frames, forwarder.port) if any(mark in record for mark in turned)
+            )
+        return Counter(ip_bytes(frame) for frame in frames if any(mark in frame for mark in turned))
 
     def pattern(self, sending: Sending | None) -> str:
         """Return bytes that are this sending's own, in hex."""
@@ -127,7 +131,7 @@ class Sender:
         """
         claim = self._path.claim
         if self.mtu + claim.overhead <= claim.nic_mtu and self.mtu <= claim.path_mtu:
-            return [Sending.UDP, Sending.TCP, Sending.WHOLE_ECHO]
+            return [Sending.TCP, Sending.WHOLE_ECHO]
         if self.mtu <= claim.path_mtu:
             return [Sending.ECHO, Sending.UDP, Sending.TCP]
         return [*Sending]
@@ -136,21 +140,20 @@ class Sender:
         """Send full-size packets; return the path's state and the inner packets' size."""
         if sending in {Sending.UDP, Sending.TCP} and Sending.LATER_ECHO in self.sendings:
             self._send(sending, self.mtu, None)  # the first packets find out what the path takes
-        size = self.mtu
-        if sending is Sending.TCP:
-            size = min(size, self._read()[0].route_mtu or size)
-        before = self._read()
+            self._latest = []
+        before = self._latest or self._read()
+        size = min(self.mtu, before[0].route_mtu or self.mtu) if sending is Sending.TCP else self.mtu
         arrived = self._send(sending, size, sending)
         if sending is Sending.UDP:  # nobody listens there, which is counted
             count = partial(lambda: self._read()[1].endpoint["UdpNoPorts"] - before[1].endpoint["UdpNoPorts"])
             eventually(lambda: count() >= COUNT, _SETTLING_S)
             arrived = count()
-        after = self._read()
+        self._latest = after = self._read()
         payload = arrived * (size - 28)
         echo = sending not in {Sending.UDP, Sending.TCP}
         measured = Measured({"ping_lost_ratio": 1 - arrived / COUNT} if echo else {}, payload, payload if echo else 0)
-        spans = [Span(one, two, nic) for one, two, (*_, nic) in zip(before, after, self._nodes, strict=True)]
-        return proof.path_state(Cell.of("frames", mtu=self.mtu), self._path.claim, *spans, measured), size
+        client, server = (Span(one, two, nic) for one, two, (*_, nic) in zip(before, after, self._nodes, strict=True))
+        return proof.path_state(Cell.of("frames", mtu=self.mtu), self._path.claim, client, server, measured), size
 
     def _read(self) -> list[Reading]:
         return [
@@ -161,7 +164,7 @@ class Sender:
     def _send(self, sending: Sending, size: int, named: Sending | None) -> int:
         """Return how many packets arrived, as far as the sender knows."""
         address, pattern = self._path.server.address, self.pattern(named)
-        python = ["/usr/bin/python3", "-c"]
+        python = ["/usr/bin/python3", "-I", "-S", "-c"]
         if sending is Sending.UDP:
             _run([*self._client, *python, _UDP, address, pattern, str(size - 28), str(COUNT)])
             return 0
@@ -184,7 +187,12 @@ def _run(argv: Sequence[str]) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
-def _ip_bytes(frame: bytes) -> int:
+def mac(node: Remote) -> bytes:
+    """Return the address of a node's NIC."""
+    return bytes.fromhex(done(node, "cat", f"/sys/class/net/{DEVICE}/address").strip().replace(":", ""))
+
+
+def ip_bytes(frame: bytes) -> int:
     """Return the size of a frame's IP packet, as its header and as the frame's length say."""
     packet = frame[ETHERNET_BYTES:]
     said = int.from_bytes(packet[2:4], "big") if frame[12:14] == IPV4 else 40 + int.from_bytes(packet[4:6], "big")
@@ -219,12 +227,18 @@ def _records(frames: Sequence[bytes], port: int) -> Iterator[bytes]:
         del stream[:size]
 
 
+def set_nic_mtu(bench: Bench, nic_mtu: int) -> None:
+    """Set the MTU of both nodes' NICs."""
+    for node in bench.nodes:
+        done(node, "ip", "link", "set", "dev", DEVICE, "mtu", str(nic_mtu))
+
+
 @contextmanager
 def lab_of(nic_mtu: int, mtus: Sequence[int]) -> Iterator[tuple[Bench, list[Sender]]]:
     """Bring up a lab whose NICs have this MTU and send no GSO bursts, with every profile that this kernel can do."""
     with bench(rate="none") as made:
+        set_nic_mtu(made, nic_mtu)
         for node in made.nodes:
-            done(node, "ip", "link", "set", "dev", DEVICE, "mtu", str(nic_mtu))
             done(node, "ethtool", "-K", DEVICE, *_OFFLOADS.split())
         inventory = json.loads(made.lab.inventory.read_text(encoding="utf-8"))
         for variables in inventory["nodes"]["hosts"].values():
@@ -235,16 +249,19 @@ def lab_of(nic_mtu: int, mtus: Sequence[int]) -> Iterator[tuple[Bench, list[Send
         profiles = {name: load(name) for name in setup.profiles}
         client, server = (replace(node, mtu=nic_mtu) for node in made.lab.nodes)
         found = paths(setup, profiles, client, server)
-        yield made, [Sender(made, profiles[name], mtu, path) for (name, mtu), path in sorted(found.items()) if mtu in mtus]
+        yield (
+            made,
+            [Sender(made, profiles[name], mtu, path) for (name, mtu), path in sorted(found.items()) if mtu in mtus],
+        )
 
 
 def send_everything(nic_mtu: int, mtus: Sequence[int]) -> dict[tuple[str, int, Sending], Sent]:
     """Return what became of each sending over each profile at each MTU."""
     with lab_of(nic_mtu, mtus) as (made, senders), capturing(made) as seen:
+        own = mac(made.client)
         for sender in senders:
             sender.keep_quiet()
         states = {(sender, sending): sender.send(sending) for sender in senders for sending in sender.sendings}
-        own = bytes.fromhex(done(made.client, "cat", f"/sys/class/net/{DEVICE}/address").strip().replace(":", ""))
     frames = [frame for frame in seen.frames if frame[6:12] == own]
     return {
         (sender.profile.name, sender.mtu, sending): Sent(state, size, sender.packets(sending, frames))
