@@ -22,7 +22,7 @@ TCP_STREAM = 20 + 20 + 12
 """What stands in front of a TCP stream, with timestamps: not there for each of the packets in it."""
 BOTH = (9000, "vxlan-1500", 9000, Sending.TCP)
 """Of a GSO burst each segment is cut outside the tunnel, for a bridge lets bursts pass; a single segment is cut in
-front of it. So this is in two states at once, and has no ceiling."""
+front of it. So this is in two states at once."""
 IN_FRONT, NOT_TCP = BOTH[:3], "inner-fragmented, inner-fragmented, black-holed, inner-fragmented"
 # what became of echo, UDP, TCP, echo that must not be cut, later echo
 CUT = {
@@ -94,6 +94,8 @@ def test_bursts_and_single_segments_are_cut_in_two_places(everything: Everything
     assert outside == {8996: 1, 74: 1}
     mixtures = [times(bursts, outside) + times(COUNT - bursts, inside) for bursts in range(1, COUNT + 1)]
     assert everything[BOTH].packets in mixtures
+    bursts = everything[BOTH].packets[74]
+    assert everything[BOTH].state.fate is (Fate.OUTER_FRAGMENTED if 2 * bursts > COUNT else Fate.INNER_FRAGMENTED)
 
 
 def is_fragment(frame: bytes) -> bool:
