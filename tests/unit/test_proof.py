@@ -445,7 +445,7 @@ LOST = Measured({"ping_sent": 100, "ping_lost_ratio": 1.0})
             id="outer packets cut by the sender, joined by the receiver",
         ),
         pytest.param(
-            FULL,
+            tcp(Direction.FORWARD, 9000),
             replace(VXLAN_1500, nic_mtu=9000),
             Moved(tx(INNER, 5902), tx(OUTER), node={"IpFragCreates": 45_585}),
             Moved(rx(INNER), rx(OUTER), node={"IpReasmOKs": 21_381}, endpoint={"IpReasmOKs": 515}),
