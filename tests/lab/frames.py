@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from hashlib import sha256
 
 from harness.fabric.ansible import paths
@@ -35,6 +34,7 @@ _OFFLOADS = "tso off gso off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segment
 _TCP_PROTOCOL = 6
 _PATTERN_BYTES = 6
 """As short as the shortest fragment's payload: 1450 bytes cut at 1446."""
+# An error is what the path says of its MTU, which is one way to lose a datagram.
 _UDP = """
 import socket, sys
 address, pattern, size = sys.argv[1], bytes.fromhex(sys.argv[2]), int(sys.argv[3])
@@ -144,11 +144,10 @@ class Sender:
         before = self._latest or self._read()
         size = min(self.mtu, before[0].route_mtu or self.mtu) if sending is Sending.TCP else self.mtu
         arrived = self._send(sending, size, sending)
-        if sending is Sending.UDP:  # nobody listens there, which is counted
-            count = partial(lambda: self._read()[1].endpoint["UdpNoPorts"] - before[1].endpoint["UdpNoPorts"])
-            eventually(lambda: count() >= COUNT, _SETTLING_S)
-            arrived = count()
+        if sending is Sending.UDP:
+            eventually(lambda: _datagrams(before, self._read()) >= COUNT, _SETTLING_S)
         self._latest = after = self._read()
+        arrived = _datagrams(before, after) if sending is Sending.UDP else arrived
         payload = arrived * (size - 28)
         echo = sending not in {Sending.UDP, Sending.TCP}
         measured = Measured({"ping_lost_ratio": 1 - arrived / COUNT} if echo else {}, payload, payload if echo else 0)
@@ -181,6 +180,11 @@ class Sender:
         words = f"ping -n -q -c {COUNT} -i 0.01 -W {_SETTLING_S} -M {cut} -s {size - 28} -p {pattern}".split()
         said = subprocess.run([*self._client, *words, address], capture_output=True, text=True, check=False).stdout
         return int(said.partition(" received")[0].rpartition(" ")[2])
+
+
+def _datagrams(before: Sequence[Reading], after: Sequence[Reading]) -> int:
+    """Return how many datagrams reached the server's endpoint: nobody listens there, which is counted."""
+    return after[1].endpoint["UdpNoPorts"] - before[1].endpoint["UdpNoPorts"]
 
 
 def _run(argv: Sequence[str]) -> str:
