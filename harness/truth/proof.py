@@ -155,13 +155,14 @@ def path_state(cell: Cell, claim: Claim, client: Span, server: Span, measured: M
 def _state_of(cell: Cell, claim: Claim, sender: Span, receiver: Span) -> PathState:
     device = sender.device(claim.tunnel or sender.nic)
     packets = max(device.tx_packets, 1) if device else 1
-    # Fragments of the outer packet are put together by the receiving node, those of the inner one by its endpoint.
-    outer_limit = claim.nic_mtu - claim.overhead
+    # Fragments of the outer packet are put together by the receiving node, those of the inner one by its endpoint; a
+    # node that tracks connections puts these together before it, and cuts them again.
     fragmented = packets * FRAGMENTED_RATIO
-    cut_and_joined = min(sender.node("IpFragCreates"), receiver.node("IpReasmOKs")) >= fragmented
-    if cut_and_joined and claim.path_mtu > outer_limit:
+    inside = receiver.endpoint("IpReasmOKs")
+    outside = min(sender.node("IpFragCreates"), receiver.node("IpReasmOKs") - inside)
+    if cell.mtu + claim.overhead > claim.nic_mtu and outside >= fragmented and outside > inside:
         return PathState(Fate.OUTER_FRAGMENTED)
-    if receiver.endpoint("IpReasmOKs") >= fragmented and claim.kind is not Kind.UNDERLAY:
+    if inside >= fragmented and claim.kind is not Kind.UNDERLAY:
         return PathState(Fate.INNER_FRAGMENTED)
     learned = sender.after.route_mtu
     return PathState(Fate.CLAMPED, learned) if learned is not None and learned < cell.mtu else WHOLE

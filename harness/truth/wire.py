@@ -63,10 +63,15 @@ def least_overhead(headers: Sequence[str]) -> int:
 
     A TCP segment may carry several packets, so it adds only what stands behind it.
     """
+    return overhead([name for name in _behind_tcp(headers) if name not in COUNTED_BY_DEVICE])
+
+
+def _behind_tcp(headers: Sequence[str]) -> list[str]:
+    """Return what each inner packet has for itself: all headers, or those in TCP's stream."""
     stack = list(headers)
     while "tcp" in stack:
         stack = stack[stack.index("tcp") + 1 :]
-    return overhead([name for name in stack if name not in ("tcp_timestamps", *COUNTED_BY_DEVICE)])
+    return [name for name in stack if name != "tcp_timestamps"]
 
 
 def l1_bytes(ip_bytes: int) -> int:
@@ -96,7 +101,11 @@ def payload(mtu: int, protocol: str, *, timestamps: bool = True) -> int:
 
 
 def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
-    """Return the sizes of the IP packets that one is cut into at an MTU (RFC 791 3.2, RFC 8200 4.5)."""
+    """Return the sizes of the IP packets that Linux cuts one into at an MTU (RFC 791 3.2, RFC 8200 4.5).
+
+    The last fragment need not end at a multiple of 8. Over IPv4 it may fill the MTU; over IPv6 what is left behind
+    whole eights becomes a fragment of its own (ip_do_fragment, __ip6_append_data).
+    """
     if ip_bytes <= mtu:
         return [ip_bytes]
     own = HEADER_BYTES["ipv6"] if ipv6 else HEADER_BYTES["ipv4"]
@@ -104,8 +113,20 @@ def fragment_sizes(ip_bytes: int, mtu: int, *, ipv6: bool = False) -> list[int]:
     room = (mtu - repeated) // _FRAGMENT_UNIT * _FRAGMENT_UNIT
     if room <= 0:
         raise InputError(f"MTU {mtu} has no room for fragments")
-    whole, rest = divmod(ip_bytes - own, room)
-    return [repeated + room] * whole + ([repeated + rest] if rest else [])
+    last = room if ipv6 else mtu - repeated
+    whole = -(-(ip_bytes - own - last) // room)
+    return [repeated + room] * whole + [repeated + ip_bytes - own - whole * room]
+
+
+def cable_bytes(packets: Sequence[int], headers: Sequence[str], nic_mtu: int) -> float:
+    """Return the bytes on the cable that a full link spends on these packets of `wire_packets`.
+
+    Over TCP they stand in a stream, which a full link carries in full segments, whatever the packets' sizes.
+    """
+    shared = overhead(headers) - overhead(_behind_tcp(headers))
+    if not shared:
+        return sum(l1_bytes(size) for size in packets)
+    return sum(size - shared for size in packets) * l1_bytes(nic_mtu) / (nic_mtu - shared)
 
 
 def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
@@ -122,7 +143,7 @@ def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
 def wire_packets(
     mtu: int, headers: Sequence[str], nic_mtu: int, path_state: PathState, tunnel_mtu: int | None = None
 ) -> list[int] | None:
-    """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes.
+    """Return the IP packets on the underlay that carry one inner packet of `mtu` bytes, sent alone.
 
     None where nothing arrives (black-holed), or where the state contradicts the sizes ("whole" but
     wider than the NIC's MTU). Inner fragments are cut at the tunnel's MTU; without one it is the NIC's less the
@@ -162,7 +183,7 @@ def efficiency(
     packets = wire_packets(mtu, headers, nic_mtu, path_state, tunnel_mtu)
     if packets is None:
         return None
-    return payload(mtu, protocol) / sum(l1_bytes(size) for size in packets)
+    return payload(mtu, protocol) / cable_bytes(packets, headers, nic_mtu)
 
 
 def ceiling_ratio(

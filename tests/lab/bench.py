@@ -92,9 +92,13 @@ class Bench:
 
     def enter(self, node: Remote) -> list[str]:
         """Return the start of an argv that runs the rest on a node, without a process of nsenter's own around it."""
+        return [word for word in self.enter_fully(node) if word != "--pid"]
+
+    def enter_fully(self, node: Remote) -> list[str]:
+        """Return the start of an argv that runs the rest among a node's own processes, as /proc there wants it."""
         state = json.loads((self.lab.scratch / "state.json").read_text(encoding="utf-8"))
         pid = next(entry["inside"]["pid"] for entry in state["nodes"] if entry["name"] == node.name)
-        return [word for word in enter_argv(pid) if word != "--pid"]
+        return enter_argv(pid)
 
 
 @contextmanager

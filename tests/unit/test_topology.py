@@ -37,6 +37,7 @@ def test_vxlan_has_the_seeds_devices(node: Node, peer: Node) -> None:
         "name": "docker0",
         "kind": "bridge",
         "attributes": {},
+        "mtu": 1450,
         "addresses": ["172.17.0.1/16"],
     }
     assert link(wanted, "vxlan_docker") == {

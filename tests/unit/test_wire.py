@@ -105,7 +105,9 @@ def test_overhead_is_the_sum_of_the_headers(headers: list[str], added: int) -> N
         (1500, 1450, False, [1444, 76]),  # 1430 bytes of room are 1424 in units of 8
         (4000, 1500, False, [1500, 1500, 1040]),
         (2980, 1500, False, [1500, 1500]),  # fills both exactly
+        (2874, 1450, False, [1444, 1450]),  # the last one may fill all of the 1430
         (1570, 1500, True, [1496, 130]),  # 8 bytes of fragment header in each
+        (2842, 1450, True, [1448, 1448, 50]),  # 1402 bytes of room, but Linux leaves 2 of them for a fragment more
     ],
 )
 def test_fragments_are_cut_at_multiples_of_eight(ip_bytes: int, mtu: int, ipv6: bool, sizes: list[int]) -> None:
