@@ -50,7 +50,8 @@ def test_every_trial_is_proven_and_has_its_figures(rows: list[dict[str, str]]) -
         assert row["proof"].startswith("client ->" if row["profile"] == "vxlan" else "ens33 carried it"), row["proof"]
         missing = [name for name in MEASURES[row["measure"]].metrics if row[name] == ""]
         udp = row["protocol"] == "udp"
-        absent = {"iperf3": ["retransmits"] if udp else "packets_per_s offered_bps udp_loss_ratio udp_jitter_s".split()}
+        of_tcp = ["retransmits"] if udp else "packets_per_s offered_bps udp_loss_ratio udp_jitter_s".split()
+        absent = {"iperf3": ["forward_goodput_bps", "reverse_goodput_bps", *of_tcp]}  # of both directions, bidir only
         assert missing == absent.get(row["measure"], []), row
         assert all(0 <= float(row[name] or 0) <= 1 for name in RATIOS)
         for side in ("client", "server"):
