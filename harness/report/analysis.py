@@ -18,6 +18,7 @@ from harness.model.path import WHOLE, Kind, PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes
 from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.background import Background
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
 from harness.report.trials import RunData
@@ -67,11 +68,12 @@ class Analysis:
 
 @dataclass(frozen=True)
 class _Match:
-    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known).
+    """Figures of both arms in the `blocks` where both have one, in one path state each (None where none is known).
 
     `share` is how many blocks these are, of all in which both arms have a figure.
     """
 
+    blocks: Sequence[int] = ()
     ours: Sequence[float] = ()
     base: Sequence[float] = ()
     our_state: PathState | None = None
@@ -87,7 +89,7 @@ class _Match:
         for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
             by_states.setdefault((states[0], states[1]), []).append(block)
         made = [
-            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
+            cls(own, left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
             for states, own in by_states.items()
         ]
         return sorted(made, key=lambda match: -match.share[0]) or [cls()]
@@ -102,6 +104,7 @@ class _Run:
     columns: Columns
     nic_mtu: int
     margin: float
+    background: Background
 
 
 def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
@@ -112,7 +115,7 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
     nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin)
+    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin, Background.of(run))
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
@@ -120,8 +123,7 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
         for metric in _metrics(made, contrast, cell)
         for draft in _drafts(made, contrast, cell, metric)
     ]
-    answers = _answers(drafts, margin)
-    rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, answers, strict=True))
+    rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, _answers(drafts, margin), strict=True))
     of_run = notes.known([*notes.of_run(run.trials.notes, run.meta), *collapses(run)])
     return Analysis(run.meta, run.trials.columns, margin, rows, of_run)
 
@@ -166,7 +168,7 @@ def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_
 
 def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> _Draft:
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
-    spreads = [stats.coefficient_of_variation(arm) for arm in figures]
+    spreads = map(stats.coefficient_of_variation, figures)
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
     ratio = stats.paired_ratio(match.ours, match.base) if metric.better and match.ours else None
     ceiling = _ceiling(run, contrast, cell, metric, match) if ratio else None
@@ -197,6 +199,7 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         place = stats.place_of(answer.interval, 1.0, run.margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
+    verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), draft.match.blocks, verdict)
     return Row(
         draft.contrast,
         draft.cell,
@@ -212,7 +215,7 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         against_ceiling=against_ceiling,
         blocks_to_tell=answer.blocks if answer else None,
         lost=draft.ours.lost_of_all(),
-        notes=_notes(run, draft, answer, verdict),
+        notes=notes.known([*_notes(run, draft, answer, verdict), loaded]),
     )
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.measures.metrics import CPU_ROWS
 from harness.measures.registry import order_of
 from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
@@ -13,6 +14,7 @@ from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes
 from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.background import Background
 from harness.report.trials import RunData
 from harness.results.differences import differences
 from harness.results.meta import RunMeta
@@ -148,6 +150,11 @@ def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunDat
     if answer is not None:
         place = stats.place_of(answer.interval, 1.0, margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
+    if draft.metric.name in CPU_ROWS:
+        for arm, run in zip(draft.both, runs, strict=True):
+            blocks = arm.figures(draft.metric).index.tolist()
+            verdict, loaded = Background.of(run).judged(draft.metric, [arm], blocks, verdict)
+            own.append(loaded)
     lost = [arm.lost_of_all() for arm in draft.both]
     return ComparedRow(
         draft.profile,

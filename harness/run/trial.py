@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from harness.model.errors import ConnectionLostError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
 from harness.model.readings import Span
 from harness.model.trial import Figure, Slot, Status, Trial
+from harness.nodes import background
 from harness.nodes.remote import Remote
 from harness.run.stage import Record, Stage, Watch
 from harness.truth import cpu, proof
@@ -51,7 +52,7 @@ class TrialRunner:
         """End the threads that talk to the nodes."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def run(self, slot: Slot, path: Path) -> tuple[Trial, Record]:
+    def run(self, slot: Slot, path: Path, attempt: int = 1) -> tuple[Trial, Record]:
         """Return the trial, whatever became of it, and its raw record; only an interruption is raised."""
         common = self._surroundings
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -74,10 +75,11 @@ class TrialRunner:
 
         def trial(status: Status, **shown: Any) -> Trial:  # noqa: ANN401 - fields of Trial
             return Trial(
-                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, **shown
+                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, attempt, **shown
             )
 
         try:
+            others = self._background()
             measured = measure.run(slot.cell, conditions, stage.perform)
             spans = stage.spans
             client, server = (cpu.usage(span) for span in spans)
@@ -87,13 +89,21 @@ class TrialRunner:
         stage.record.stolen_ratio = max(client.stolen_ratio, server.stolen_ratio)
         verdict = proof.judge(slot.cell, path.claim, *spans, measured)
         shown: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}
-        figures = _node_figures(client, server, spans, verdict)
+        figures = _node_figures(client, server, spans, verdict) | others
         if measured.is_silent:
             return trial(Status.FAILED, reason=measure.silence, figures=figures, **shown), stage.record
         if not verdict.proven:
             return trial(Status.INVALID, reason=verdict.evidence, figures=figures, **shown), stage.record
         shown |= {"figures": {**measured.figures, **figures}, "series": measured.series}
         return trial(Status.OK, **shown), stage.record
+
+    def _background(self) -> dict[str, Figure]:
+        """Return how many CPUs of each node are busy while nothing of ours runs, both looked at together."""
+        tasks = [self._pool.submit(remote.run, background.argv()) for remote in self._remotes]
+        wait(tasks)  # neither connection is used again before both are through
+        found = [background.parse(task.result().stdout) for task in tasks]
+        names = ("client_background_cpus", "server_background_cpus")
+        return {name: round(cpus, _DIGITS) for name, cpus in zip(names, found, strict=True) if cpus is not None}
 
     def _next_port(self) -> int:
         self._ports += 1
