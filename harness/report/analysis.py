@@ -213,7 +213,7 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         ceiling=draft.ceiling,
         verdict=verdict,
         against_ceiling=against_ceiling,
-        blocks_to_tell=answer.blocks if answer else None,
+        blocks_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
         lost=draft.ours.lost_of_all(),
         notes=notes.known([*_notes(run, draft, answer, verdict), loaded]),
     )

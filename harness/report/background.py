@@ -21,7 +21,6 @@ either, that is off by a tenth at most, however far apart the arms are.
 MOST = 10.0
 """Larger shares are given as this one: nothing is left of what the trials used themselves."""
 _COLUMNS = ("client_background_cpus", "server_background_cpus")
-_KEPT = (Verdict.NOT_ENOUGH_BLOCKS, Verdict.NO_FIGURE)
 ADVICE = "CPU time cannot be compared then; end what else runs on the nodes, and measure again"
 
 
@@ -73,12 +72,13 @@ class Background:
     ) -> tuple[Verdict | None, Note | None]:
         """Return the verdict of a row, and what is to be said where others used too much beside any of its arms.
 
-        Nothing but CPU time is judged by that.
+        Nothing but CPU time is judged by that. Where there are too few blocks for a verdict, it is said all the same.
         """
-        if metric.name not in CPU_ROWS or verdict is None or verdict in _KEPT:
+        if metric.name not in CPU_ROWS or verdict in (None, Verdict.NO_FIGURE):
             return verdict, None
         share = max(self.share(arm, blocks) for arm in arms)
         if share <= LIMIT:
             return verdict, None
         fact = f"others used {share:.0%} of the CPU time that the trials used"
-        return Verdict.DISTURBED, Note(About.LOAD, "", fact, ADVICE, value=share)
+        few = verdict is Verdict.NOT_ENOUGH_BLOCKS
+        return verdict if few else Verdict.DISTURBED, Note(About.LOAD, "", fact, ADVICE, value=share)

@@ -166,7 +166,7 @@ def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunDat
         ratio=draft.ratio,
         interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
         verdict=verdict,
-        trials_to_tell=answer.blocks if answer else None,
+        trials_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
         lost=(sum(one for one, _ in lost), sum(all_of for _, all_of in lost)),
         notes=notes.known(own),
     )

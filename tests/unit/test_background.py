@@ -148,6 +148,27 @@ def test_load_in_some_blocks_counts_by_its_mean(tmp_path: Path) -> None:
     assert cpu_row(analysed(much)).verdict is Verdict.DISTURBED
 
 
+def test_too_few_blocks_stay_too_few_and_the_load_is_said(tmp_path: Path) -> None:
+    folder = run(tmp_path, 1.0)
+    lines = (folder / "trials.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.split(",")[1] in ("block", "1", "2")]
+    (folder / "trials.csv").write_text("".join(kept), encoding="utf-8")
+    row = cpu_row(analysed(folder))
+    assert row.verdict is Verdict.NOT_ENOUGH_BLOCKS
+    assert [note.about for note in row.notes].count(About.LOAD) == 1
+
+
+def test_disturbed_row_is_advised_no_more_blocks(tmp_path: Path) -> None:
+    """At a margin that leaves it open, quiet nodes would be told how many blocks decide it."""
+    quiet, loaded = (read_run(run(tmp_path / str(cpus), cpus, shared=True)) for cpus in (0.0, 1.0))
+    ratio = cpu_row(analyse(quiet)).ratio
+    assert ratio is not None
+    found = [cpu_row(analyse(one, margin=ratio.ratio - 1.001)) for one in (quiet, loaded)]
+    assert found[0].verdict is Verdict.INCONCLUSIVE
+    assert found[0].blocks_to_tell
+    assert (found[1].verdict, found[1].blocks_to_tell) == (Verdict.DISTURBED, None)
+
+
 def test_look_that_rounds_to_less_than_nothing_is_nothing(tmp_path: Path) -> None:
     assert cpu_row(analysed(run(tmp_path, -0.02, shared=True))).verdict is Verdict.WORSE
 
