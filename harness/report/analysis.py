@@ -68,12 +68,11 @@ class Analysis:
 
 @dataclass(frozen=True)
 class _Match:
-    """Figures of both arms in the `blocks` where both have one, in one path state each (None where none is known).
+    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known).
 
     `share` is how many blocks these are, of all in which both arms have a figure.
     """
 
-    blocks: Sequence[int] = ()
     ours: Sequence[float] = ()
     base: Sequence[float] = ()
     our_state: PathState | None = None
@@ -89,7 +88,7 @@ class _Match:
         for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
             by_states.setdefault((states[0], states[1]), []).append(block)
         made = [
-            cls(own, left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
+            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
             for states, own in by_states.items()
         ]
         return sorted(made, key=lambda match: -match.share[0]) or [cls()]
@@ -199,7 +198,7 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         place = stats.place_of(answer.interval, 1.0, run.margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
-    verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), draft.match.blocks, verdict)
+    verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), verdict)
     return Row(
         draft.contrast,
         draft.cell,

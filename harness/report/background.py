@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from harness.measures.metrics import CPU_ROWS
+from harness.measures.metrics import CPU_ROWS, METRICS
 from harness.model.metrics import Metric
 from harness.model.notes import About, Note
 from harness.report.arms import Arm
@@ -20,55 +21,57 @@ either, that is off by a tenth at most, however far apart the arms are.
 """
 MOST = 10.0
 """Larger shares are given as this one: nothing is left of what the trials used themselves."""
-_COLUMNS = ("client_background_cpus", "server_background_cpus")
+LOOK_COST_CPUS = 0.01
+"""What a look itself uses, on both nodes together: on each a program is started, which takes 0.8 ms of its 150 ms."""
+LOOK_ERROR_CPUS = 0.027
+"""Standard deviation of a look at one node: both its readings of idle time are cut to hundredths of a second."""
+SURE = 2.0
+"""How many standard errors of the mean over all looks are in doubt given to the nodes."""
+_BUSY = tuple(METRICS[name] for name in ("client_cpu_s", "server_cpu_s"))
+_LOOKS = ["client_background_cpus", "server_background_cpus"]
 ADVICE = "CPU time cannot be compared then; end what else runs on the nodes, and measure again"
 
 
 @dataclass(frozen=True)
 class Background:
-    """How many CPUs others kept busy in each block, those of both nodes together.
+    """How many CPUs of both nodes others kept busy over a run, and how many of these are in doubt.
 
     `seconds` is how long a trial lasts, omitted seconds included. On a shared kernel what other programs used is taken
     off CPU time already.
     """
 
-    cpus: Mapping[int, float] = field(default_factory=dict)
+    cpus: float = 0.0
+    doubt: float = 0.0
     seconds: float = 0.0
     shared_kernel: bool = False
 
     @classmethod
     def of(cls, run: RunData) -> Background:
-        """Return what a run's trials saw, each before it began; nothing where that is not known."""
-        frame = run.trials.frame
-        if run.meta is None or not all(name in frame for name in _COLUMNS):
+        """Return what was seen before all trials of a run; nothing where that is not known."""
+        frame, meta = run.trials.frame, run.meta
+        if meta is None or not all(name in frame for name in _LOOKS):
             return cls()
-        both = frame[[*_COLUMNS]]
-        cpus = both.mean(axis="columns") if run.meta.shared_kernel else both.sum(axis="columns", skipna=False)
-        by_block = cpus.groupby(frame["block"]).mean().dropna()
-        timing = run.meta.plan.timing
-        seconds = timing.duration_s + timing.omit_s
-        blocks = zip(by_block.index.tolist(), by_block.tolist(), strict=True)
-        return cls(dict(blocks), seconds, run.meta.shared_kernel)
+        looks = frame[_LOOKS].dropna()
+        if looks.empty:
+            return cls()
+        both = looks.mean(axis="columns") if meta.shared_kernel else looks.sum(axis="columns")
+        kernels = 1 if meta.shared_kernel else 2
+        doubt = SURE * LOOK_ERROR_CPUS * math.sqrt(kernels / len(both))
+        timing = meta.plan.timing
+        cpus = max(float(both.mean()) - LOOK_COST_CPUS, 0.0)
+        return cls(cpus, doubt, timing.duration_s + timing.omit_s, meta.shared_kernel)
 
-    def share(self, arm: Arm, blocks: Sequence[int]) -> float:
-        """Return what others used over what an arm's trials used themselves in these blocks; 0 where it is not known.
-
-        All of the blocks' trials are looked at, not the arm's alone: a single look is too short to tell.
-        """
-        known = [block for block in blocks if block in self.cpus]
-        if not known or not all(name in arm.frame for name in ("client_cpu_s", "server_cpu_s")):
+    def share(self, arm: Arm, cpus: float) -> float:
+        """Return what others used, so many CPUs, over what an arm's trials used themselves; 0 where it is not known."""
+        busy_s = [arm.figures(metric) for metric in _BUSY]
+        if cpus <= 0 or not all(map(len, busy_s)):
             return 0.0
-        others_s = max(sum(self.cpus[block] for block in known), 0.0) * self.seconds
-        own = arm.frame.loc[known, ["client_cpu_s", "server_cpu_s"]].sum()
-        own_s = float(own["client_cpu_s"] if self.shared_kernel else own["client_cpu_s"] + own["server_cpu_s"])
-        if not self.shared_kernel:
-            own_s -= others_s
-        if not others_s:
-            return 0.0
-        return min(others_s / own_s, MOST) if own_s > 0 else MOST
+        client_s, server_s = (float(figures.mean()) for figures in busy_s)
+        own_s = client_s if self.shared_kernel else client_s + server_s - self.cpus * self.seconds
+        return min(cpus * self.seconds / own_s, MOST) if own_s > 0 else MOST
 
     def judged(
-        self, metric: Metric, arms: Sequence[Arm], blocks: Sequence[int], verdict: Verdict | None
+        self, metric: Metric, arms: Sequence[Arm], verdict: Verdict | None
     ) -> tuple[Verdict | None, Note | None]:
         """Return the verdict of a row, and what is to be said where others used too much beside any of its arms.
 
@@ -76,9 +79,9 @@ class Background:
         """
         if metric.name not in CPU_ROWS or verdict in (None, Verdict.NO_FIGURE):
             return verdict, None
-        share = max(self.share(arm, blocks) for arm in arms)
-        if share <= LIMIT:
+        if max(self.share(arm, self.cpus - self.doubt) for arm in arms) <= LIMIT:
             return verdict, None
+        share = max(self.share(arm, self.cpus) for arm in arms)
         fact = f"others used {share:.0%} of the CPU time that the trials used"
         few = verdict is Verdict.NOT_ENOUGH_BLOCKS
         return verdict if few else Verdict.DISTURBED, Note(About.LOAD, "", fact, ADVICE, value=share)

@@ -150,11 +150,9 @@ def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunDat
     if answer is not None:
         place = stats.place_of(answer.interval, 1.0, margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
-    if draft.metric.name in CPU_ROWS:
-        for arm, run in zip(draft.both, runs, strict=True):
-            blocks = arm.figures(draft.metric).index.tolist()
-            verdict, loaded = Background.of(run).judged(draft.metric, [arm], blocks, verdict)
-            own.append(loaded)
+    for arm, run in zip(draft.both, runs, strict=True) if draft.metric.name in CPU_ROWS else ():
+        verdict, loaded = Background.of(run).judged(draft.metric, [arm], verdict)
+        own.append(loaded)
     lost = [arm.lost_of_all() for arm in draft.both]
     return ComparedRow(
         draft.profile,
