@@ -12,7 +12,8 @@ BITS_PER_GBIT = 1e9
 NODE_METRICS = (
     *("client_cpu_s", "server_cpu_s", "client_tools_cpu_s", "server_tools_cpu_s"),
     *("client_softirq_cpu_s", "server_softirq_cpu_s", "client_busiest_cpu_ratio", "server_busiest_cpu_ratio"),
-    *("socket_dropped", "foreign_cpu_s", "stolen_ratio", "inner_bytes", "outer_bytes"),
+    *("client_background_cpus", "server_background_cpus", "socket_dropped", "foreign_cpu_s", "stolen_ratio"),
+    *("inner_bytes", "outer_bytes"),
 )
 """What is read on the nodes in every trial, whatever measures."""
 
@@ -103,6 +104,8 @@ METRICS: dict[str, Metric] = {
         Metric("server_softirq_cpu_s", "s", "CPU time of the server in interrupts"),
         Metric("client_busiest_cpu_ratio", "ratio", "busiest CPU of the client"),
         Metric("server_busiest_cpu_ratio", "ratio", "busiest CPU of the server"),
+        Metric("client_background_cpus", "1", "busy CPUs of the client before the trial"),
+        Metric("server_background_cpus", "1", "busy CPUs of the server before the trial"),
         Metric("socket_dropped", "1", "datagrams dropped at a full socket"),
         Metric("foreign_cpu_s", "s", "CPU time of others"),
         Metric("stolen_ratio", "ratio", "CPU time taken away"),

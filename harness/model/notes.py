@@ -26,6 +26,7 @@ class About(StrEnum):
     COLLAPSE = "collapse"
     DIFFERENCE = "difference"
     OFFLOAD = "offload"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Trial:
-    """One row of trials.csv; `figures` are by the metrics' names."""
+    """One row of trials.csv; `figures` are by the metrics' names.
+
+    `attempt` counts how often the group of trials that it belongs to was measured in its block, from 1.
+    """
 
     run_id: str
     slot: Slot
@@ -142,6 +145,7 @@ class Trial:
     duration_s: float
     started_at: str
     status: Status
+    attempt: int = 1
     reason: str = ""
     proof: str = ""
     path_state: PathState | None = None

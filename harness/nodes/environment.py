@@ -23,7 +23,6 @@ echo @os; grep '^PRETTY_NAME=' /etc/os-release
 echo @cpu_model; grep -m1 '^model name' /proc/cpuinfo
 echo @cpus; nproc
 echo @memory; grep '^MemTotal' /proc/meminfo
-echo @load; cat /proc/loadavg
 echo @iproute2; ip -V
 echo @congestion_control; cat /proc/sys/net/ipv4/tcp_congestion_control
 echo @available_congestion_control; cat /proc/sys/net/ipv4/tcp_available_congestion_control
@@ -64,7 +63,6 @@ def parse(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
     known["os"] = (known.get("os") or "").partition("=")[2].strip('"') or None
     known["cpu_model"] = (known.get("cpu_model") or "").partition(":")[2].strip() or None
     known |= {name: _version(program.version_pattern, known[name]) for name, program in programs.items()}
-    known["load_1min"] = float(known["load"].split()[0]) if known.get("load") else None
     known["offloads"] = _pairs(known.get("offloads"), ":")
     known["sysctls"] = _pairs(known.get("sysctls"), "=")
     known["containers_mtu"] = int(known["containers_mtu"]) if (known.get("containers_mtu") or "").isdigit() else None

@@ -18,6 +18,7 @@ from harness.model.path import WHOLE, Kind, PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes, percentiles
 from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
@@ -109,6 +110,7 @@ class _Run:
     columns: Columns
     nic_mtu: int
     margin: float
+    background: Background
 
 
 def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
@@ -119,7 +121,7 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
     nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin)
+    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin, Background.of(run))
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
@@ -127,8 +129,7 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
         for metric in _metrics(made, contrast, cell)
         for draft in _drafts(made, contrast, cell, metric)
     ]
-    answers = _answers(drafts, margin)
-    rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, answers, strict=True))
+    rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, _answers(drafts, margin), strict=True))
     of_run = notes.known([*notes.of_run(run.trials.notes, run.meta), *collapses(run)])
     return Analysis(run.meta, run.trials.columns, margin, rows, of_run)
 
@@ -180,7 +181,7 @@ def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_
 
 def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> _Draft:
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
-    spreads = [stats.coefficient_of_variation(arm) for arm in figures]
+    spreads = map(stats.coefficient_of_variation, figures)
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
     estimate = _estimate(cell, metric, ours, base, match) if metric.better and match.ours else None
     states = (match.our_state, match.base_state)
@@ -224,6 +225,7 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         place = answer.place if draft.metric.tries else stats.place_of(answer.interval, 1.0, run.margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
+    verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), verdict)
     medians = (stats.median(draft.figures[0]), stats.median(draft.figures[1]))
     return Row(
         draft.contrast,
@@ -241,9 +243,9 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         ceiling=draft.ceiling.ratio if draft.ceiling else None,
         verdict=verdict,
         against_ceiling=against_ceiling,
-        blocks_to_tell=answer.blocks if answer else None,
+        blocks_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
         lost=draft.ours.lost_of_all(),
-        notes=_notes(run, draft, answer, verdict),
+        notes=notes.known([*_notes(run, draft, answer, verdict), loaded]),
     )
 
 

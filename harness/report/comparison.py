@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.measures.metrics import CPU_ROWS
 from harness.measures.registry import order_of
 from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
@@ -13,6 +14,7 @@ from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes
 from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.background import Background
 from harness.report.trials import RunData
 from harness.results.differences import differences
 from harness.results.meta import RunMeta
@@ -148,6 +150,9 @@ def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunDat
     if answer is not None:
         place = stats.place_of(answer.interval, 1.0, margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
+    for arm, run in zip(draft.both, runs, strict=True) if draft.metric.name in CPU_ROWS else ():
+        verdict, loaded = Background.of(run).judged(draft.metric, [arm], verdict)
+        own.append(loaded)
     lost = [arm.lost_of_all() for arm in draft.both]
     return ComparedRow(
         draft.profile,
@@ -159,7 +164,7 @@ def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunDat
         ratio=draft.ratio,
         interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
         verdict=verdict,
-        trials_to_tell=answer.blocks if answer else None,
+        trials_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
         lost=(sum(one for one, _ in lost), sum(all_of for _, all_of in lost)),
         notes=notes.known(own),
     )

@@ -66,13 +66,14 @@ def _row(where: str, header: Sequence[str], record: Sequence[str], columns: Colu
         raise InputError(f"{where}: {len(record)} fields, not {len(header)}; {_REMEDY}.")
     row = dict(zip(header, record, strict=True))
     row.setdefault("measure", row.get("tool", ""))
-    empty = [column for column in (*REQUIRED, MTU) if not row.get(column)]
+    row.setdefault("attempt", "1")  # schema 2 had no such column at first, nor had schema 1
+    empty = [column for column in (*REQUIRED, "attempt", MTU) if not row.get(column)]
     if empty:
         raise InputError(
             f"{where}: {'tool' if 'tool' in row and empty[0] == 'measure' else empty[0]} is empty; {_REMEDY}."
         )
     _check_words(where, row, columns)
-    for column in ("block", "position", MTU):
+    for column in ("block", "position", "attempt", MTU):
         _number(where, column, row[column], int)
     for column in ("duration_s", *columns.metrics):
         _number(where, column, row.get(column, ""), float)
@@ -117,8 +118,8 @@ def _refuse_stranger(path: Path, line: int, row: Mapping[str, str], first: tuple
 def _refuse_second(
     path: Path, line: int, row: Mapping[str, str], columns: Columns, seen: dict[tuple[str, ...], int]
 ) -> None:
-    """Refuse what would count twice: two figures of one block, profile and cell."""
-    key = (row["block"], row["profile"], row["measure"], *(row[name] for name in columns.factors))
+    """Refuse what would count twice: two figures of one block, attempt, profile and cell."""
+    key = (row["block"], row["attempt"], row["profile"], row["measure"], *(row[name] for name in columns.factors))
     if row["status"] == Status.OK and key in seen:
         raise InputError(f"{path}, line {line}: the same trial as line {seen[key]}; remove one of them.")
     if row["status"] == Status.OK:

@@ -24,6 +24,10 @@ MOSTLY = 0.5
 BUSY = 0.9
 SWITCH_THAT_MATTERS = 0.05
 _REASON_WIDTH = 70
+_RANGES = {
+    About.SPREAD: "± {:.1%} to {:.1%}",
+    About.LOAD: "others used {:.0%} to {:.0%} of the CPU time that the trials used",
+}
 _FATES = {
     Fate.WHOLE: "packets passed as they are",
     Fate.CLAMPED: "larger packets did not fit, and the sender learned that size",
@@ -167,11 +171,11 @@ def key_of(note: Note) -> tuple[About, str]:
 
 
 def sentence(notes: Sequence[Note]) -> str:
-    """Return notes that give the same advice as one sentence; spreads become a range."""
+    """Return notes that give the same advice as one sentence; some become a range."""
     first = notes[0]
     values = [note.value for note in notes if note.value is not None]
-    if first.about is About.SPREAD and len(values) > 1:
-        return f"± {min(values):.1%} to {max(values):.1%}: {first.advice}"
+    if first.about in _RANGES and len(values) > 1:
+        return f"{_RANGES[first.about].format(min(values), max(values))}: {first.advice}"
     facts = ", ".join(dict.fromkeys(note.fact for note in notes))
     return f"{facts}: {first.advice}" if first.advice else facts
 

@@ -21,11 +21,11 @@ from harness.model.notes import Note
 from harness.model.pairs import PAIRS_FILE
 from harness.model.path import Kind, PathState
 from harness.model.trial import MTU, Direction, Status
-from harness.report import lines
+from harness.report import attempts, lines
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
 from harness.results.schema import REQUIRED, Columns
 
-_WHOLE = ("block", "position", MTU)
+_WHOLE = ("block", "position", "attempt", MTU)
 _OPTIONAL = ("started_at", "reason", "proof", "path_state", "raw")
 _ICMP = "icmp"
 _PING_LACKS = ("protocol", "direction", "flows")
@@ -36,7 +36,7 @@ _QUOTED = re.compile('"[^"]*"')
 
 @dataclass(frozen=True)
 class Trials:
-    """The trials of a run, one a row, and what the reader of the figures should know of the file.
+    """The trials of a run that count, one a row, and what the reader of the figures should know of the file.
 
     A row has the columns of the head, levels (None where a cell does not have the factor), and figures as floats (NaN
     where there is none).
@@ -74,7 +74,8 @@ def read_run(path: Path) -> RunData:
     environment_path = trials_path.with_name(ENVIRONMENT_FILE)
     environment = read_json(environment_path) if environment_path.exists() else None
     series_path = trials_path.with_name("series.csv")
-    return RunData(trials, meta, environment, _series(series_path) if series_path.exists() else None)
+    series = _series(series_path) if series_path.exists() else None
+    return RunData(trials, meta, environment, None if series is None else attempts.of_counted(series, trials.frame))
 
 
 def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
@@ -107,7 +108,8 @@ def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
     if not _is_sound(frame, columns):
         lines.explain(path, text, columns)
         raise InputError(f"{path} cannot be used; restore the file.")
-    return Trials(frame, columns, notes)
+    counted, repeated = attempts.counted(frame, columns)
+    return Trials(counted, columns, (*notes, *repeated))
 
 
 def _frame(text: str, header: Sequence[str], columns: Columns) -> pd.DataFrame:
@@ -124,6 +126,7 @@ def _frame(text: str, header: Sequence[str], columns: Columns) -> pd.DataFrame:
     if not isinstance(frame.index, pd.RangeIndex) or separators != (len(frame) + 1) * (len(header) - 1):
         raise ValueError("not every line has as many fields as the header")
     frame = frame.assign(**{name: "" for name in _OPTIONAL if name not in frame})
+    frame = frame if "attempt" in frame else frame.assign(attempt=1)
     for name, factor in columns.factors.items():
         if name != MTU:
             frame[name] = _parsed(frame[name].where(frame[name] != _ICMP), factor.parse)
@@ -146,7 +149,7 @@ def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
     filled = all((frame[name] != "").all() for name in REQUIRED if name in frame)
     figures = frame[[*columns.metrics, "duration_s"]]
     finite = not figures.isin([float("inf"), float("-inf")]).to_numpy().any() and frame["duration_s"].notna().all()
-    cell = ["block", "profile", "measure", *columns.factors]
+    cell = ["block", "attempt", "profile", "measure", *columns.factors]
     twice = frame.loc[frame["status"] == Status.OK].duplicated(cell).any()
     return bool(valid_words and filled and finite and not twice and (frame["run_id"] == frame["run_id"].iloc[0]).all())
 

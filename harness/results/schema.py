@@ -21,12 +21,14 @@ SCHEMA_VERSION = 2
 """Of run.json and the CSV files. 1: the first. 2: measures, with factors and metrics of their own; notes as objects."""
 
 HEAD = tuple(
-    "run_id block position profile kind measure duration_s started_at status reason proof path_state raw".split()
+    (
+        "run_id block position attempt profile kind measure duration_s started_at status reason proof path_state raw"
+    ).split()
 )
 """Columns of every trials.csv, in front of those of factors and metrics; docs/results.md says what each holds."""
 REQUIRED = ("run_id", "block", "position", "profile", "kind", "measure", "duration_s", "status")
 
-SERIES = tuple("block position start_s end_s omitted goodput_bps retransmits".split())
+SERIES = tuple("block position attempt start_s end_s omitted goodput_bps retransmits".split())
 """Columns of series.csv: the intervals of each trial as its program reported them."""
 
 SCHEMA_1 = tuple(
@@ -85,6 +87,7 @@ class Columns:
             "run_id": trial.run_id,
             "block": slot.block,
             "position": slot.position,
+            "attempt": trial.attempt,
             "profile": slot.profile,
             "kind": trial.kind.value,
             "measure": slot.cell.measure,
@@ -106,6 +109,7 @@ def series_rows(trial: Trial) -> list[dict[str, object]]:
         return {
             "block": trial.slot.block,
             "position": trial.slot.position,
+            "attempt": trial.attempt,
             "start_s": interval.start_s,
             "end_s": interval.end_s,
             "omitted": int(interval.omitted),

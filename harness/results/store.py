@@ -55,9 +55,12 @@ class RunFolder:
         """Write a text file of the folder as a whole."""
         _write(self.path / name, text)
 
-    def raw_name(self, slot: Slot, attempt: int) -> str:
-        """Return where the raw record of a trial goes, relative to the folder."""
-        again = "" if attempt == 1 else f"-attempt{attempt}"
+    def raw_name(self, slot: Slot, attempt: int = 1, tries: int = 1) -> str:
+        """Return where the raw record of a trial goes, relative to the folder.
+
+        `attempt` is that of its group, `tries` how often the trial itself was tried in it.
+        """
+        again = ("" if attempt == 1 else f"-attempt{attempt}") + ("" if tries == 1 else f"-try{tries}")
         label = _UNSAFE.sub("-", label_of(slot.cell)).strip("-")[:_MOST_LABEL]  # block and position make it unique
         place = f"b{slot.block:02}-p{slot.position:03}"
         return f"raw/{place}-{slot.profile}-{slot.cell.measure}-{label}{again}.json"

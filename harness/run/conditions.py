@@ -18,9 +18,6 @@ from harness.results.meta import ProfileMeta, RunMeta, described
 from harness.results.plan import Plan
 from harness.results.schema import Columns
 
-BUSY_LOAD = 0.5
-"""1-minute load average for each CPU above which a node counts as busy with something else."""
-
 
 def conditions_of(
     plan: Plan, lab: Lab, environments: Mapping[str, Mapping[str, Any]], link_bps: float | None
@@ -49,16 +46,7 @@ def notes_of(
     plan: Plan, profiles: Mapping[str, Profile], lab: Lab, environments: Mapping[str, Mapping[str, Any]]
 ) -> list[Note]:
     """Return what the reader of the figures should know of the nodes, before the first trial."""
-    noted = [
-        Note(
-            About.LOAD,
-            name,
-            f"{name} is busy with something else (load {seen['load_1min']} on {seen['cpus']} CPUs); "
-            "figures will scatter, let it finish first",
-        )
-        for name, seen in environments.items()
-        if seen["load_1min"] is not None and seen["load_1min"] > BUSY_LOAD * int(seen["cpus"] or 1)
-    ]
+    noted: list[Note] = []
     if lab.shared_kernel:
         text = "both nodes share one kernel and its CPUs: CPU seconds are those of both together"
         noted.append(Note(About.LAB, lab.name, text))

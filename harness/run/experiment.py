@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from harness.fabric.base import Paths
 from harness.model.notes import About, Note
+from harness.model.path import Path
 from harness.model.trial import Slot, Status, Trial
 from harness.nodes.remote import Remote
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
 from harness.run.node_states import NodeStates, sites_of
+from harness.run.repeats import Repeats, Turn
 from harness.run.stage import Record
 from harness.run.trial import Surroundings, TrialRunner
 
-ATTEMPTS = 2
-"""A trial that fails is tried once more in its block."""
+TRIES = 2
+"""A trial that fails is tried once more, at once."""
 STOLEN_RATIO = 0.02
 """Share of CPU time given to others by a hypervisor above which the reader is told."""
-DISTURBED_RATIO = 0.1
-"""The same share within one trial above which it is measured once more, and the less disturbed one counts."""
-REPEATED_RATIO = 0.05
-"""Share of a run's trials that may be repeated for that reason."""
 
 
 class Observer(Protocol):
@@ -53,7 +52,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run's trials; `stolen_ratio` is the share of CPU time that a hypervisor gave to others."""
+    """What became of a run's trials, those that count; `stolen_ratio` is the share of CPU time given to others."""
 
     ok: int
     failed: int
@@ -97,49 +96,38 @@ def stolen_note(outcome: Outcome) -> Note | None:
 def _trials(
     plan: Plan, paths: Paths, folder: RunFolder, runner: TrialRunner, states: NodeStates, observer: Observer
 ) -> Outcome:
-    counts = dict.fromkeys(Status, 0)
-    stolen = 0.0
-    repeats = int(len(plan.slots) * REPEATED_RATIO)
-    for number, slot in enumerate(runner.wanted(plan.slots), 1):
-        observer.started(slot, number)
+    repeats = Repeats(plan.slots)
+    counted: dict[Slot, tuple[Status, float]] = {}
+    for turn in repeats.turns(enumerate(runner.wanted(plan.slots), 1)):
+        slot = turn.slot
+        if turn.attempt == 1:
+            observer.started(slot, turn.number)
+        elif turn.why:
+            observer.stage(turn.why)
         states.enter(slot.cell)
-        tried: list[tuple[Trial, Record]] = []
-        while _again(tried, repeats):
-            repeats -= bool(tried) and tried[-1][0].status is Status.OK
-            trial, record = runner.run(slot, paths[slot.profile, slot.cell.mtu])
-            name = folder.raw_name(slot, len(tried) + 1)
-            folder.write_json(name, asdict(record))
-            tried.append((replace(trial, raw=name), record))
-        trial, record = _chosen(tried)
+        trial, record = _tried(turn, paths[slot.profile, slot.cell.mtu], folder, runner)
         folder.append(trial)
-        counts[trial.status] += 1
-        stolen += record.stolen_ratio
+        repeats.measured(turn, record.stolen_ratio)
+        counted[slot] = trial.status, record.stolen_ratio
         observer.finished(trial)
-    ratio = stolen / max(sum(counts.values()), 1)
-    return Outcome(counts[Status.OK], counts[Status.FAILED], counts[Status.INVALID], ratio)
+    counts = Counter(status for status, _ in counted.values())
+    stolen = sum(ratio for _, ratio in counted.values()) / max(len(counted), 1)
+    return Outcome(counts[Status.OK], counts[Status.FAILED], counts[Status.INVALID], stolen)
 
 
-def _again(tried: Sequence[tuple[Trial, Record]], repeats: int) -> bool:
-    """Tell whether a trial is to be run (once more): it failed, or was measured while the CPU was taken away.
-
-    How much CPU was taken away does not depend on what the trial measured, so repeating favours no figure.
-    """
-    if len(tried) in (0, ATTEMPTS):
-        return not tried
-    trial, record = tried[-1]
-    return trial.status is Status.FAILED or (
-        trial.status is Status.OK and record.stolen_ratio > DISTURBED_RATIO and repeats > 0
-    )
-
-
-def _chosen(tried: Sequence[tuple[Trial, Record]]) -> tuple[Trial, Record]:
-    """Return the attempt that counts: of those with a figure the one that was disturbed least, else the last."""
-    measured = [attempt for attempt in tried if attempt[0].status is Status.OK]
-    trial, record = min(measured, key=lambda attempt: attempt[1].stolen_ratio) if measured else tried[-1]
-    if len(tried) == 1:
+def _tried(turn: Turn, path: Path, folder: RunFolder, runner: TrialRunner) -> tuple[Trial, Record]:
+    """Run a trial, once more where it fails, and return the last of these; each one's record is kept."""
+    reasons: list[str] = []
+    for tries in range(1, TRIES + 1):
+        trial, record = runner.run(turn.slot, path, turn.attempt)
+        name = folder.raw_name(turn.slot, turn.attempt, tries)
+        folder.write_json(name, asdict(record))
+        trial = replace(trial, raw=name)
+        reasons.append(trial.reason)
+        if trial.status is not Status.FAILED:
+            break
+    if len(reasons) == 1:
         return trial, record
-    if measured:
-        worst = max(attempt[1].stolen_ratio for attempt in tried)
-        why = f"{worst:.0%} of the CPU time was stolen" if len(measured) > 1 else tried[0][0].reason
-        return replace(trial, reason=f"tried {len(tried)} times: {why}"), record
-    return replace(trial, reason=f"{trial.reason} (tried {len(tried)} times)"), record
+    number = f"tried {len(reasons)} times"
+    reason = f"{number}: {reasons[0]}" if trial.status is Status.OK else f"{trial.reason} ({number})"
+    return replace(trial, reason=reason), record

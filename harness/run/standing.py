@@ -107,7 +107,6 @@ def grounded(
         hosts = {name for wave in chosen_pairs(lab, waves) for pair in wave for name in pair.hosts}
         nodes = [node for node in lab.nodes if node.name in hosts]
         remotes = {node.name: stack.enter_context(equipment.connect(node, lab)) for node in nodes}
-        # Read once, before the first trial: later a node's load would be that of its own earlier trials.
         yield Ground(lab, remotes, environments(lab, [*remotes.values()], measures, engine))
 
 

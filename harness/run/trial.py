@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -15,6 +15,7 @@ from harness.model.errors import ConnectionLostError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
 from harness.model.readings import Span
 from harness.model.trial import Figure, Slot, Status, Trial
+from harness.nodes import background
 from harness.nodes.remote import Remote
 from harness.run.stage import Record, Stage, Watch
 from harness.truth import cpu, proof
@@ -29,7 +30,8 @@ class Surroundings:
     """What the trials of a run have in common.
 
     `conditions` makes those of one trial, from the server's address and what gives it ports; `foreign_cpu_s` is a
-    lab's. `wanted` is asked before each trial, and says whether it is still wanted; none after it is, then.
+    lab's: where it is there, what others use is known exactly, else it is looked at before each trial. `wanted` is
+    asked before each trial, and says whether it is still wanted; none after it is, then.
     """
 
     run_id: str
@@ -57,7 +59,7 @@ class TrialRunner:
         """Yield slots as long as they are wanted; each is asked about when the one before it is done."""
         return takewhile(self._surroundings.wanted, slots)
 
-    def run(self, slot: Slot, path: Path) -> tuple[Trial, Record]:
+    def run(self, slot: Slot, path: Path, attempt: int = 1) -> tuple[Trial, Record]:
         """Return the trial, whatever became of it, and its raw record; only an interruption is raised."""
         common = self._surroundings
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -80,10 +82,11 @@ class TrialRunner:
 
         def trial(status: Status, **shown: Any) -> Trial:  # noqa: ANN401 - fields of Trial
             return Trial(
-                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, **shown
+                common.run_id, slot, path.claim.kind, conditions.timing.duration_s, started_at, status, attempt, **shown
             )
 
         try:
+            others = self._background() if common.foreign_cpu_s is None else {}
             measured = measure.run(slot.cell, conditions, stage.perform)
             spans = stage.spans
             client, server = (cpu.usage(span) for span in spans)
@@ -93,13 +96,21 @@ class TrialRunner:
         stage.record.stolen_ratio = max(client.stolen_ratio, server.stolen_ratio)
         verdict = proof.judge(slot.cell, path.claim, *spans, measured)
         shown: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}
-        figures = _node_figures(client, server, spans, verdict)
+        figures = _node_figures(client, server, spans, verdict) | others
         if measured.is_silent:
             return trial(Status.FAILED, reason=measure.silence, figures=figures, **shown), stage.record
         if not verdict.proven:
             return trial(Status.INVALID, reason=verdict.evidence, figures=figures, **shown), stage.record
         shown |= {"figures": {**measured.figures, **figures}, "series": measured.series}
         return trial(Status.OK, **shown), stage.record
+
+    def _background(self) -> dict[str, Figure]:
+        """Return how many CPUs of each node are busy while nothing of ours runs, both looked at together."""
+        tasks = [self._pool.submit(remote.run, background.argv()) for remote in self._remotes]
+        wait(tasks)  # neither connection is used again before both are through
+        found = [background.parse(task.result().stdout) for task in tasks]
+        names = ("client_background_cpus", "server_background_cpus")
+        return {name: round(cpus, _DIGITS) for name, cpus in zip(names, found, strict=True) if cpus is not None}
 
     def _next_port(self) -> int:
         self._ports += 1

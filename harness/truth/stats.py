@@ -47,6 +47,7 @@ class Verdict(StrEnum):
     BETTER = "better"
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
+    DISTURBED = "disturbed"
     NOT_ENOUGH_BLOCKS = "not enough blocks"
     NO_FIGURE = "no figure"
 

@@ -20,11 +20,12 @@ from tests.lab.snapshots import Snapshot
 pytestmark = pytest.mark.lab
 
 TRIAL_COLUMNS = (
-    "run_id,block,position,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
+    "run_id,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
     "protocol,direction,mtu,flows,goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,"
     "rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,"
     "client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,"
-    "server_busiest_cpu_ratio,socket_dropped,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
+    "server_busiest_cpu_ratio,client_background_cpus,server_background_cpus,socket_dropped,foreign_cpu_s,"
+    "stolen_ratio,inner_bytes,outer_bytes"
 ).split(",")
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
@@ -132,7 +133,7 @@ def test_environment_and_run_are_described(whole: tuple[Command, Path, list[str]
     for name, known in environment.items():
         assert known["hostname"] == name
         assert kernel in known["kernel"]
-        assert all(known[key] for key in ("iperf3", "ping", "cpu_model", "congestion_control", "offloads", "load"))
+        assert all(known[key] for key in ("iperf3", "ping", "cpu_model", "congestion_control", "offloads"))
         assert "tbf" in known["qdisc"]
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert (run["plan"]["seed"], run["plan"]["blocks"], run["shared_kernel"]) == (7, 1, True)

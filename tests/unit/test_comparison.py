@@ -25,7 +25,6 @@ NODE = {
     "congestion_control": "cubic",
     "qdisc": "qdisc tbf 8001: root refcnt 2 rate 1Gbit",
     "offloads": {"tx-checksum-ip-generic": "on", "tcp-segmentation-offload": "on"},
-    "load": "0.10 0.20 0.30",
 }
 
 
@@ -128,7 +127,6 @@ def test_runs_measured_otherwise_carry_a_warning(tmp_path: Path, changes: dict[s
     ("changes", "warning"),
     [
         ({}, ""),
-        ({"load": "3.0 2.0 1.0"}, ""),
         ({"qdisc": "qdisc tbf 8002: root refcnt 2 rate 1Gbit"}, ""),  # the handle is drawn anew each time
         ({"qdisc": "qdisc noqueue 0: root refcnt 2"}, "k8s-1 qdisc differs: A qdisc tbf"),
         ({"cpu_model": "Model Y"}, "k8s-1 cpu_model differs: A Model X, B Model Y"),

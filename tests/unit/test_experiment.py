@@ -22,8 +22,11 @@ from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.model.notes import Note
 from harness.model.path import Claim, Kind
+from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
+from harness.nodes import background
 from harness.nodes.remote import Background, Remote
+from harness.report.trials import read_trials
 from harness.results.meta import read_meta
 from harness.results.plan import Plan, Setup
 from harness.results.schema import Columns
@@ -31,8 +34,9 @@ from harness.results.store import RunFolder
 from harness.run.campaign import Campaign, Ledger
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
+from harness.run.stage import Record
 from harness.run.standing import Conduct, Equipment
-from harness.run.trial import FIRST_PORT, PORTS
+from harness.run.trial import FIRST_PORT, PORTS, TrialRunner
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ENVIRONMENT = (GOLDEN / "environment.txt").read_text(encoding="utf-8")
@@ -42,6 +46,7 @@ REFUSED = (GOLDEN / "iperf3-3.12-refused.client.json").read_text(encoding="utf-8
 PING = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
 ALL_LOST = (GOLDEN / "ping-20221126-lost.txt").read_text(encoding="utf-8")
 
+IDLE = "cpu 9 0 0 9 0 0 0 0 0 0"
 BIDIR = (GOLDEN / "iperf3-3.12-tcp-bidir.client.json").read_text(encoding="utf-8")
 
 SETUP = Setup(("underlay", "vxlan"), (1500,), 1500, profiles_dirs=(Path("own"),))
@@ -79,6 +84,7 @@ class World:
     environment: str = ENVIRONMENT
     server_output: str = SERVER
     both_ways: str = BIDIR
+    background: str = f"2\n10.000\n{IDLE}\n10.150\n{IDLE}\n"
     clients: list[tuple[str, ...]] = field(default_factory=list)
     servers: list[tuple[str, ...]] = field(default_factory=list)
     playbook_profiles: list[tuple[str, ...]] = field(default_factory=list)
@@ -172,6 +178,9 @@ class FakeRemote(Remote):
         if "@hostname" in argv[2]:
             self._world.happens("environment")
             return Completed(tuple(argv), 0, self._world.environment, "")
+        if argv == background.argv():
+            self._world.happens("background")
+            return Completed(tuple(argv), 0, self._world.background, "")
         self._world.waited_for.append(argv[6])
         return Completed(tuple(argv), 0, self._world.reading(self._nic), "")
 
@@ -235,9 +244,10 @@ class FakeObserver:
         self._folder = folder
         self.finished_trials: list[Trial] = []
         self.lives: list[str] = []
+        self.stages: list[str] = []
 
     def stage(self, text: str) -> None:
-        assert text
+        self.stages.append(text)
 
     def planned(self, plan: Plan) -> None:
         self._plan = plan
@@ -245,7 +255,8 @@ class FakeObserver:
 
     def started(self, slot: Slot, number: int) -> None:
         rows = read(self._folder)
-        assert len(rows) == number - 1 == len(self.finished_trials)
+        assert len(rows) == len(self.finished_trials)
+        assert len([row for row in rows if row["attempt"] == "1"]) == number - 1
         assert slot == self._plan.slots[number - 1]
         self._world.happens(f"trial {number}")
 
@@ -457,8 +468,77 @@ def test_trial_that_fails_twice_is_recorded_once_as_failed(bench: Bench, tool: s
     assert row["reason"].endswith("(tried 2 times)")
     assert ("Connection refused" if tool == "iperf3" else "no reply at all") in row["reason"]
     assert [row[column] for column in ("goodput_bps", "retransmits", "rtt_p50_s", "ping_lost_ratio")] == [""] * 4
-    assert row["raw"].endswith("-attempt2.json")
-    assert (bench.folder.path / row["raw"].replace("-attempt2", "")).exists()
+    assert row["raw"].endswith("-try2.json")
+    assert (bench.folder.path / row["raw"].replace("-try2", "")).exists()
+
+
+class Stolen:
+    """Takes CPU time away in the n-th trial that is run, from 1."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+        self._numbers, self._count, self._run = numbers, 0, TrialRunner.run
+
+        def run(runner: TrialRunner, slot: Slot, path: NetworkPath, attempt: int) -> tuple[Trial, Record]:
+            trial, record = self._run(runner, slot, path, attempt)
+            self._count += 1
+            record.stolen_ratio = 0.3 if self._count in self._numbers else 0.0
+            return trial, record
+
+        monkeypatch.setattr(TrialRunner, "run", run)
+
+
+def in_order(bench: Bench) -> list[tuple[int, int, str, int]]:
+    rows = bench.rows()
+    return [(int(row["block"]), int(row["attempt"]), row["measure"], int(row["position"])) for row in rows]
+
+
+def test_group_of_a_disturbed_trial_is_measured_again_and_both_attempts_stay(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second attempt nothing is refused, though it is as disturbed: there is no third."""
+    Stolen(monkeypatch, 1, TRIALS + 1)
+    bench.plan = replace(PLAN, blocks=2)
+    assert bench.run() == Outcome(ok=2 * TRIALS, failed=0, invalid=0)
+    stolen = [note["value"] for note in bench.json("run.json")["notes"] if note["about"] == "stolen"]
+    assert stolen == [pytest.approx(0.3 / 8)], "of the attempts that count"
+    group = [slot for slot in bench.plan.slots if slot.block == 1][:2]
+    assert len({slot.cell.measure for slot in group}) == 1
+    assert len({slot.profile for slot in group}) == 2
+    assert in_order(bench) == [
+        *((1, 1, slot.cell.measure, slot.position) for slot in bench.plan.slots if slot.block == 1),
+        *((1, 2, slot.cell.measure, slot.position) for slot in group),
+        *((2, 1, slot.cell.measure, slot.position) for slot in bench.plan.slots if slot.block == 2),
+    ]
+    names = [row["raw"] for row in bench.rows()]
+    assert len(set(names)) == len(names)
+    assert all((bench.folder.path / name).exists() for name in names)
+    assert [name for name in names if name.endswith("-attempt2.json")] == names[TRIALS : TRIALS + 2]
+    assert any("once more, up to 30% of the CPU time" in text for text in bench.observer.stages)
+    counted = read_trials(bench.folder.path)
+    assert counted.frame["attempt"].tolist() == [1, 1, 2, 2, 1, 1, 1, 1]
+    assert "measured once more (underlay 1, vxlan 1)" in counted.notes[0].fact
+
+
+def test_failure_in_the_attempt_that_does_not_count_is_none_of_the_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Stolen(monkeypatch, 1)
+    bench.world.behaviours |= {2: refuse, 3: refuse}
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
+    statuses = [(row["attempt"], row["status"]) for row in bench.rows()]
+    assert statuses[:2] == [("1", "ok"), ("1", "failed")]
+    assert {row for row in statuses if row[0] == "2"} == {("2", "ok")}
+
+
+def test_interruption_in_a_repeat_leaves_the_first_attempt(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    Stolen(monkeypatch, 1)
+    bench.world.behaviours[TRIALS + 2] = raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert [row["attempt"] for row in bench.rows()] == ["1"] * TRIALS + ["2"]
+    counted = read_trials(bench.folder.path)
+    assert counted.frame["attempt"].tolist() == [1] * TRIALS
+    assert "cut short" in counted.notes[0].fact
 
 
 def test_trial_that_fails_once_is_ok(bench: Bench) -> None:
@@ -469,7 +549,7 @@ def test_trial_that_fails_once_is_ok(bench: Bench) -> None:
     assert row["status"] == "ok"
     assert row["reason"].startswith("tried 2 times: iperf3 client")
     assert float(row["goodput_bps"]) == pytest.approx(878269575.3)
-    assert "Connection refused" in job(bench.raw({"raw": row["raw"].replace("-attempt2", "")}), "client")["stdout"]
+    assert "Connection refused" in job(bench.raw({"raw": row["raw"].replace("-try2", "")}), "client")["stdout"]
 
 
 @pytest.mark.parametrize(
@@ -576,19 +656,31 @@ def test_run_and_environment_are_described(bench: Bench) -> None:
     assert read_meta(bench.folder.path / "run.json").plan == PLAN
 
 
-@pytest.mark.parametrize(
-    ("load", "rate_bps", "words"),
-    [
-        ("9.99 0 0 1/9 9", 1e9, "k8s-1 is busy with something else (load 9.99 on 2 CPUs)"),
-        ("0 0 0 1/9 9", None, "not shaped"),
-    ],
-)
-def test_reader_is_warned(bench: Bench, load: str, rate_bps: float | None, words: str) -> None:
-    old = ENVIRONMENT.partition("@load\n")[2].partition("\n")[0]
-    bench.world.environment = ENVIRONMENT.replace(old, load)
-    bench.lab = replace(bench.lab, rate_bps=rate_bps)
+def test_reader_is_warned(bench: Bench) -> None:
+    bench.lab = replace(bench.lab, rate_bps=None)
     bench.run()
-    assert any(words in note["fact"] for note in bench.json("run.json")["notes"])
+    assert any("not shaped" in note["fact"] for note in bench.json("run.json")["notes"])
+
+
+def test_each_trial_looks_first_at_what_else_runs_on_both_nodes(bench: Bench) -> None:
+    bench.world.background = f"2\n10.000\n{IDLE}\n10.160\n{IDLE.replace('9 0 0 9', '9 0 0 17')}\n"
+    bench.run()
+    rows = bench.rows()
+    assert {row[f"{side}_background_cpus"] for row in rows for side in ("client", "server")} == {"1.5"}
+    events = [event for event in bench.world.events if event == "background" or event.startswith("trial")]
+    assert events == [event for n in range(1, TRIALS + 1) for event in (f"trial {n}", "background", "background")]
+
+
+def test_node_of_which_that_cannot_be_read_costs_the_trial(bench: Bench) -> None:
+    bench.world.background = "sh: not found\n"
+    assert bench.run() == Outcome(ok=0, failed=TRIALS, invalid=0)
+    assert all("how busy a node is could not be read" in row["reason"] for row in bench.rows())
+
+
+def test_node_whose_clock_was_set_meanwhile_has_none_and_is_measured_all_the_same(bench: Bench) -> None:
+    bench.world.background = f"2\n10.000\n{IDLE}\n3610.150\n{IDLE}\n"
+    assert bench.run() == Outcome(ok=TRIALS, failed=0, invalid=0)
+    assert {row["client_background_cpus"] for row in bench.rows()} == {""}
 
 
 def test_node_that_does_not_know_its_cpus_is_measured_all_the_same(bench: Bench) -> None:

@@ -20,12 +20,12 @@ from harness.results.schema import HEAD, SERIES, Columns, unknown_factor
 from harness.results.store import PairsFolder, RunFolder
 
 COLUMNS = (
-    "run_id,block,position,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
+    "run_id,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
     "protocol,direction,mtu,flows,"
     "goodput_bps,forward_goodput_bps,reverse_goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,"
     "rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,"
-    "client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,socket_dropped,"
-    "foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
+    "client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,"
+    "client_background_cpus,server_background_cpus,socket_dropped,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
 )
 BY_DEFAULT = Columns.of_measures(("iperf3", "ping"), ("mtu", "protocol", "flows", "direction"))
 SLOT = Slot(2, 7, "vxlan", Cell.of("iperf3", protocol="tcp", direction="bidir", mtu=1450, flows=8))
@@ -52,6 +52,7 @@ ROW = {
     "run_id": "r",
     "block": "2",
     "position": "7",
+    "attempt": "1",
     "profile": "vxlan",
     "kind": "tunnel",
     "measure": "iperf3",
@@ -219,9 +220,9 @@ def test_intervals_of_each_trial_are_kept_beside_it(tmp_path: Path) -> None:
     folder.append(replace(TRIAL, slot=replace(SLOT, position=8), series=INTERVALS[1:]))
     assert (folder.path / "series.csv").read_text(encoding="utf-8").splitlines() == [
         ",".join(SERIES),
-        "2,7,-1.0,0.0,1,900000000.0,",
-        "2,7,0.0,1.0,0,950000000.0,0",
-        "2,8,0.0,1.0,0,950000000.0,0",
+        "2,7,1,-1.0,0.0,1,900000000.0,",
+        "2,7,1,0.0,1.0,0,950000000.0,0",
+        "2,8,1,0.0,1.0,0,950000000.0,0",
     ]
 
 
@@ -281,8 +282,9 @@ def test_raw_names_are_unique_over_a_run_and_its_attempts(tmp_path: Path) -> Non
         seed=1,
     )
     folder = RunFolder(tmp_path, BY_DEFAULT)
-    names = [folder.raw_name(slot, attempt) for slot in plan.slots for attempt in (1, 2)]
-    assert len(set(names)) == len(names) == 2 * len(plan.slots)
+    twice = (1, 2)
+    names = [folder.raw_name(slot, attempt, tries) for slot in plan.slots for attempt in twice for tries in twice]
+    assert len(set(names)) == len(names) == 4 * len(plan.slots)
     assert all(re.fullmatch(r"raw/[A-Za-z0-9.%=-]+\.json", name) for name in names)
 
 
@@ -290,6 +292,8 @@ def test_raw_name_tells_what_it_holds(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path, BY_DEFAULT)
     assert folder.raw_name(SLOT, 1) == "raw/b02-p007-vxlan-iperf3-tcp-bidir-1450-x8.json"
     assert folder.raw_name(SLOT, 2) == "raw/b02-p007-vxlan-iperf3-tcp-bidir-1450-x8-attempt2.json"
+    assert folder.raw_name(SLOT, 1, 2) == "raw/b02-p007-vxlan-iperf3-tcp-bidir-1450-x8-try2.json"
+    assert folder.raw_name(SLOT, 2, 2) == "raw/b02-p007-vxlan-iperf3-tcp-bidir-1450-x8-attempt2-try2.json"
     udp = Cell.of("iperf3", protocol="udp", mtu=1450, flows=1, udp_rate="50%", size=512)
     assert folder.raw_name(replace(SLOT, cell=udp), 1) == "raw/b02-p007-vxlan-iperf3-udp-1450-x1-50%-512B.json"
     assert folder.raw_name(replace(SLOT, cell=Cell.of("ping", mtu=1450)), 1) == "raw/b02-p007-vxlan-ping-mtu-1450.json"
