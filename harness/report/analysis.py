@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
-from harness.model.path import WHOLE, Kind, PathState
+from harness.model.path import WHOLE, PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes
-from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.arms import NOTHING, Arm, arms, matched, reported
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
 from harness.report.trials import RunData
@@ -81,16 +79,11 @@ class _Match:
     @classmethod
     def all_of(cls, ours: Arm, base: Arm, metric: Metric) -> list[_Match]:
         """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
-        left, right = ours.figures(metric), base.figures(metric)
-        blocks: list[int] = left.index.intersection(right.index).tolist()
-        by_states: dict[tuple[PathState | None, PathState | None], list[int]] = {}
-        for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
-            by_states.setdefault((states[0], states[1]), []).append(block)
-        made = [
-            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
-            for states, own in by_states.items()
-        ]
-        return sorted(made, key=lambda match: -match.share[0]) or [cls()]
+        found = matched(ours, base, metric)
+        total = sum(len(one.ours) for one in found)
+        return [
+            cls(one.ours.tolist(), one.base.tolist(), *one.states, share=(len(one.ours), total)) for one in found
+        ] or [cls()]
 
 
 @dataclass(frozen=True)
@@ -111,12 +104,11 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
     """
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
-    nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin)
+    made = _Run(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin)
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
-        for contrast, cell in contrasts(by_cell, kinds, nic_mtu)
+        for contrast, cell in contrasts(by_cell, kinds, run.nic_mtu)
         for metric in _metrics(made, contrast, cell)
         for draft in _drafts(made, contrast, cell, metric)
     ]
@@ -280,12 +272,6 @@ def _of_udp(profile: str, arm: Arm, metric: Metric) -> Note | None:
     if metric.name == "packets_per_s":
         return notes.senders_limit(profile, median("unsent_ratio"), median("unsent_cpu_ratio"))
     return None
-
-
-def _largest_mtu(frame: pd.DataFrame) -> int:
-    """Return the largest MTU of the underlay, which is its NIC's own unless it was not measured there."""
-    underlay = frame.loc[frame["kind"] == Kind.UNDERLAY, "mtu"]
-    return int(max(underlay if len(underlay) else frame["mtu"]))
 
 
 def rows_by(rows: Sequence[Row], against: Against) -> Mapping[tuple[str, str, Cell, str], Row]:

@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.measures.metrics import METRICS, NODE_METRICS
 from harness.measures.registry import MEASURES
@@ -20,68 +21,131 @@ from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 
 
-def _no_figures() -> pd.Series[float]:
-    return pd.Series(dtype="float64")
+Figures = NDArray[np.float64]
+States = tuple[PathState | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
-    """The trials of one profile in one cell: those that are ok by block, and what became of the others.
+    """The trials of one profile in one cell: those that are ok, by block, and what became of the others.
 
-    `frame` has the metrics as columns and the blocks as row names, `states` the path state of each block (None where
-    none is known).
+    `columns` has the figures of each metric, `codes` the path state of each trial, as its place in `states` (None where
+    none is known); both go with `blocks`, which ascend.
     """
 
-    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
-    states: pd.Series[Any] = field(default_factory=lambda: pd.Series(dtype="object"))
+    blocks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    columns: Mapping[str, Figures] = field(default_factory=dict)
+    codes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    states: States = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
-    def figures(self, metric: Metric) -> pd.Series[float]:
-        """Return the figures of the ok trials by block.
+    def has(self, metric: Metric) -> NDArray[np.bool_]:
+        """Tell of each ok trial whether it has a figure.
 
         A figure of 0 has no ratio, so a compared metric leaves it out; `zeros` counts them.
         """
-        if metric.name not in self.frame:
-            return _no_figures()
-        present = self.frame[metric.name].dropna()
-        return present[present > 0] if metric.better else present
+        figures = self.columns.get(metric.name)
+        if figures is None:
+            return np.zeros(len(self.blocks), bool)
+        return figures > 0 if metric.better else ~np.isnan(figures)
+
+    def figures(self, metric: Metric) -> Figures:
+        """Return the figures of the ok trials that have one."""
+        figures = self.columns.get(metric.name)
+        return np.empty(0) if figures is None else figures[self.has(metric)]
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
-        if metric.name not in self.frame:
-            return 0
-        return int(self.frame[metric.name].notna().sum()) - len(self.figures(metric))
+        figures = self.columns.get(metric.name)
+        return 0 if figures is None else int((~np.isnan(figures)).sum() - self.has(metric).sum())
 
     def lost_of_all(self) -> tuple[int, int]:
         """Return how many trials have no figure, and how many there are."""
         lost = sum(self.lost.values())
-        return lost, lost + len(self.frame)
-
-    def states_of(self, blocks: Sequence[int]) -> list[PathState | None]:
-        """Return the path state of each of these blocks, None where none is known."""
-        seen = self.states.reindex(list(blocks))
-        return [state if isinstance(state, PathState) else None for state in seen.tolist()]
+        return lost, lost + len(self.blocks)
 
 
 NOTHING = Arm()
 """The arm of a profile that was not measured in a cell."""
 
 
+@dataclass(frozen=True)
+class Matched:
+    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known)."""
+
+    ours: Figures
+    base: Figures
+    states: tuple[PathState | None, PathState | None]
+
+
+def matched(ours: Arm, base: Arm, metric: Metric) -> list[Matched]:
+    """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
+    left, right = ours.has(metric).nonzero()[0], base.has(metric).nonzero()[0]
+    _, *both = np.intersect1d(ours.blocks[left], base.blocks[right], assume_unique=True, return_indices=True)
+    left, right = left[both[0]], right[both[1]]
+    pairs = ours.codes[left] * max(len(base.states), 1) + base.codes[right]
+    made = []
+    for pair in dict.fromkeys(pairs.tolist()):
+        own, other = left[pairs == pair], right[pairs == pair]
+        states = (ours.states[ours.codes[own[0]]], base.states[base.codes[other[0]]])
+        made.append(Matched(ours.columns[metric.name][own], base.columns[metric.name][other], states))
+    return sorted(made, key=lambda one: -len(one.ours))
+
+
+def by_state(arm: Arm, metric: Metric) -> dict[PathState | None, Figures]:
+    """Return the figures of the ok trials by path state, the commonest first."""
+    own = arm.has(metric).nonzero()[0]
+    codes = arm.codes[own]
+    found = [(arm.states[code], arm.columns[metric.name][own[codes == code]]) for code in dict.fromkeys(codes.tolist())]
+    return dict(sorted(found, key=lambda one: -len(one[1])))
+
+
 def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     """Return the trials by profile and cell, the derived metrics added (which need run.json)."""
     frame = with_derived(trials, meta)
+    numbers, keys = numbered(trials)
+    # Once sorted by arm and block, every arm is a slice of each column: nothing is copied for a thousand of them.
+    order = np.lexsort((frame["block"].to_numpy(), numbers))
+    ok = (frame["status"] == Status.OK).to_numpy()[order]
+    own, others = order[ok], order[~ok]
     metrics = [name for name in (*trials.columns.metrics, *_derived(trials.columns)) if name in frame]
-    # Grouped by the numbers of levels: grouping itself would take whole numbers beside missing ones for fractions.
-    levels = {name: pd.factorize(frame[name]) for name in trials.columns.factors}
-    values_of = {name: values.tolist() for name, (_, values) in levels.items()}
-    keys = [frame["profile"], frame["measure"], *(codes for codes, _ in levels.values())]
+    columns = {name: frame[name].to_numpy()[own] for name in metrics}
+    blocks = frame["block"].to_numpy()[own]
+    states: States = (*frame["path_state"].cat.categories, None)  # the code of what is missing is -1: the last one
+    codes = frame["path_state"].cat.codes.to_numpy().astype(np.int64)[own] % len(states)
+    starts, lost_starts = (np.searchsorted(numbers[some], np.arange(len(keys) + 1)) for some in (own, others))
     made = {}
-    for key, group in frame.groupby(keys, sort=False):
-        profile, measure, *codes = cast("tuple[str, str, *tuple[int, ...]]", key)
-        chosen = tuple((name, values_of[name][code]) for name, code in zip(levels, codes, strict=True) if code >= 0)
-        made[profile, Cell(measure, chosen)] = _arm(group, metrics)
+    for number, key in enumerate(keys):
+        chosen = slice(starts[number], starts[number + 1])
+        lost = frame.iloc[others[lost_starts[number] : lost_starts[number + 1]]]
+        reasons = Counter(reason for reason in lost["reason"] if reason)
+        made[key] = Arm(
+            blocks[chosen],
+            {name: column[chosen] for name, column in columns.items()},
+            codes[chosen],
+            states,
+            Counter(lost["status"]),
+            reasons.most_common(1)[0][0] if reasons else "",
+        )
     return made
+
+
+def numbered(trials: Trials) -> tuple[NDArray[np.int64], list[tuple[str, Cell]]]:
+    """Return of each trial the place of its profile and cell in the list of all there are, and that list."""
+    frame = trials.frame
+    numbers = np.zeros(len(frame), np.int64)
+    for name in ("profile", "measure", *trials.columns.factors):
+        column, _ = pd.factorize(frame[name])
+        numbers, _ = pd.factorize(numbers * (int(column.max()) + 2) + column)
+    _, firsts = np.unique(numbers, return_index=True)
+    first = frame.iloc[firsts]
+    levels = [(name, first[name]) for name in trials.columns.factors]
+    cells = [
+        Cell(measure, tuple((name, its.iloc[row]) for name, its in levels if not pd.isna(its.iloc[row])))
+        for row, measure in enumerate(first["measure"])
+    ]
+    return numbers, list(zip(first["profile"].tolist(), cells, strict=True))
 
 
 def with_derived(trials: Trials, meta: RunMeta | None) -> pd.DataFrame:
@@ -109,18 +173,6 @@ class _Lenient(dict[str, "pd.Series[float]"]):
 
     def __missing__(self, name: str) -> pd.Series[float]:
         return pd.Series(math.nan, index=self._index)
-
-
-def _arm(group: pd.DataFrame, metrics: Sequence[str]) -> Arm:
-    ok = group[group["status"] == Status.OK].sort_values("block").set_index("block")
-    others = group[group["status"] != Status.OK]
-    reasons = Counter(reason for reason in others["reason"] if reason)
-    return Arm(
-        frame=ok[list(metrics)],
-        states=ok["path_state"],
-        lost=Counter(others["status"]),
-        reason=reasons.most_common(1)[0][0] if reasons else "",
-    )
 
 
 def reported(cell: Cell, columns: Columns, measured: Sequence[Arm]) -> list[Metric]:

@@ -19,33 +19,34 @@ _WORDS: Mapping[str, Sequence[str]] = {"kind": [*Kind], "status": [*Status], "di
 _REMEDY = "remove the line or restore the file"
 
 
-def header_of(path: Path, text: str) -> list[str]:
+def header_of(path: Path, content: bytes) -> list[str]:
     """Return the header; InputError where there is none."""
     try:
-        header = next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error as error:
+        header = next(csv.reader([content.partition(b"\n")[0].decode("utf-8")]), [])
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
     if not header:
         raise InputError(f"{path} is empty; give a run's folder or its trials.csv.")
     return header
 
 
-def without_torn_line(path: Path, text: str, width: int) -> tuple[str, tuple[Note, ...]]:
-    """Return the text without a last line that a killed run left unfinished, and what is to be said of that."""
-    start = text.rfind("\n") + 1
-    if start == 0 or start == len(text):
-        return text, ()
-    fields = next(csv.reader(io.StringIO(text[start:], newline="")), [])
+def without_torn_line(path: Path, content: bytes, width: int) -> tuple[bytes, tuple[Note, ...]]:
+    """Return the file without a last line that a killed run left unfinished, and what is to be said of that."""
+    start = content.rfind(b"\n") + 1
+    if start in (0, len(content)):
+        return content, ()
+    # A word may have been torn in the middle of a letter.
+    fields = next(csv.reader([content[start:].decode("utf-8", errors="replace")]), [])
     if len(fields) >= width:
-        return text, ()
+        return content, ()
     fact = f"the last line of {path.name} is incomplete"
-    return text[:start], (Note(About.FILE, path.name, fact, "the run was killed, that trial is left out"),)
+    return content[:start], (Note(About.FILE, path.name, fact, "the run was killed, that trial is left out"),)
 
 
-def explain(path: Path, text: str, columns: Columns) -> None:
+def explain(path: Path, content: bytes, columns: Columns) -> None:
     """Raise InputError for the first line that cannot be used."""
-    reader = csv.reader(io.StringIO(text, newline=""))
     try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         header = next(reader)
         seen: dict[tuple[str, ...], int] = {}
         first: tuple[str, int] | None = None
@@ -56,7 +57,7 @@ def explain(path: Path, text: str, columns: Columns) -> None:
             first = first or (row["run_id"], reader.line_num)
             _refuse_stranger(path, reader.line_num, row, first)
             _refuse_second(path, reader.line_num, row, columns, seen)
-    except csv.Error as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
 
 
