@@ -118,17 +118,19 @@ def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     made = {}
     for number, key in enumerate(keys):
         chosen = slice(starts[number], starts[number + 1])
-        lost = frame.iloc[others[lost_starts[number] : lost_starts[number + 1]]]
-        reasons = Counter(reason for reason in lost["reason"] if reason)
-        made[key] = Arm(
-            blocks[chosen],
-            {name: column[chosen] for name, column in columns.items()},
-            codes[chosen],
-            states,
-            Counter(lost["status"]),
-            reasons.most_common(1)[0][0] if reasons else "",
-        )
+        lost = others[lost_starts[number] : lost_starts[number + 1]]
+        its = {name: column[chosen] for name, column in columns.items()}
+        made[key] = Arm(blocks[chosen], its, codes[chosen], states, *_lost(frame, lost))
     return made
+
+
+def _lost(frame: pd.DataFrame, rows: NDArray[np.int64]) -> tuple[Mapping[str, int], str]:
+    """Return how many of these trials there are of each status, and the commonest reason."""
+    if not len(rows):
+        return {}, ""
+    trials = frame.iloc[rows]
+    reasons = Counter(reason for reason in trials["reason"] if reason)
+    return Counter(trials["status"]), reasons.most_common(1)[0][0] if reasons else ""
 
 
 def numbered(trials: Trials) -> tuple[NDArray[np.int64], list[tuple[str, Cell]]]:

@@ -15,7 +15,7 @@ WIDTH = 80
 _VERDICT_STYLES = {
     **dict.fromkeys(("worse", "more"), "red"),
     **dict.fromkeys(("better", "headers"), "green"),
-    **dict.fromkeys(("no", "not", "inconclusive", "above"), "yellow"),
+    **dict.fromkeys(("no", "not", "inconclusive", "above", "moved"), "yellow"),
     "same": "dim",
 }
 

@@ -32,8 +32,6 @@ _ICMP = "icmp"
 _PING_LACKS = ("protocol", "direction", "flows")
 """Columns that schema 1 filled for a ping, too."""
 _REQUIRED_1 = (*(name for name in REQUIRED if name != "measure"), "tool", *_PING_LACKS, MTU)
-_MARKS = b',\n"'
-_OTHER_BYTES = bytes(set(range(256)) - set(_MARKS))
 
 
 @dataclass(frozen=True)
@@ -102,52 +100,34 @@ def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
         InputError: no such file, a column missing of the head, or a line that cannot be used.
     """
     path = _trials_path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
-    header = lines.header_of(path, content)
-    content, notes = lines.without_torn_line(path, content, len(header))
+    header = lines.header_of(path)
     is_old = "tool" in header and "measure" not in header
     _require_columns(path, header, _REQUIRED_1 if is_old else (*REQUIRED, MTU))
     columns = Columns.of_header([name for name in header if name != "tool"], meta.columns if meta else None)
-    if not _is_rectangular(content, len(header)):
-        lines.explain(path, content, columns)
+    shape = lines.shape_of(path, len(header))
+    if not shape.is_rectangular:
+        lines.explain(path, shape, columns)
     try:
-        frame = _frame(content, header, columns)
+        frame = _frame(io.BytesIO(lines.whole_lines(path)) if shape.is_torn else path, header, columns)
     except (ValueError, TypeError, InputError) as error:
-        lines.explain(path, content, columns)
+        lines.explain(path, shape, columns)
         raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
     if frame.empty:
         raise InputError(f"{path} holds no trial: the run ended before its first one; run it again.")
     if is_old:
         frame.loc[frame["measure"] == "ping", list(_PING_LACKS)] = None
     if not _is_sound(frame, columns):
-        lines.explain(path, content, columns)
+        lines.explain(path, shape, columns)
         raise InputError(f"{path} cannot be used; restore the file.")
-    return Trials(frame, columns, notes)
+    return Trials(frame, columns, (lines.torn_line(path),) if shape.is_torn else ())
 
 
-def _is_rectangular(content: bytes, width: int) -> bool:
-    """Tell whether every line has as many fields as the header, which pandas does not look at.
-
-    A file with empty lines, or quotes within words, may be said not to be, and be so: `explain` knows better.
-    """
-    marks = np.frombuffer(content.translate(None, _OTHER_BYTES), np.uint8)
-    quotes = marks == ord('"')
-    marks = marks[~(np.logical_xor.accumulate(quotes) | quotes)]
-    if not content.endswith(b"\n"):
-        marks = np.append(marks, np.uint8(ord("\n")))
-    ends = (marks == ord("\n")).nonzero()[0]
-    return len(ends) * width == len(marks) and bool((ends == np.arange(1, len(ends) + 1) * width - 1).all())
-
-
-def _frame(content: bytes, header: Sequence[str], columns: Columns) -> pd.DataFrame:
+def _frame(source: Path | io.BytesIO, header: Sequence[str], columns: Columns) -> pd.DataFrame:
     """Return the file as a frame; ValueError where there is a word for a number."""
     numbers = dict.fromkeys(columns.metrics, "float64") | {"duration_s": "float64"}
     used = [name for name in header if name not in _UNUSED]
     frame = pd.read_csv(
-        io.BytesIO(content),
+        source,
         usecols=used,
         dtype={**dict.fromkeys(used, "category"), **numbers, **dict.fromkeys(_WHOLE, "int64")},
         keep_default_na=False,

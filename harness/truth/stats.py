@@ -2,7 +2,7 @@
 
 Figures such as goodput and RTT are positive and their errors are proportional, so everything is computed on
 logarithms and given back as a ratio. Where two profiles share blocks, their difference per block is one
-sample (paired t); drift that both saw cancels. Two runs share nothing, so they get Welch's test.
+sample (paired t); drift that both saw cancels. Two runs share no block, so they get Welch's test.
 
 No bootstrap: with the 6 to 10 blocks of a run its intervals are too narrow. In simulation at n = 10 a
 nominal 95 % percentile bootstrap covered .89 to .91 and BCa .78 to .91, the t interval on log-ratios
@@ -17,6 +17,7 @@ verdict: it is in the width of the interval already.
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from enum import StrEnum
 
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
+MIN_RUNS = 4
+"""Runs of each side; fewer decide nothing at 95 %: even a rank test of 3 against 3, all on one side, has p = .1."""
 
 ALPHA = 0.05
 MARGIN = 0.01
@@ -40,7 +43,10 @@ class Verdict(StrEnum):
     BETTER = "better"
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
+    MOVED = "moved"
+    """Of the underlay between runs: its figure is another one, which says nothing of any profile."""
     NOT_ENOUGH_BLOCKS = "not enough blocks"
+    NOT_ENOUGH_RUNS = "not enough runs"
     NO_FIGURE = "no figure"
 
 
@@ -97,11 +103,15 @@ class Ratio:
         from scipy import special  # noqa: PLC0415 - see above
 
         scatter = self.error * math.sqrt(self.n)
-        for blocks in range(self.n + 1, MOST_BLOCKS + 1):
-            factor = float(special.stdtrit(self.freedom * (blocks - 1) / max(self.n - 1, 1), 1 - alpha / 2))
-            if factor * scatter / math.sqrt(blocks) < distance:
-                return blocks
-        return None
+        freedom = self.freedom / max(self.n - 1, 1)
+
+        def tells(blocks: int) -> bool:
+            factor = float(special.stdtrit(freedom * (blocks - 1), 1 - alpha / 2))
+            return factor * scatter / math.sqrt(blocks) < distance
+
+        # The more blocks the narrower, so it need not try them all.
+        blocks = bisect.bisect_left(range(MOST_BLOCKS + 1), x=True, lo=self.n + 1, key=tells)
+        return blocks if blocks <= MOST_BLOCKS else None
 
 
 def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
@@ -120,24 +130,27 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float]) -> Ratio:
     return Ratio(math.exp(mean), statistics.stdev(differences) / math.sqrt(n), n - 1, n)
 
 
-def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
-    """Return after / before of two runs that share no blocks (Welch 1947, on logarithms).
+@dataclass(frozen=True)
+class Logs:
+    """What Welch's test takes of a sample of logarithms: how many, their mean, their variance (None where n is 1)."""
 
-    The ratio of geometric means; degrees of freedom after Welch and Satterthwaite.
+    n: int
+    mean: float
+    variance: float | None
 
-    Raises:
-        ValueError: no values, or a value that is not positive.
+
+def welch(after: Logs, before: Logs) -> Ratio:
+    """Return after / before (Welch 1947, on logarithms): the ratio of geometric means.
+
+    Degrees of freedom after Welch and Satterthwaite.
     """
-    logs = _logs(after), _logs(before)
-    difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
-    counts = [len(values) for values in logs]
-    if min(counts) == 1:
-        return Ratio(math.exp(difference), None, None, min(counts))
-    parts = [statistics.variance(values) / len(values) for values in logs]
-    total = sum(parts)
+    ratio, counts = math.exp(after.mean - before.mean), (after.n, before.n)
+    if after.variance is None or before.variance is None:
+        return Ratio(ratio, None, None, min(counts))
+    parts = (after.variance / after.n, before.variance / before.n)
     weights = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
-    freedom = total**2 / weights if weights > 0 else float(sum(counts) - 2)
-    return Ratio(math.exp(difference), math.sqrt(total), freedom, min(counts))
+    freedom = sum(parts) ** 2 / weights if weights > 0 else float(sum(counts) - 2)
+    return Ratio(ratio, math.sqrt(sum(parts)), freedom, min(counts))
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
@@ -181,6 +194,13 @@ def refusal(blocks: int) -> Verdict | None:
     return Verdict.NOT_ENOUGH_BLOCKS if blocks < MIN_BLOCKS else None
 
 
+def refusal_of_runs(runs: int) -> Verdict | None:
+    """Return why no verdict can be given where runs are the sample, so many on the smaller side."""
+    if runs == 0:
+        return Verdict.NO_FIGURE
+    return Verdict.NOT_ENOUGH_RUNS if runs < MIN_RUNS else None
+
+
 class Place(StrEnum):
     """Where an interval lies: below what a ratio is held against by more than the margin, within it, or above."""
 
@@ -214,12 +234,12 @@ def answers(questions: Sequence[Question | None], margin: float) -> list[Answer 
     something at that level.
     """
     asked = [question for question in questions if question is not None]
-    level = ALPHA / max(len(asked), 1)
-    for count in range(len(asked), 0, -1):
-        alpha = ALPHA * count / len(asked)
-        if sum(_place(question, alpha, margin) is not Place.OPEN for question in asked) >= count:
-            level = alpha
-            break
+    # Wider intervals decide no more, so what fewer than R decide at R's level, no number between can do either.
+    count, decided = len(asked) + 1, len(asked)
+    while 0 < decided < count:
+        count = decided
+        decided = sum(_place(question, ALPHA * count / len(asked), margin) is not Place.OPEN for question in asked)
+    level = ALPHA * max(decided, 1) / max(len(asked), 1)
     return [None if question is None else _answer(question, level, margin) for question in questions]
 
 
@@ -247,6 +267,11 @@ def _answer(question: Question, alpha: float, margin: float) -> Answer:
         distance = min(abs(math.log(off / edge)) for edge in (1 - margin, 1 + margin)) if margin < 1 else 0.0
         blocks = ratio.blocks_to_tell(distance, alpha)
     return Answer(place, ratio.interval(alpha), blocks)
+
+
+def movement_of(place: Place) -> Verdict:
+    """Return what it means for the underlay of two runs where the interval of its ratio lies about 1."""
+    return {Place.OPEN: Verdict.INCONCLUSIVE, Place.WITHIN: Verdict.SAME}.get(place, Verdict.MOVED)
 
 
 def verdict_of(place: Place, *, higher_is_better: bool) -> Verdict:

@@ -1,0 +1,148 @@
+"""What two sides are compared by: one figure a sample, of one path state, before anything is asked of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from harness.model.metrics import Metric
+from harness.model.path import PathState
+from harness.model.trial import UNDERLAY, Cell
+from harness.report.arms import NOTHING, Figures, by_state, matched
+from harness.report.sides import Member, Side
+from harness.truth import stats
+
+_States = tuple[PathState | None, PathState | None]
+
+
+class Basis(StrEnum):
+    """What of a profile's figures is compared."""
+
+    UNDERLAY = "underlay"
+    """Their ratio to the same run's underlay, block by block, at its NIC's own MTU."""
+    ABSOLUTE = "absolute"
+    """The figures themselves."""
+
+
+class Sample(StrEnum):
+    """What counts as one sample."""
+
+    BLOCK = "block"
+    RUN = "run"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A row before the verdicts of its family.
+
+    `figures` are one a sample; where no path state is on both sides (`is_comparable`), those of all states. `share` is
+    how many blocks of both sides are of its path state.
+    """
+
+    basis: Basis
+    profile: str
+    cell: Cell
+    metric: Metric
+    sample: Sample
+    sides: tuple[Side, Side]
+    figures: tuple[Figures, Figures]
+    is_comparable: bool
+    state: PathState | None
+    share: tuple[int, int]
+
+    @property
+    def samples(self) -> int:
+        """How many the smaller side has of what can be compared."""
+        return min(map(len, self.figures)) if self.is_comparable else 0
+
+    @property
+    def ratio(self) -> stats.Ratio | None:
+        """B over A."""
+        if not self.metric.better or not self.samples:
+            return None
+        return stats.welch(_logs(self.figures[1]), _logs(self.figures[0]))
+
+    @property
+    def refusal(self) -> stats.Verdict | None:
+        """Why there is no verdict, None where there may be one, and for a metric that is not compared."""
+        if not self.metric.better:
+            return None
+        return (stats.refusal_of_runs if self.sample is Sample.RUN else stats.refusal)(self.samples)
+
+    @property
+    def cv(self) -> float | None:
+        """Standard deviation over mean, of the side where it is larger; None for a metric that is not compared."""
+        own = [figures for figures in self.figures if len(figures) > 1 and self.metric.better]
+        return max((float(figures.std(ddof=1) / figures.mean()) for figures in own), default=None)
+
+    @property
+    def middles(self) -> tuple[float | None, float | None]:
+        """What stands for each side."""
+        return _middle(self.figures[0], self.metric), _middle(self.figures[1], self.metric)
+
+    @property
+    def underlay_cells(self) -> set[Cell]:
+        """At which cells of the underlay this one is held against it."""
+        return {one.underlay_cell(self.cell) for side in self.sides for one in side if self._has_arm(one)}
+
+    def _has_arm(self, member: Member) -> bool:
+        return member.arm(self.profile, self.cell) is not NOTHING
+
+
+def drafts(
+    basis: Basis, profile: str, cell: Cell, metric: Metric, sides: tuple[Side, Side], sample: Sample
+) -> list[Draft]:
+    """Return a draft for each path state that both sides have, the commonest first; else one of what there is."""
+    runs = [[_figures(basis, profile, cell, metric, member) for member in side] for side in sides]
+    counts: tuple[Counter[_States], Counter[_States]] = (Counter(), Counter())
+    for side, count in zip(runs, counts, strict=True):
+        for one in side:
+            count.update({state: len(own) for state, own in one.items()})
+    total = sum(map(Counter.total, counts))
+    common = Counter({state: counts[0][state] + counts[1][state] for state in counts[0] if state in counts[1]})
+
+    def drafted(chosen: Sequence[Sequence[Figures]], state: PathState | None, share: int, *, comparable: bool) -> Draft:
+        figures = tuple(_samples(side, metric, sample) for side in chosen)
+        return Draft(
+            basis, profile, cell, metric, sample, sides, (figures[0], figures[1]), comparable, state, (share, total)
+        )
+
+    made = [
+        drafted([[one[state] for one in side if state in one] for side in runs], state[0], count, comparable=True)
+        for state, count in common.most_common()
+    ]
+    if made:
+        return made
+    everything = [[np.concatenate([*one.values()]) for one in side if one] for side in runs]
+    return [drafted(everything, None, total, comparable=False)]
+
+
+def _figures(basis: Basis, profile: str, cell: Cell, metric: Metric, member: Member) -> dict[_States, Figures]:
+    """Return what is compared of one run, block by block, by the path states of the profile and of its underlay."""
+    arm = member.arm(profile, cell)
+    if basis is Basis.ABSOLUTE:
+        return {(state, None): figures for state, figures in by_state(arm, metric).items()}
+    base = member.arm(UNDERLAY, member.underlay_cell(cell))
+    return {one.states: one.ours / one.base for one in matched(arm, base, metric)}
+
+
+def _samples(runs: Sequence[Figures], metric: Metric, sample: Sample) -> Figures:
+    """Return one figure a sample."""
+    if sample is Sample.RUN:
+        return np.array([_middle(figures, metric) for figures in runs])
+    return runs[0] if runs else np.empty(0)
+
+
+def _middle(figures: Figures, metric: Metric) -> float | None:
+    if not len(figures):
+        return None
+    return float(np.exp(np.log(figures).mean()) if metric.better else np.median(figures))
+
+
+def _logs(figures: Figures) -> stats.Logs:
+    logs = np.log(figures)
+    return stats.Logs(len(logs), float(logs.mean()), float(logs.var(ddof=1)) if len(logs) > 1 else None)
