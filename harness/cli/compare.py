@@ -79,8 +79,10 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
     from harness.report.comparison import compare_runs
     from harness.report.trials import read_run
 
-    both = [[read_run(path) for path in side] for side in (a, b)]
-    sys.stdout.write(rendered(compare_runs(*both, margin, across_hosts=across_hosts), form))
+    compared = compare_runs(
+        [read_run(path) for path in a], [read_run(path) for path in b], margin, across_hosts=across_hosts
+    )
+    sys.stdout.write(rendered(compared, form))
 
 
 def _sides(runs: tuple[Path, ...], in_a: int | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

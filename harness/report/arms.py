@@ -25,40 +25,57 @@ Figures = NDArray[np.float64]
 States = tuple[PathState | None, ...]
 
 
+class _Sorted:
+    """Columns of figures in the order of the arms, each of them sorted when somebody asks for it."""
+
+    def __init__(self, frame: pd.DataFrame, order: NDArray[np.int64]) -> None:
+        self._frame = frame
+        self._order = order
+        self._columns: dict[str, Figures | None] = {}
+
+    def get(self, name: str) -> Figures | None:
+        """Return a column, None where there is none of that name."""
+        if name not in self._columns:
+            self._columns[name] = self._frame[name].to_numpy()[self._order] if name in self._frame else None
+        return self._columns[name]
+
+
 @dataclass(frozen=True, eq=False)
 class Arm:
     """The trials of one profile in one cell: those that are ok, by block, and what became of the others.
 
-    `columns` has the figures of each metric, `codes` the path state of each trial, as its place in `states` (None where
-    none is known); both go with `blocks`, which ascend.
+    `place` is where they are in the sorted columns, `codes` has the path state of each, as its place in `states` (None
+    where none is known); it goes with `blocks`, which ascend.
     """
 
+    columns: _Sorted | None = None
+    place: slice = field(default_factory=lambda: slice(0, 0))
     blocks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    columns: Mapping[str, Figures] = field(default_factory=dict)
     codes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     states: States = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+
+    def column(self, metric: Metric) -> Figures:
+        """Return the figure of each ok trial, NaN where it has none."""
+        column = self.columns.get(metric.name) if self.columns else None
+        return np.full(len(self.blocks), math.nan) if column is None else column[self.place]
 
     def has(self, metric: Metric) -> NDArray[np.bool_]:
         """Tell of each ok trial whether it has a figure.
 
         A figure of 0 has no ratio, so a compared metric leaves it out; `zeros` counts them.
         """
-        figures = self.columns.get(metric.name)
-        if figures is None:
-            return np.zeros(len(self.blocks), bool)
+        figures = self.column(metric)
         return figures > 0 if metric.better else ~np.isnan(figures)
 
     def figures(self, metric: Metric) -> Figures:
         """Return the figures of the ok trials that have one."""
-        figures = self.columns.get(metric.name)
-        return np.empty(0) if figures is None else figures[self.has(metric)]
+        return self.column(metric)[self.has(metric)]
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
-        figures = self.columns.get(metric.name)
-        return 0 if figures is None else int((~np.isnan(figures)).sum() - self.has(metric).sum())
+        return int((self.column(metric) == 0).sum()) if metric.better else 0
 
     def lost_of_all(self) -> tuple[int, int]:
         """Return how many trials have no figure, and how many there are."""
@@ -82,23 +99,29 @@ class Matched:
 def matched(ours: Arm, base: Arm, metric: Metric) -> list[Matched]:
     """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
     left, right = ours.has(metric).nonzero()[0], base.has(metric).nonzero()[0]
-    _, *both = np.intersect1d(ours.blocks[left], base.blocks[right], assume_unique=True, return_indices=True)
-    left, right = left[both[0]], right[both[1]]
+    if not np.array_equal(ours.blocks[left], base.blocks[right]):
+        _, *both = np.intersect1d(ours.blocks[left], base.blocks[right], assume_unique=True, return_indices=True)
+        left, right = left[both[0]], right[both[1]]
+    figures = ours.column(metric)[left], base.column(metric)[right]
     pairs = ours.codes[left] * max(len(base.states), 1) + base.codes[right]
     made = []
-    for pair in dict.fromkeys(pairs.tolist()):
-        own, other = left[pairs == pair], right[pairs == pair]
-        states = (ours.states[ours.codes[own[0]]], base.states[base.codes[other[0]]])
-        made.append(Matched(ours.columns[metric.name][own], base.columns[metric.name][other], states))
+    for own in _groups(pairs):
+        states = (ours.states[ours.codes[left[own][0]]], base.states[base.codes[right[own][0]]])
+        made.append(Matched(figures[0][own], figures[1][own], states))
     return sorted(made, key=lambda one: -len(one.ours))
 
 
 def by_state(arm: Arm, metric: Metric) -> dict[PathState | None, Figures]:
     """Return the figures of the ok trials by path state, the commonest first."""
-    own = arm.has(metric).nonzero()[0]
-    codes = arm.codes[own]
-    found = [(arm.states[code], arm.columns[metric.name][own[codes == code]]) for code in dict.fromkeys(codes.tolist())]
+    has = arm.has(metric)
+    figures, codes = arm.column(metric)[has], arm.codes[has]
+    found = [(arm.states[codes[own][0]], figures[own]) for own in _groups(codes)]
     return dict(sorted(found, key=lambda one: -len(one[1])))
+
+
+def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    """Return where each code stands, in the order of their first places."""
+    return [codes == code for code in dict.fromkeys(codes.tolist())]
 
 
 def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
@@ -109,18 +132,16 @@ def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     order = np.lexsort((frame["block"].to_numpy(), numbers))
     ok = (frame["status"] == Status.OK).to_numpy()[order]
     own, others = order[ok], order[~ok]
-    metrics = [name for name in (*trials.columns.metrics, *_derived(trials.columns)) if name in frame]
-    columns = {name: frame[name].to_numpy()[own] for name in metrics}
+    columns = _Sorted(frame, own)
     blocks = frame["block"].to_numpy()[own]
     states: States = (*frame["path_state"].cat.categories, None)  # the code of what is missing is -1: the last one
     codes = frame["path_state"].cat.codes.to_numpy().astype(np.int64)[own] % len(states)
     starts, lost_starts = (np.searchsorted(numbers[some], np.arange(len(keys) + 1)) for some in (own, others))
     made = {}
     for number, key in enumerate(keys):
-        chosen = slice(starts[number], starts[number + 1])
+        place = slice(starts[number], starts[number + 1])
         lost = others[lost_starts[number] : lost_starts[number + 1]]
-        its = {name: column[chosen] for name, column in columns.items()}
-        made[key] = Arm(blocks[chosen], its, codes[chosen], states, *_lost(frame, lost))
+        made[key] = Arm(columns, place, blocks[place], codes[place], states, *_lost(frame, lost))
     return made
 
 
@@ -142,9 +163,9 @@ def numbered(trials: Trials) -> tuple[NDArray[np.int64], list[tuple[str, Cell]]]
         numbers, _ = pd.factorize(numbers * (int(column.max()) + 2) + column)
     _, firsts = np.unique(numbers, return_index=True)
     first = frame.iloc[firsts]
-    levels = [(name, first[name]) for name in trials.columns.factors]
+    levels = [(name, first[name].tolist()) for name in trials.columns.factors]
     cells = [
-        Cell(measure, tuple((name, its.iloc[row]) for name, its in levels if not pd.isna(its.iloc[row])))
+        Cell(measure, tuple((name, its[row]) for name, its in levels if not pd.isna(its[row])))
         for row, measure in enumerate(first["measure"])
     ]
     return numbers, list(zip(first["profile"].tolist(), cells, strict=True))

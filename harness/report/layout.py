@@ -178,9 +178,7 @@ def _compared_group(row: ComparedRow) -> str:
     return f"{row.profile}, absolute: B against A" if row.profile != UNDERLAY else "the underlay itself: B against A"
 
 
-def _compared_section(
-    section: Section, rows: Sequence[ComparedRow], sample: Sample, marks: Marks
-) -> Section:
+def _compared_section(section: Section, rows: Sequence[ComparedRow], sample: Sample, marks: Marks) -> Section:
     is_ratio = rows[0].basis is Basis.UNDERLAY
     divisor, unit, digits = scale_of(rows[0].metric, (figure for row in rows for figure in row.figures))
     if not is_ratio:

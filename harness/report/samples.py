@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -59,12 +61,17 @@ class Draft:
         """How many the smaller side has of what can be compared."""
         return min(map(len, self.figures)) if self.is_comparable else 0
 
+    @cached_property
+    def _logs(self) -> tuple[stats.Logs, stats.Logs]:
+        """The logarithms of either side's samples."""
+        return _logs(self.figures[0]), _logs(self.figures[1])
+
     @property
     def ratio(self) -> stats.Ratio | None:
         """B over A."""
         if not self.metric.better or not self.samples:
             return None
-        return stats.welch(_logs(self.figures[1]), _logs(self.figures[0]))
+        return stats.welch(self._logs[1], self._logs[0])
 
     @property
     def refusal(self) -> stats.Verdict | None:
@@ -77,11 +84,14 @@ class Draft:
     def cv(self) -> float | None:
         """Standard deviation over mean, of the side where it is larger; None for a metric that is not compared."""
         own = [figures for figures in self.figures if len(figures) > 1 and self.metric.better]
-        return max((float(figures.std(ddof=1) / figures.mean()) for figures in own), default=None)
+        return max((math.sqrt(_variance(figures)) / float(figures.mean()) for figures in own), default=None)
 
     @property
     def middles(self) -> tuple[float | None, float | None]:
         """What stands for each side."""
+        if self.metric.better:
+            first, second = (math.exp(logs.mean) if logs.n else None for logs in self._logs)
+            return first, second
         return _middle(self.figures[0], self.metric), _middle(self.figures[1], self.metric)
 
     @property
@@ -145,4 +155,11 @@ def _middle(figures: Figures, metric: Metric) -> float | None:
 
 def _logs(figures: Figures) -> stats.Logs:
     logs = np.log(figures)
-    return stats.Logs(len(logs), float(logs.mean()), float(logs.var(ddof=1)) if len(logs) > 1 else None)
+    mean = float(logs.mean()) if len(logs) else math.nan
+    return stats.Logs(len(logs), mean, _variance(logs) if len(logs) > 1 else None)
+
+
+def _variance(values: Figures) -> float:
+    """Return the sample variance; of small arrays NumPy's own takes several times as long."""
+    off = values - values.mean()
+    return float(off @ off) / (len(values) - 1)

@@ -22,7 +22,15 @@ _VERDICT_STYLES = {
 
 def table(laid_out: Page, width: int = WIDTH) -> str:
     """Return a page as plain text, no line wider than `width`."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
     with console.capture() as captured:
         console.print(drawn(laid_out, width))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"

@@ -155,7 +155,9 @@ def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
     """Tell whether every row can be used, and none counts twice."""
     words = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
     valid_words = all(set(frame[name].cat.categories) <= set(valid) for name, valid in words.items() if name in frame)
-    filled = all("" not in frame[name].cat.categories for name in REQUIRED if isinstance(frame[name].dtype, pd.CategoricalDtype))
+    filled = all(
+        "" not in frame[name].cat.categories for name in REQUIRED if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    )
     finite = not any(np.isinf(frame[name].to_numpy()).any() for name in (*columns.metrics, "duration_s"))
     finite = finite and bool(frame["duration_s"].notna().all())
     cell = ["block", "profile", "measure", *columns.factors]

@@ -61,9 +61,7 @@ def differences(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> list[Di
     for settings in sides:
         if not all(settings):  # a whole side without the file
             continue
-        keys = sorted(
-            dict.fromkeys(key for side in settings for run in side for key in run), key=lambda key: key.rank
-        )
+        keys = sorted(dict.fromkeys(key for side in settings for run in side for key in run), key=lambda key: key.rank)
         for key in keys:
             values = [tuple(dict.fromkeys(_worded(run.get(key)) for run in side)) for side in settings]
             if key.name.startswith(_OF_PROFILE) and not all(map(any, values)):

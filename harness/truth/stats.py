@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.truth.student import quantile
+
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
 MIN_RUNS = 4
@@ -88,9 +90,7 @@ class Ratio:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
         if self.error is None or self.freedom is None:
             return None
-        from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
-
-        factor = math.exp(float(special.stdtrit(self.freedom, 1 - alpha / 2)) * self.error) if self.error else 1.0
+        factor = math.exp(quantile(self.freedom, 1 - alpha / 2) * self.error) if self.error else 1.0
         return Interval(self.ratio / factor, self.ratio * factor)
 
     def blocks_to_tell(self, distance: float, alpha: float) -> int | None:
@@ -100,13 +100,11 @@ class Ratio:
         """
         if not self.error or not self.freedom or distance <= 0:
             return None
-        from scipy import special  # noqa: PLC0415 - see above
-
         scatter = self.error * math.sqrt(self.n)
         freedom = self.freedom / max(self.n - 1, 1)
 
         def tells(blocks: int) -> bool:
-            factor = float(special.stdtrit(freedom * (blocks - 1), 1 - alpha / 2))
+            factor = quantile(freedom * (blocks - 1), 1 - alpha / 2)
             return factor * scatter / math.sqrt(blocks) < distance
 
         # The more blocks the narrower, so it need not try them all.

@@ -34,7 +34,7 @@ ONLY_IN = {
     "paramiko": "harness.nodes.connection harness.nodes.remote",
     "ansible_runner": "harness.fabric.playbook",
     "pandas": "harness.report",
-    "scipy": "harness.truth.stats",
+    "scipy": "harness.truth.student",
     "MLRsearch": "harness.measures.mlrsearch",
     "click": "harness.cli",
 }
