@@ -20,7 +20,6 @@ from harness.report.trials import Trials
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 
-
 Figures = NDArray[np.float64]
 States = tuple[PathState | None, ...]
 

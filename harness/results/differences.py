@@ -48,6 +48,14 @@ class _Key(NamedTuple):
     role: str = ""
 
 
+class _Found(NamedTuple):
+    """A setting that differs, and its values on either side."""
+
+    key: _Key
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+
+
 _Settings = Mapping[_Key, object]
 
 
@@ -57,7 +65,7 @@ def differences(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> list[Di
     What one side's runs do not tell is a difference as well, unless they lack the whole file.
     """
     sides = [_of_meta(one) for one in (a, b)], [_of_nodes(one) for one in (a, b)]
-    found: dict[tuple[_Key, str], list[tuple[_Key, tuple[str, ...], tuple[str, ...]]]] = {}
+    found: dict[_Key, list[_Found]] = {}
     for settings in sides:
         if not all(settings):  # a whole side without the file
             continue
@@ -67,8 +75,8 @@ def differences(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> list[Di
             if key.name.startswith(_OF_PROFILE) and not all(map(any, values)):
                 continue  # which profiles there are is a setting of its own
             if len({*values[0], *values[1]}) > 1:
-                found.setdefault((key._replace(part=""), key.role), []).append((key, *_known(values)))
-    return _of_both_roles([_joined(group) for group in sorted(found.values(), key=lambda group: group[0][0].rank)])
+                found.setdefault(key._replace(part=""), []).append(_Found(key, _known(values[0]), _known(values[1])))
+    return _of_both_roles([_joined(group) for group in sorted(found.values(), key=lambda group: group[0].key.rank)])
 
 
 def lacking(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> tuple[bool, bool]:
@@ -77,22 +85,21 @@ def lacking(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> tuple[bool,
     return known[1] and not known[0], known[0] and not known[1]
 
 
-def _known(values: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    first, second = (tuple(value for value in own if value) for own in values)
-    return first, second
+def _known(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
 
 
-def _joined(group: Sequence[tuple[_Key, tuple[str, ...], tuple[str, ...]]]) -> tuple[_Key, Difference]:
+def _joined(group: Sequence[_Found]) -> tuple[_Key, Difference]:
     """Return the differences of one node's settings of one kind, such as offloads, as one."""
-    key, a, b = group[0]
-    if not key.part:
-        return key, Difference(key.name, a, b)
+    first = group[0]
+    if not first.key.part:
+        return first.key, Difference(first.key.name, first.a, first.b)
 
-    def all_of(side: int) -> tuple[str, ...]:
-        texts = (f"{one[0].part} {' or '.join(one[1 + side]) or 'not known'}" for one in group)
-        return (", ".join(texts),)
+    def all_of(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+        named = zip(group, values, strict=True)
+        return (", ".join(f"{one.key.part} {' or '.join(own) or 'not known'}" for one, own in named),)
 
-    return key, Difference(key.name, all_of(0), all_of(1))
+    return first.key, Difference(first.key.name, all_of(one.a for one in group), all_of(one.b for one in group))
 
 
 def _of_both_roles(found: Iterable[tuple[_Key, Difference]]) -> list[Difference]:

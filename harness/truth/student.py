@@ -10,9 +10,9 @@ from functools import cache
 def _stdtrit() -> Callable[[float, float], float]:
     from scipy.special import stdtrit  # noqa: PLC0415 - see above; scipy.stats takes three times as long
 
-    return stdtrit
+    return lambda freedom, probability: float(stdtrit(freedom, probability))
 
 
 def quantile(freedom: float, probability: float) -> float:
     """Return below which value Student's t with so many degrees of freedom lies with a probability."""
-    return float(_stdtrit()(freedom, probability))
+    return _stdtrit()(freedom, probability)
