@@ -79,9 +79,8 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
     from harness.report.comparison import compare_runs
     from harness.report.trials import read_run
 
-    compared = compare_runs(
-        [read_run(path) for path in a], [read_run(path) for path in b], margin, across_hosts=across_hosts
-    )
+    before, after = ([read_run(path, with_series=False) for path in side] for side in (a, b))
+    compared = compare_runs(before, after, margin, across_hosts=across_hosts)
     sys.stdout.write(rendered(compared, form))
 
 

@@ -71,8 +71,8 @@ class RunData:
         return int(max(underlay if len(underlay) else frame[MTU]))
 
 
-def read_run(path: Path) -> RunData:
-    """Return the run in a folder, or the one that a trials.csv belongs to.
+def read_run(path: Path, *, with_series: bool = True) -> RunData:
+    """Return the run in a folder, or the one that a trials.csv belongs to; series.csv only where it is wanted.
 
     Raises:
         InputError: a file cannot be read or used; names file, line or key, and what to do.
@@ -88,7 +88,8 @@ def read_run(path: Path) -> RunData:
     environment_path = trials_path.with_name(ENVIRONMENT_FILE)
     environment = read_json(environment_path) if environment_path.exists() else None
     series_path = trials_path.with_name("series.csv")
-    return RunData(trials, meta, environment, _series(series_path) if series_path.exists() else None)
+    series = _series(series_path) if with_series and series_path.exists() else None
+    return RunData(trials, meta, environment, series)
 
 
 def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:

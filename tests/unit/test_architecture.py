@@ -109,6 +109,12 @@ def test_command_line_starts_without_what_takes_long_to_load() -> None:
     assert "click" in done.stdout.split()
 
 
+def test_reports_load_scipy_only_to_compute() -> None:
+    code = "import sys, harness.report.comparison, harness.report.formats; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("module", TREES)
 def test_is_short_enough_to_be_read(module: str) -> None:
     functions = [node for node in ast.walk(TREES[module]) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -214,6 +214,42 @@ def test_where_nothing_decides_all_intervals_are_widest() -> None:
     ]
 
 
+def test_the_widest_level_at_which_enough_decide_is_found_for_any_family() -> None:
+    """As if every number of rows were tried, from all of them down."""
+    scatter = random.Random(4)  # noqa: S311 - a reproducible simulation, not a secret
+    shares = set()
+    for _ in range(60):
+        family = [ratio(math.exp(scatter.gauss(0, 0.02)), scatter.choice((0.002, 0.01, 0.03))) for _ in range(12)]
+        levels = [0.05 * count / 12 for count in range(12, 0, -1)]
+        wanted = next(
+            (
+                level
+                for level in levels
+                if sum(stats.place_of(one.interval(level), 1, 0.01) is not Place.OPEN for one in family) * 0.05 / 12
+                >= level * (1 - 1e-9)
+            ),
+            levels[-1],
+        )
+        for answer, one in zip(stats.answers([*map(Question, family)], 0.01), family, strict=True):
+            assert answer is not None
+            assert limits(one, wanted) == pytest.approx([answer.interval.low, answer.interval.high])  # type: ignore[union-attr]
+        shares.add(wanted)
+    assert len(shares) > 3
+
+
+@pytest.mark.parametrize(
+    ("place", "verdict"),
+    [
+        (Place.BELOW, Verdict.MOVED),
+        (Place.ABOVE, Verdict.MOVED),
+        (Place.WITHIN, Verdict.SAME),
+        (Place.OPEN, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_underlay_is_neither_better_nor_worse(place: Place, verdict: Verdict) -> None:
+    assert stats.movement_of(place) is verdict
+
+
 def test_of_those_that_decide_few_are_wrong() -> None:
     """Eighteen rows without any difference, and rows with a great one among them: at most 5 % of all sets mislead."""
     scatter = random.Random(9)  # noqa: S311 - a reproducible simulation, not a secret
