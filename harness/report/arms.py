@@ -118,8 +118,10 @@ def by_state(arm: Arm, metric: Metric) -> dict[PathState | None, Figures]:
     return dict(sorted(found, key=lambda one: -len(one[1])))
 
 
-def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
-    """Return where each code stands, in the order of their first places."""
+def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_] | slice]:
+    """Return where each code stands, in the order of their first places; mostly there is but one."""
+    if len(codes) and codes.min() == codes.max():
+        return [slice(None)]
     return [codes == code for code in dict.fromkeys(codes.tolist())]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from harness.model.errors import InputError
@@ -23,6 +23,7 @@ class Member:
     name: str
     run: RunData
     arms: Arms
+    _underlay_cells: dict[Cell, Cell] = field(default_factory=dict)
 
     @property
     def meta(self) -> RunMeta | None:
@@ -35,7 +36,9 @@ class Member:
 
     def underlay_cell(self, cell: Cell) -> Cell:
         """Return the cell that the underlay is taken at: what a user loses is held against its NIC's own MTU."""
-        return cell.at(own_mtu(self.arms, UNDERLAY, cell, self.run.nic_mtu))
+        if cell not in self._underlay_cells:
+            self._underlay_cells[cell] = cell.at(own_mtu(self.arms, UNDERLAY, cell, self.run.nic_mtu))
+        return self._underlay_cells[cell]
 
 
 Side = tuple[Member, ...]

@@ -69,11 +69,14 @@ def _section(section: Section, width: int) -> Table:
     )
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
     last = -1 if section.matrix else len(section.headings) - 1
-    for number, heading in enumerate(section.headings):
+    for number, texts in enumerate(_columns(section)):
+        is_fixed = number != last and not (breaks_names and number == 0)
         made.add_column(
-            _heading(section) if number == 0 else heading,
+            texts[0],
             justify="left" if number in (0, last) else "right",
-            no_wrap=number != last and not (breaks_names and number == 0),
+            no_wrap=is_fixed,
+            # Told, for rich would draw every cell to find out.
+            width=max(len(line) for text in texts for line in text.split("\n")) if is_fixed else None,
             overflow="fold",
             header_style="bold" if number == 0 else "",
         )
@@ -82,9 +85,14 @@ def _section(section: Section, width: int) -> Table:
     return made
 
 
+def _columns(section: Section) -> list[tuple[str, ...]]:
+    """Return the texts of each column, its heading first."""
+    return list(zip((_heading(section), *section.headings[1:]), *section.rows, strict=True))
+
+
 def _least_width(section: Section, gap: int, breaks_names: bool) -> int:
     """Return how wide a section is where verdicts are broken between words; with a gap, they are not."""
-    columns = list(zip((_heading(section), *section.headings[1:]), *section.rows, strict=True))
+    columns = _columns(section)
     widths = []
     for number, texts in enumerate(columns):
         is_verdict = number == len(columns) - 1 and not section.matrix
