@@ -76,11 +76,14 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
     if not b:
         sys.stdout.write(rendered(analysed(a[0], margin), form))
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     from harness.report.comparison import compare_runs
     from harness.report.trials import read_run
 
-    before, after = ([read_run(path, with_series=False) for path in side] for side in (a, b))
-    compared = compare_runs(before, after, margin, across_hosts=across_hosts)
+    with ThreadPoolExecutor(_TWO) as pool:  # pandas holds no lock while it parses, and a file may have a million lines
+        read = [*pool.map(lambda path: read_run(path, with_series=False), (*a, *b))]
+    compared = compare_runs(read[: len(a)], read[len(a) :], margin, across_hosts=across_hosts)
     sys.stdout.write(rendered(compared, form))
 
 

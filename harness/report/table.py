@@ -31,9 +31,9 @@ def table(laid_out: Page, width: int = WIDTH) -> str:
         emoji=False,
         highlight=False,
     )
-    with console.capture() as captured:
-        console.print(drawn(laid_out, width))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    # Rendered rather than printed, which would go through every line once more.
+    text = "".join(segment.text for segment in console.render(drawn(laid_out, width)))
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
