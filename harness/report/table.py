@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -68,6 +69,8 @@ def _section(section: Section, width: int) -> Table:
         (way for way in ((1, False), (0, False)) if _least_width(section, *way) <= width), (0, True)
     )
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
+    if not section.matrix and not breaks_names:
+        return _with_one_body(made, section, " " * (gap + 1))
     last = -1 if section.matrix else len(section.headings) - 1
     for number, texts in enumerate(_columns(section)):
         is_fixed = number != last and not (breaks_names and number == 0)
@@ -82,6 +85,25 @@ def _section(section: Section, width: int) -> Table:
         )
     for row in section.rows:
         made.add_row(*row[:-1], row[-1] if section.matrix else _verdict(row[-1]))
+    return made
+
+
+def _with_one_body(made: Table, section: Section, between: str) -> Table:
+    """Return a table whose columns in front of the verdict are one: rich takes its time for each cell."""
+    *columns, verdicts = _columns(section)
+    widths = [max(len(line) for text in texts for line in text.split("\n")) for texts in columns]
+
+    def joined(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        return between.join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
+
+    *above, title = columns[0][0].split("\n")
+    heading = Text("\n".join([*above, joined([title, *section.headings[1:-1]])]))
+    heading.stylize("bold", 0, len(columns[0][0]))
+    made.add_column(heading, no_wrap=True, width=len(joined([""] * len(columns))))
+    made.add_column(verdicts[0], overflow="fold")
+    for row in section.rows:
+        made.add_row(joined(row[:-1]), _verdict(row[-1]))
     return made
 
 
