@@ -6,6 +6,7 @@ no value in it can run anything.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 from collections.abc import Iterable
@@ -166,6 +167,12 @@ class Profile(Part):
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
             raise ValueError(f"kind underlay and name {UNDERLAY} go together")
         return self
+
+    @property
+    def content_sha256(self) -> str:
+        """A hash of all that it says but its summary; a key that is added to profiles later changes none."""
+        content = self.model_dump(mode="json", exclude={"summary"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def path_mtu(self, nic_mtu: int) -> int:
         """Return the largest inner IP packet in bytes that passes whole, for a NIC of `nic_mtu` bytes."""

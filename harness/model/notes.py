@@ -23,6 +23,7 @@ class About(StrEnum):
     BLOCKS = "blocks"
     SPREAD = "spread"
     BASELINE = "baseline"
+    MOVED = "moved"
     COLLAPSE = "collapse"
     DIFFERENCE = "difference"
     OFFLOAD = "offload"

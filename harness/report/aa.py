@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from harness.measures.registry import order_of
@@ -14,7 +15,7 @@ from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
 from harness.model.trial import ARM, ARMS, Cell
 from harness.report import notes
-from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.arms import NOTHING, Arm, arms, matched, reported
 from harness.report.collapse import collapses
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
@@ -134,21 +135,21 @@ def _drafts(run: RunData, whole: Sequence[int], blocks: int) -> Iterator[_Draft]
     for profile, cell in sorted(cells, key=lambda key: (key[0], order_of(key[1]))):
         both = [by_cell.get((profile, cell.at(((ARM, arm),))), NOTHING) for arm in ARMS]
         for metric in reported(cell, run.trials.columns, both):
-            if metric.better:
+            if metric.better and not metric.tries:
                 yield _draft(profile, cell, metric, both, whole, blocks)
 
 
 def _draft(profile: str, cell: Cell, metric: Metric, both: Sequence[Arm], whole: Sequence[int], blocks: int) -> _Draft:
     """Return the ratios of a row, of blocks in which both arms were in the commonest pair of path states."""
-    left, right = (arm.figures(metric) for arm in both)
-    measured: list[int] = left.index.intersection(right.index).tolist()
-    states = dict(zip(measured, zip(*(arm.states_of(measured) for arm in both), strict=True), strict=True))
-    ((common, count),) = Counter(states.values()).most_common(1) or [((None, None), 0)]
+    pairs = matched(both[0], both[1], metric)
+    common, count = (pairs[0].states, len(pairs[0].blocks)) if pairs else ((None, None), 0)
     ratios = []
     for number in whole:
-        own = [b for b in measured if (b - 1) // blocks == number and states[b] == common]
-        ratios.append(stats.paired_ratio(left.loc[own].tolist(), right.loc[own].tolist()) if own else None)
-    said = [notes.path_state(profile, common[0], (count, len(measured)))]
+        own = (pairs[0].blocks - 1) // blocks == number if pairs else np.empty(0, np.bool_)
+        ratios.append(
+            stats.paired_ratio(pairs[0].ours[own].tolist(), pairs[0].base[own].tolist()) if own.any() else None
+        )
+    said = [notes.path_state(profile, common[0], (count, sum(len(pair.blocks) for pair in pairs)))]
     said += [one for arm in both for one in (notes.lost(profile, arm), notes.zeros(profile, arm.zeros(metric)))]
     return _Draft(profile, cell, metric, ratios, notes.known(said))
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
-from harness.model.path import WHOLE, Kind, PathState
+from harness.model.path import WHOLE, PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes, percentiles
-from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report.arms import NOTHING, Arm, arms, matched, reported
 from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
@@ -89,16 +87,11 @@ class _Match:
     @classmethod
     def all_of(cls, ours: Arm, base: Arm, metric: Metric) -> list[_Match]:
         """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
-        left, right = ours.figures(metric), base.figures(metric)
-        blocks: list[int] = left.index.intersection(right.index).tolist()
-        by_states: dict[tuple[PathState | None, PathState | None], list[int]] = {}
-        for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
-            by_states.setdefault((states[0], states[1]), []).append(block)
-        made = [
-            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
-            for states, own in by_states.items()
-        ]
-        return sorted(made, key=lambda match: -match.share[0]) or [cls()]
+        found = matched(ours, base, metric)
+        total = sum(len(one.ours) for one in found)
+        return [
+            cls(one.ours.tolist(), one.base.tolist(), *one.states, share=(len(one.ours), total)) for one in found
+        ] or [cls()]
 
 
 @dataclass(frozen=True)
@@ -120,12 +113,11 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
     """
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
-    nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin, Background.of(run))
+    made = _Run(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, Background.of(run))
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
-        for contrast, cell in contrasts(by_cell, kinds, nic_mtu)
+        for contrast, cell in contrasts(by_cell, kinds, run.nic_mtu)
         for metric in _metrics(made, contrast, cell)
         for draft in _drafts(made, contrast, cell, metric)
     ]
@@ -192,7 +184,7 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm,
 def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> stats.Ratio | Difference:
     """Return the ratio of two arms, or the difference of their shares."""
     if metric.tries:
-        counted = [float(arm.frame[metric.tries].sum()) if metric.tries in arm.frame else 0.0 for arm in (ours, base)]
+        counted = [float(arm.figures(METRICS[metric.tries]).sum()) for arm in (ours, base)]
         return paired_difference(match.ours, match.base, (counted[0], counted[1]))
     measure = MEASURES.get(cell.measure)
     sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
@@ -284,12 +276,6 @@ def _of_udp(profile: str, arm: Arm, metric: Metric) -> Note | None:
     if metric.name == "packets_per_s":
         return notes.senders_limit(profile, median("unsent_ratio"), median("unsent_cpu_ratio"))
     return None
-
-
-def _largest_mtu(frame: pd.DataFrame) -> int:
-    """Return the largest MTU of the underlay, which is its NIC's own unless it was not measured there."""
-    underlay = frame.loc[frame["kind"] == Kind.UNDERLAY, "mtu"]
-    return int(max(underlay if len(underlay) else frame["mtu"]))
 
 
 def rows_by(rows: Sequence[Row], against: Against) -> Mapping[tuple[str, str, Cell, str], Row]:

@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.measures.metrics import METRICS, NODE_METRICS
 from harness.measures.registry import MEASURES
@@ -19,69 +20,157 @@ from harness.report.trials import Trials
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 
+Figures = NDArray[np.float64]
+States = tuple[PathState | None, ...]
 
-def _no_figures() -> pd.Series[float]:
-    return pd.Series(dtype="float64")
+
+class _Sorted:
+    """Columns of figures in the order of the arms, each of them sorted when somebody asks for it."""
+
+    def __init__(self, frame: pd.DataFrame, order: NDArray[np.int64]) -> None:
+        self._frame = frame
+        self._order = order
+        self._columns: dict[str, Figures | None] = {}
+
+    def get(self, name: str) -> Figures | None:
+        """Return a column, None where there is none of that name."""
+        if name not in self._columns:
+            self._columns[name] = self._frame[name].to_numpy()[self._order] if name in self._frame else None
+        return self._columns[name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
-    """The trials of one profile in one cell: those that are ok by block, and what became of the others.
+    """The trials of one profile in one cell: those that are ok, by block, and what became of the others.
 
-    `frame` has the metrics as columns and the blocks as row names, `states` the path state of each block (None where
-    none is known).
+    `place` is where they are in the sorted columns, `codes` has the path state of each, as its place in `states` (None
+    where none is known); it goes with `blocks`, which ascend.
     """
 
-    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
-    states: pd.Series[Any] = field(default_factory=lambda: pd.Series(dtype="object"))
+    columns: _Sorted | None = None
+    place: slice = field(default_factory=lambda: slice(0, 0))
+    blocks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    codes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    states: States = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
 
-    def figures(self, metric: Metric) -> pd.Series[float]:
-        """Return the figures of the ok trials by block.
+    def column(self, metric: Metric) -> Figures:
+        """Return the figure of each ok trial, NaN where it has none."""
+        column = self.columns.get(metric.name) if self.columns else None
+        return np.full(len(self.blocks), math.nan) if column is None else column[self.place]
+
+    def has(self, metric: Metric) -> NDArray[np.bool_]:
+        """Tell of each ok trial whether it has a figure.
 
         A figure of 0 has no ratio, so a metric that is compared by one leaves it out; `zeros` counts them.
         """
-        if metric.name not in self.frame:
-            return _no_figures()
-        present = self.frame[metric.name].dropna()
-        return present[present > 0] if metric.better and not metric.tries else present
+        figures = self.column(metric)
+        return figures > 0 if metric.better and not metric.tries else ~np.isnan(figures)
+
+    def figures(self, metric: Metric) -> Figures:
+        """Return the figures of the ok trials that have one."""
+        return self.column(metric)[self.has(metric)]
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
-        if metric.name not in self.frame:
-            return 0
-        return int(self.frame[metric.name].notna().sum()) - len(self.figures(metric))
+        return int((self.column(metric) == 0).sum()) if metric.better else 0
 
     def lost_of_all(self) -> tuple[int, int]:
         """Return how many trials have no figure, and how many there are."""
         lost = sum(self.lost.values())
-        return lost, lost + len(self.frame)
-
-    def states_of(self, blocks: Sequence[int]) -> list[PathState | None]:
-        """Return the path state of each of these blocks, None where none is known."""
-        seen = self.states.reindex(list(blocks))
-        return [state if isinstance(state, PathState) else None for state in seen.tolist()]
+        return lost, lost + len(self.blocks)
 
 
 NOTHING = Arm()
 """The arm of a profile that was not measured in a cell."""
 
 
+@dataclass(frozen=True)
+class Matched:
+    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known)."""
+
+    blocks: NDArray[np.int64]
+    ours: Figures
+    base: Figures
+    states: tuple[PathState | None, PathState | None]
+
+
+def matched(ours: Arm, base: Arm, metric: Metric) -> list[Matched]:
+    """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
+    left, right = ours.has(metric).nonzero()[0], base.has(metric).nonzero()[0]
+    if not np.array_equal(ours.blocks[left], base.blocks[right]):
+        _, *both = np.intersect1d(ours.blocks[left], base.blocks[right], assume_unique=True, return_indices=True)
+        left, right = left[both[0]], right[both[1]]
+    figures = ours.column(metric)[left], base.column(metric)[right]
+    pairs = ours.codes[left] * max(len(base.states), 1) + base.codes[right]
+    made = []
+    for own in _groups(pairs):
+        states = (ours.states[ours.codes[left[own][0]]], base.states[base.codes[right[own][0]]])
+        made.append(Matched(ours.blocks[left[own]], figures[0][own], figures[1][own], states))
+    return sorted(made, key=lambda one: -len(one.ours))
+
+
+def by_state(arm: Arm, metric: Metric) -> dict[PathState | None, Figures]:
+    """Return the figures of the ok trials by path state, the commonest first."""
+    has = arm.has(metric)
+    figures, codes = arm.column(metric)[has], arm.codes[has]
+    found = [(arm.states[codes[own][0]], figures[own]) for own in _groups(codes)]
+    return dict(sorted(found, key=lambda one: -len(one[1])))
+
+
+def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_] | slice]:
+    """Return where each code stands, in the order of their first places; mostly there is but one."""
+    if len(codes) and codes.min() == codes.max():
+        return [slice(None)]
+    return [codes == code for code in dict.fromkeys(codes.tolist())]
+
+
 def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     """Return the trials by profile and cell, the derived metrics added (which need run.json)."""
     frame = with_derived(trials, meta)
-    metrics = [name for name in (*trials.columns.metrics, *_derived(trials.columns)) if name in frame]
-    # Grouped by the numbers of levels: grouping itself would take whole numbers beside missing ones for fractions.
-    levels = {name: pd.factorize(frame[name]) for name in trials.columns.factors}
-    values_of = {name: values.tolist() for name, (_, values) in levels.items()}
-    keys = [frame["profile"], frame["measure"], *(codes for codes, _ in levels.values())]
+    numbers, keys = numbered(trials)
+    # Once sorted by arm and block, every arm is a slice of each column: nothing is copied for a thousand of them.
+    order = np.lexsort((frame["block"].to_numpy(), numbers))
+    ok = (frame["status"] == Status.OK).to_numpy()[order]
+    own, others = order[ok], order[~ok]
+    columns = _Sorted(frame, own)
+    blocks = frame["block"].to_numpy()[own]
+    states: States = (*frame["path_state"].cat.categories, None)  # the code of what is missing is -1: the last one
+    codes = frame["path_state"].cat.codes.to_numpy().astype(np.int64)[own] % len(states)
+    starts, lost_starts = (np.searchsorted(numbers[some], np.arange(len(keys) + 1)) for some in (own, others))
     made = {}
-    for key, group in frame.groupby(keys, sort=False):
-        profile, measure, *codes = cast("tuple[str, str, *tuple[int, ...]]", key)
-        chosen = tuple((name, values_of[name][code]) for name, code in zip(levels, codes, strict=True) if code >= 0)
-        made[profile, Cell(measure, chosen)] = _arm(group, metrics)
+    for number, key in enumerate(keys):
+        place = slice(starts[number], starts[number + 1])
+        lost = others[lost_starts[number] : lost_starts[number + 1]]
+        made[key] = Arm(columns, place, blocks[place], codes[place], states, *_lost(frame, lost))
     return made
+
+
+def _lost(frame: pd.DataFrame, rows: NDArray[np.int64]) -> tuple[Mapping[str, int], str]:
+    """Return how many of these trials there are of each status, and the commonest reason."""
+    if not len(rows):
+        return {}, ""
+    trials = frame.iloc[rows]
+    reasons = Counter(reason for reason in trials["reason"] if reason)
+    return Counter(trials["status"]), reasons.most_common(1)[0][0] if reasons else ""
+
+
+def numbered(trials: Trials) -> tuple[NDArray[np.int64], list[tuple[str, Cell]]]:
+    """Return of each trial the place of its profile and cell in the list of all there are, and that list."""
+    frame = trials.frame
+    numbers = np.zeros(len(frame), np.int64)
+    for name in ("profile", "measure", *trials.columns.factors):
+        column, _ = pd.factorize(frame[name])
+        numbers, _ = pd.factorize(numbers * (int(column.max()) + 2) + column)
+    _, firsts = np.unique(numbers, return_index=True)
+    first = frame.iloc[firsts]
+    levels = [(name, first[name].tolist()) for name in trials.columns.factors]
+    cells = [
+        Cell(measure, tuple((name, its[row]) for name, its in levels if not pd.isna(its[row])))
+        for row, measure in enumerate(first["measure"])
+    ]
+    return numbers, list(zip(first["profile"].tolist(), cells, strict=True))
 
 
 def with_derived(trials: Trials, meta: RunMeta | None) -> pd.DataFrame:
@@ -109,18 +198,6 @@ class _Lenient(dict[str, "pd.Series[float]"]):
 
     def __missing__(self, name: str) -> pd.Series[float]:
         return pd.Series(math.nan, index=self._index)
-
-
-def _arm(group: pd.DataFrame, metrics: Sequence[str]) -> Arm:
-    ok = group[group["status"] == Status.OK].sort_values("block").set_index("block")
-    others = group[group["status"] != Status.OK]
-    reasons = Counter(reason for reason in others["reason"] if reason)
-    return Arm(
-        frame=ok[list(metrics)],
-        states=ok["path_state"],
-        lost=Counter(others["status"]),
-        reason=reasons.most_common(1)[0][0] if reasons else "",
-    )
 
 
 def reported(cell: Cell, columns: Columns, measured: Sequence[Arm]) -> list[Metric]:

@@ -10,6 +10,7 @@ from typing import cast
 from harness.measures.registry import label_of
 from harness.model.notes import About, Note
 from harness.model.trial import Cell, Status
+from harness.report.arms import numbered
 from harness.report.trials import RunData
 
 LEAST = 0.1
@@ -43,15 +44,9 @@ def collapses(run: RunData) -> list[Note]:
 def _trials(run: RunData) -> dict[Place, tuple[str, Cell]]:
     """Return the profile and the cell of each trial."""
     frame = run.trials.frame
-    factors = {name: frame[name].tolist() for name in run.trials.columns.factors}
-    head = zip(*(frame[name].tolist() for name in ("block", "position", "profile", "measure")), strict=True)
-    return {
-        (block, position): (
-            profile,
-            Cell.of(measure, **{n: own[row] for n, own in factors.items() if own[row] is not None}),
-        )
-        for row, (block, position, profile, measure) in enumerate(head)
-    }
+    numbers, keys = numbered(run.trials)
+    places = zip(frame["block"].tolist(), frame["position"].tolist(), strict=True)
+    return dict(zip(places, (keys[number] for number in numbers.tolist()), strict=True))
 
 
 def _apart(early: float, late: float) -> float:

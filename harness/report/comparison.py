@@ -1,188 +1,190 @@
-"""Run B against run A, cell by cell: two runs share no blocks, so Welch's test on logarithms."""
+"""Runs B against runs A, cell by cell.
+
+Two runs share no machine state, and a machine that is another one by 2 % makes every figure differ by 2 %. So what is
+judged is each run's ratio to its own underlay; absolute figures stand beside it, and are judged only where the underlay
+itself is the same. With one run a side the sample is the block, with several the run: the highest level that varies
+(Kalibera and Jones 2013).
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.measures.metrics import CPU_ROWS
 from harness.measures.registry import order_of
 from harness.model.metrics import Better, Metric
-from harness.model.notes import About, Note
-from harness.model.path import PathState
+from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell
-from harness.report import notes
-from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report import compared_notes
+from harness.report.arms import reported
 from harness.report.background import Background
+from harness.report.samples import Basis, Draft, Sample, drafts
+from harness.report.sides import sides_of
 from harness.report.trials import RunData
-from harness.results.differences import differences
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 from harness.truth import stats
-
-_MOST_DIFFERENCES = 8
+from harness.truth.shares import Difference
 
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One profile, cell, metric and path state in both runs: trials with a figure, their medians, and B over A.
+    """One profile, cell, metric and path state on both sides, by one basis: samples, what they are, and B over A.
 
-    `interval` is the ratio's, widened for all rows together, and `verdict` is read off it; where it decides nothing,
-    `trials_to_tell` of each run would.
+    `figures` are geometric means over the samples, medians of a metric that is not compared. `interval` is the ratio's,
+    widened for all rows that are asked together, and `verdict` is read off it; where it decides nothing,
+    `samples_to_tell` of each side would. An absolute figure whose underlay is not the same on both sides has no
+    verdict.
     """
 
+    basis: Basis
     profile: str
     cell: Cell
     metric: Metric
-    trials: tuple[int, int]
-    medians: tuple[float | None, float | None]
+    samples: tuple[int, int]
+    figures: tuple[float | None, float | None]
     cv: float | None
     ratio: stats.Ratio | None
+    difference: Difference | None
     interval: stats.Interval | None
     verdict: stats.Verdict | None
-    trials_to_tell: int | None
+    samples_to_tell: int | None
     lost: tuple[int, int]
     notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the figures of two runs say of each other. `margin`: see Analysis. `notes` concern all rows."""
+    """What the figures of two sides say of each other. `margin`: see Analysis. `notes` concern all rows."""
 
-    metas: tuple[RunMeta | None, RunMeta | None]
+    metas: tuple[Mapping[str, RunMeta | None], Mapping[str, RunMeta | None]]
+    sample: Sample
     columns: Columns
     margin: float
     rows: tuple[ComparedRow, ...]
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """A row before the verdicts of its family; `share` is how many of both runs' figures are of its path state."""
+def compare_runs(
+    a: Sequence[RunData], b: Sequence[RunData], margin: float = stats.MARGIN, *, across_hosts: bool = False
+) -> Comparison:
+    """Return B / A for every profile, cell and metric that any run has.
 
-    profile: str
-    cell: Cell
-    metric: Metric
-    both: tuple[Arm, Arm]
-    figures: tuple[Sequence[float], Sequence[float]]
-    state: PathState | None
-    share: tuple[int, int]
+    What is not comparable by its surroundings carries a note, not an error.
 
-    @property
-    def trials(self) -> int:
-        return min(len(self.figures[0]), len(self.figures[1]))
-
-    @property
-    def cv(self) -> float | None:
-        spreads = [stats.coefficient_of_variation(figures) for figures in self.figures]
-        present = [spread for spread in spreads if spread is not None]
-        return max(present, default=None) if self.metric.better else None
-
-    @property
-    def ratio(self) -> stats.Ratio | None:
-        return stats.welch_ratio(self.figures[1], self.figures[0]) if self.metric.better and self.trials else None
-
-    @property
-    def question(self) -> stats.Question | None:
-        ratio = self.ratio
-        return None if ratio is None or stats.refusal(self.trials) else stats.Question(ratio)
-
-
-def compare_runs(a: RunData, b: RunData, margin: float = stats.MARGIN) -> Comparison:
-    """Return B / A for every profile, cell and metric that either has.
-
-    Drift between the two runs is not told apart from a difference: inside one run profiles are interleaved, here
-    they are not. What is not comparable by its surroundings carries a note, not an error.
+    Raises:
+        InputError: what `sides_of` refuses.
     """
-    runs = (a, b)
-    both = arms(a.trials, a.meta), arms(b.trials, b.meta)
+    sides = sides_of(a, b, across_hosts=across_hosts)
+    members = [*sides[0], *sides[1]]
+    sample = Sample.RUN if len(members) > 2 else Sample.BLOCK  # noqa: PLR2004 - one of each side
+    trials = [member.run.trials for member in members]
     columns = Columns(
-        {**a.trials.columns.factors, **b.trials.columns.factors},
-        {**a.trials.columns.metrics, **b.trials.columns.metrics},
+        {name: factor for one in trials for name, factor in one.columns.factors.items()},
+        {name: metric for one in trials for name, metric in one.columns.metrics.items()},
     )
-    keys = sorted({*both[0], *both[1]}, key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])))
-    drafts = [
-        draft
-        for profile, cell in keys
-        for metric in reported(cell, columns, [side[profile, cell] for side in both if (profile, cell) in side])
-        for draft in _drafts(
-            profile, cell, metric, (both[0].get((profile, cell), NOTHING), both[1].get((profile, cell), NOTHING))
+    asked = [
+        (profile, cell, metric)
+        for profile, cell in sorted(
+            dict.fromkeys(key for member in members for key in member.arms),
+            key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])),
         )
+        for metric in reported(cell, columns, [member.arm(profile, cell) for member in members])
     ]
-    answers = stats.answers([draft.question for draft in drafts], margin)
-    rows = tuple(_row(draft, answer, runs, margin) for draft, answer in zip(drafts, answers, strict=True))
-    return Comparison((a.meta, b.meta), columns, margin, rows, notes.known([*_differences(a, b), *_of_runs(runs)]))
+    ratios, underlays, absolutes = (
+        [draft for key in keys for draft in drafts(basis, *key, sides, sample)]
+        for basis, keys in (
+            (Basis.UNDERLAY, [key for key in asked if key[0] != UNDERLAY and key[2].better]),
+            (Basis.ABSOLUTE, [key for key in asked if key[0] == UNDERLAY]),
+            (Basis.ABSOLUTE, [key for key in asked if key[0] != UNDERLAY]),
+        )
+    )
+    rows = _rows(ratios, {}, margin)
+    own = _rows(underlays, {}, margin)
+    rows += own + _rows(absolutes, {(row.cell, row.metric.name): row for row in reversed(own)}, margin)
+    metas = tuple({member.name: member.meta for member in side} for side in sides)
+    return Comparison((metas[0], metas[1]), sample, columns, margin, tuple(rows), compared_notes.of_all(sides))
 
 
-def _drafts(profile: str, cell: Cell, metric: Metric, both: tuple[Arm, Arm]) -> list[_Draft]:
-    """Return a draft for each path state that both runs have, the commonest first; else one of what there is."""
-    figures = both[0].figures(metric), both[1].figures(metric)
-    states = tuple(arm.states_of(own.index.tolist()) for arm, own in zip(both, figures, strict=True))
-    total = sum(map(len, states))
-    common = Counter(state for own in states for state in own if all(state in other for other in states))
-    made = []
-    for state, count in common.most_common():
-        chosen = [
-            [value for value, its in zip(own.tolist(), of_own, strict=True) if its == state]
-            for own, of_own in zip(figures, states, strict=True)
-        ]
-        made.append(_Draft(profile, cell, metric, both, (chosen[0], chosen[1]), state, (count, total)))
-    if made:
-        return made
-    # No state is in both runs: what is there is shown, and not compared.
-    alone = (figures[0].tolist(), [] if len(figures[0]) else figures[1].tolist())
-    return [_Draft(profile, cell, metric, both, alone, None, (total, total))]
+def _rows(
+    asked: Sequence[Draft], underlays: Mapping[tuple[Cell, str], ComparedRow], margin: float
+) -> list[ComparedRow]:
+    """Return the rows of one basis; an absolute figure is asked for only where its underlay's row says `same`.
+
+    Those that are compared by a ratio are a family, losses another one.
+    """
+    estimates = [draft.estimate for draft in asked]
+    moved = [_moved(draft, underlays) if _is_gated(draft) else None for draft in asked]
+    questions = [
+        stats.Question(estimate, 0.0 if draft.metric.tries else 1.0)
+        if estimate and not draft.refusal and not gate
+        else None
+        for draft, estimate, gate in zip(asked, estimates, moved, strict=True)
+    ]
+    answers: list[stats.Answer | None] = [None] * len(asked)
+    for of_shares in (False, True):
+        own = [number for number, draft in enumerate(asked) if bool(draft.metric.tries) is of_shares]
+        for number, answer in zip(own, stats.answers([questions[n] for n in own], margin), strict=True):
+            answers[number] = answer
+    return [_row(*one, margin) for one in zip(asked, estimates, answers, moved, strict=True)]
 
 
-def _row(draft: _Draft, answer: stats.Answer | None, runs: tuple[RunData, RunData], margin: float) -> ComparedRow:
-    own: list[Note | None] = [notes.path_state(draft.profile, draft.state, draft.share, "trials")]
-    if not draft.trials and all(len(arm.figures(draft.metric)) for arm in draft.both):
-        own.append(Note(About.PATH_STATE, draft.profile, f"{draft.profile}: no path state is in both", "not compared"))
-    for name, arm, run in zip("AB", draft.both, runs, strict=True):
-        if arm is NOTHING:
-            own.append(Note(About.LOST, name, f"{name} did not measure this cell"))
-        own += [notes.lost(name, arm), notes.zeros(name, arm.zeros(draft.metric))]
-        own.append(notes.single_threaded(draft.cell, run.meta))
-    if draft.metric.better:
-        own += [notes.few_blocks(draft.trials, "trials"), notes.wide(answer, margin)]
-    verdict = stats.refusal(draft.trials) if draft.metric.better else None
-    if answer is not None:
-        place = stats.place_of(answer.interval, 1.0, margin)
-        verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
-    for arm, run in zip(draft.both, runs, strict=True) if draft.metric.name in CPU_ROWS else ():
-        verdict, loaded = Background.of(run).judged(draft.metric, [arm], verdict)
-        own.append(loaded)
-    lost = [arm.lost_of_all() for arm in draft.both]
+def _moved(draft: Draft, underlays: Mapping[tuple[Cell, str], ComparedRow]) -> Note | None:
+    """Say why an absolute figure has no verdict, None where its underlay is the same."""
+    cells = draft.underlay_cells
+    row = underlays.get((min(cells, key=order_of), draft.metric.name)) if len(cells) == 1 else None
+    if row is None:
+        return compared_notes.moved(None, None)
+    return None if row.verdict is stats.Verdict.SAME else compared_notes.moved(row.verdict, row.ratio)
+
+
+def _is_gated(draft: Draft) -> bool:
+    """Tell whether a verdict depends on what the underlay did."""
+    return draft.basis is Basis.ABSOLUTE and draft.profile != UNDERLAY and bool(draft.samples) and not draft.refusal
+
+
+def _row(
+    draft: Draft,
+    estimate: stats.Ratio | Difference | None,
+    answer: stats.Answer | None,
+    moved: Note | None,
+    margin: float,
+) -> ComparedRow:
+    verdict, notes = draft.refusal, compared_notes.of_row(draft, answer, moved, margin)
+    if answer is not None and draft.profile == UNDERLAY:
+        verdict = stats.movement_of(answer.place)
+    elif answer is not None:
+        verdict = stats.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
+    if draft.metric.name in CPU_ROWS:
+        verdict, notes = _disturbed(draft, verdict, notes)
+    lost = [one.arm(draft.profile, draft.cell).lost_of_all() for side in draft.sides for one in side]
     return ComparedRow(
+        draft.basis,
         draft.profile,
         draft.cell,
         draft.metric,
-        trials=(len(draft.figures[0]), len(draft.figures[1])),
-        medians=(stats.median(draft.figures[0]), stats.median(draft.figures[1])),
+        samples=(len(draft.figures[0]), len(draft.figures[1])),
+        figures=draft.middles,
         cv=draft.cv,
-        ratio=draft.ratio,
-        interval=answer.interval if answer else draft.ratio.interval() if draft.ratio else None,
+        ratio=estimate if isinstance(estimate, stats.Ratio) else None,
+        difference=estimate if isinstance(estimate, Difference) else None,
+        interval=answer.interval if answer else estimate.interval() if estimate else None,
         verdict=verdict,
-        trials_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
+        samples_to_tell=answer.blocks if answer else None,
         lost=(sum(one for one, _ in lost), sum(all_of for _, all_of in lost)),
-        notes=notes.known(own),
+        notes=notes,
     )
 
 
-def _differences(a: RunData, b: RunData) -> list[Note]:
-    """Return a note for each of the first differences, and how many more there are."""
-    differing = [notes.difference(*one) for one in differences(a.meta, b.meta, a.environment, b.environment)]
-    more = len(differing) - _MOST_DIFFERENCES
-    if more <= 0:
-        return differing
-    return [*differing[:_MOST_DIFFERENCES], Note(About.DIFFERENCE, "", f"{more} more differences between A and B")]
-
-
-def _of_runs(runs: tuple[RunData, RunData]) -> list[Note]:
-    """Return what concerns all figures of one of the runs, its letter in front."""
-    return [
-        Note(note.about, name, f"{name}: {note.fact}", note.advice, note.value)
-        for name, run in zip("AB", runs, strict=True)
-        for note in notes.of_run(run.trials.notes, run.meta)
-    ]
+def _disturbed(
+    draft: Draft, verdict: stats.Verdict | None, notes: tuple[Note, ...]
+) -> tuple[stats.Verdict | None, tuple[Note, ...]]:
+    """Return what becomes of a row of CPU time, and what is to be said, where others used too much beside a run."""
+    for member in (one for side in draft.sides for one in side):
+        arms = [member.arm(draft.profile, draft.cell)]
+        if draft.basis is Basis.UNDERLAY:
+            arms.append(member.arm(UNDERLAY, member.underlay_cell(draft.cell)))
+        verdict, loaded = Background.of(member.run).judged(draft.metric, arms, verdict)
+        notes += (loaded,) if loaded and loaded not in notes else ()
+    return verdict, notes

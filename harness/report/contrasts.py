@@ -63,7 +63,7 @@ def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tu
         title = f"{profile} against {baseline}"
         for against in (Against.PROFILE, Against.SAME_MTU):
             for cell in cells_of(arms, profile):
-                override = _own_mtu(arms, baseline, cell, nic_mtu) if against is Against.PROFILE else ()
+                override = own_mtu(arms, baseline, cell, nic_mtu) if against is Against.PROFILE else ()
                 yield Contrast(against, profile, baseline, title, override), cell
     for profile in [*(name for name, kind in kinds.items() if kind == Kind.UNDERLAY), *_others(kinds)]:
         yield from _loaded(arms, profile)
@@ -93,7 +93,7 @@ def cells_of(arms: Arms, profile: str) -> list[Cell]:
     return sorted((cell for name, cell in arms if name == profile), key=order_of)
 
 
-def _own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
+def own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
     """Return the levels at which a baseline is taken: at its NIC's own MTU, which only the underlay always has."""
     at_nic: Levels = ((MTU, nic_mtu),)
     measured = (baseline, cell.at(at_nic)) in arms

@@ -1,4 +1,4 @@
-"""Formats: an analysis (of one run, of its pairs, or of two runs) in, text that ends with a newline out."""
+"""Formats: an analysis (of one run, of its pairs, or of runs compared) in, text that ends with a newline out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from harness.report.markdown import markdown
 from harness.report.page import Page
 from harness.report.pairs import PairsAnalysis
 from harness.report.table import table
-from harness.results.meta import RunMeta
 
 Result = Analysis | PairsAnalysis | Comparison | AaAnalysis
 
@@ -44,9 +43,9 @@ def _csv(result: Result) -> str:
 
 
 def _json(result: Result) -> str:
-    runs: dict[str, RunMeta | None]
+    runs: dict[str, records.Runs]
     if isinstance(result, Comparison):
-        runs = dict(zip(("a", "b"), result.metas, strict=True))
+        runs = {letter: [*side.values()] for letter, side in zip("ab", result.metas, strict=True)}
         return records.json(_records(result), runs, result.notes)
     if isinstance(result, PairsAnalysis):
         runs = {str(pair): own.meta for pair, own in result.pairs.items()}

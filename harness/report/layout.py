@@ -27,6 +27,7 @@ from harness.report.page import (
     scale_of,
     share_text,
 )
+from harness.report.samples import Basis, Sample
 from harness.results.meta import RunMeta
 from harness.truth.stats import Verdict
 
@@ -39,11 +40,15 @@ SUMMARY_LEGEND = (
     "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
 )
 COMPARE_LEGEND = (
-    "ratio: B over A with a 95 % interval (Welch), widened for all rows together. The runs were not interleaved: drift "
-    "of the machine between them shows as a difference. Every verdict is read off its interval: outside 1 by more than "
-    "{margin}, within it (same), or neither (inconclusive, and how many trials would tell)."
+    "A, B: geometric means over {sample}s. First each profile's ratio to the underlay of its own run, at its NIC's MTU "
+    "and block by block: runs share no machine state, and what a machine does to both falls out of it. Then the "
+    "underlay, which tells of the machines and of no profile, and absolute figures, judged only where the underlay is "
+    "the same. Intervals of B / A are of 95 % (Welch, over {sample}s), of rows with a verdict widened for all that are "
+    "asked together; verdicts are read off them: outside 1 by more than {margin}, within it (same), or neither "
+    "(inconclusive, and how many {sample}s would tell)."
 )
 _BASELINE = "baseline"
+_COMPARED = ("", "A", "B", "B / A", "95 % interval", "verdict")
 Marks = Callable[[Iterable[Note]], str]
 
 
@@ -71,14 +76,19 @@ def _is_shown(row: Row) -> bool:
 
 
 def compared_page(comparison: Comparison) -> Page:
-    """Lay out the comparison of two runs."""
-    footnotes = Footnotes([row.notes for row in comparison.rows], comparison.notes)
+    """Lay out the comparison of two sides."""
+    shown = [row for row in comparison.rows if row.metric.name not in CPU_SHARES]
+    footnotes = Footnotes([row.notes for row in shown], comparison.notes)
     grouped: dict[tuple[str, str], list[ComparedRow]] = {}
-    for row in comparison.rows:
-        grouped.setdefault((row.profile, section_title(row.metric, row.cell)), []).append(row)
-    sections = [_compared_section(rows, footnotes.marks) for rows in grouped.values()]
-    titles = [f"{name}: {run_title(meta)}" for name, meta in zip("AB", comparison.metas, strict=True) if meta]
-    legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin))
+    for row in shown:
+        grouped.setdefault((_compared_group(row), section_title(row.metric, row.cell)), []).append(row)
+    sections = [
+        _compared_section(Section(*key, _COMPARED), rows, comparison.sample, footnotes.marks)
+        for key, rows in grouped.items()
+    ]
+    metas = [(name, meta) for side in comparison.metas for name, meta in side.items() if meta]
+    titles = [f"{name}: {run_title(meta)}" for name, meta in metas]
+    legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin), sample=comparison.sample)
     return Page("\n".join(titles), (), tuple(sections), footnotes.lines(), legend)
 
 
@@ -195,17 +205,32 @@ def _baseline_name(row: Row) -> str:
     return name if len(name) <= len(_BASELINE) else _BASELINE
 
 
-def _compared_section(rows: Sequence[ComparedRow], marks: Marks) -> Section:
-    first = rows[0]
-    divisor, unit, digits = scale_of(first.metric, (figure for row in rows for figure in row.medians))
-    headings = ("", f"A {unit}", f"B {unit}", "ratio", "95 % interval", "verdict")
-    section = Section(f"{first.profile}: run B against run A", section_title(first.metric, first.cell), headings)
+def _compared_group(row: ComparedRow) -> str:
+    if row.basis is Basis.UNDERLAY:
+        return f"{row.profile} over its run's underlay: B against A"
+    return f"{row.profile}, absolute: B against A" if row.profile != UNDERLAY else "the underlay itself: B against A"
+
+
+def _compared_section(section: Section, rows: Sequence[ComparedRow], sample: Sample, marks: Marks) -> Section:
+    is_ratio = rows[0].basis is Basis.UNDERLAY
+    divisor, unit, digits = scale_of(rows[0].metric, (figure for row in rows for figure in row.figures))
+    if not is_ratio:
+        section.headings = ("", f"A {unit}", f"B {unit}", *section.headings[3:])
     for row in rows:
-        medians = [number_text(median, divisor, digits) for median in row.medians]
+        figures = [_compared_text(one, row, (divisor, digits)) for one in row.figures]
         ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.interval)]
-        verdict = _worded(row.verdict, row.trials_to_tell, "trials", row.lost)
-        section.rows.append((_name(row), *medians, *ratio, f"{verdict}{marks(row.notes)}".strip()))
+        if row.difference:
+            ratio = [points_text(row.difference.difference), points_text(row.interval)]
+        verdict = _worded(row.verdict, row.samples_to_tell, f"{sample}s", row.lost)
+        section.rows.append((_name(row), *figures, *ratio, f"{verdict}{marks(row.notes)}".strip()))
     return section
+
+
+def _compared_text(value: float | None, row: ComparedRow, scale: tuple[float, int]) -> str:
+    """Return a side's figure: a ratio to its underlay, a difference from it, or the figure itself."""
+    if row.basis is Basis.UNDERLAY:
+        return points_text(value) if row.metric.tries else ratio_text(value)
+    return number_text(value, *scale)
 
 
 def _baselines(rows: Sequence[Row], scale: Scale) -> str:

@@ -6,8 +6,11 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from harness.model.errors import InputError
 from harness.model.notes import About, Note
@@ -17,35 +20,73 @@ from harness.results.schema import REQUIRED, Columns
 
 _WORDS: Mapping[str, Sequence[str]] = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
 _REMEDY = "remove the line or restore the file"
+_COMMA, _NEWLINE, _QUOTE = b',\n"'
+_NO_MARKS = bytes({*range(256)} - {_COMMA, _NEWLINE, _QUOTE})
+_BLOCK = 1 << 22
 
 
-def header_of(path: Path, text: str) -> list[str]:
+def header_of(path: Path) -> list[str]:
     """Return the header; InputError where there is none."""
     try:
-        header = next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error as error:
+        with path.open("rb") as file:
+            header = next(csv.reader([file.readline().decode("utf-8")]), [])
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
     if not header:
         raise InputError(f"{path} is empty; give a run's folder or its trials.csv.")
     return header
 
 
-def without_torn_line(path: Path, text: str, width: int) -> tuple[str, tuple[Note, ...]]:
-    """Return the text without a last line that a killed run left unfinished, and what is to be said of that."""
-    start = text.rfind("\n") + 1
-    if start == 0 or start == len(text):
-        return text, ()
-    fields = next(csv.reader(io.StringIO(text[start:], newline="")), [])
-    if len(fields) >= width:
-        return text, ()
+@dataclass(frozen=True)
+class Shape:
+    """Whether every line of a file has as many fields as its header, and whether a killed run left the last unfinished.
+
+    A file with empty lines, or with quotes within words, may be said not to be rectangular, and be so: `explain` knows
+    better.
+    """
+
+    is_rectangular: bool
+    is_torn: bool
+
+
+def shape_of(path: Path, width: int) -> Shape:
+    """Return the shape of a file with a header of `width` fields; it is read block by block, none of it is kept."""
+    lines = fields = open_fields = 0  # whole lines; fields that ended; those behind the last whole line
+    is_rectangular, is_quoted, last = True, False, b"\n"
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            last = block[-1:]
+            marks = np.frombuffer(block.translate(None, _NO_MARKS), np.uint8)
+            inside = np.logical_xor.accumulate(np.append(is_quoted, marks == _QUOTE))
+            is_quoted = bool(inside[-1])
+            marks = marks[~inside[1:] & (marks != _QUOTE)]
+            ends = (marks == _NEWLINE).nonzero()[0]
+            wanted = (lines + 1 + np.arange(len(ends))) * width - 1
+            is_rectangular = is_rectangular and np.array_equal(ends + fields, wanted)
+            lines += len(ends)
+            fields += len(marks)
+            open_fields = len(marks) - ends[-1] - 1 if len(ends) else open_fields + len(marks)
+    is_torn = last != b"\n" and lines > 0 and open_fields < width - 1
+    return Shape(is_rectangular and (is_torn or open_fields == (last != b"\n") * (width - 1)), is_torn)
+
+
+def torn_line(path: Path) -> Note:
+    """Say that a killed run left the last line unfinished."""
     fact = f"the last line of {path.name} is incomplete"
-    return text[:start], (Note(About.FILE, path.name, fact, "the run was killed, that trial is left out"),)
+    return Note(About.FILE, path.name, fact, "the run was killed, that trial is left out")
 
 
-def explain(path: Path, text: str, columns: Columns) -> None:
+def whole_lines(path: Path) -> bytes:
+    """Return a file without the line that a killed run left unfinished."""
+    content = path.read_bytes()
+    return content[: content.rfind(b"\n") + 1]
+
+
+def explain(path: Path, shape: Shape, columns: Columns) -> None:
     """Raise InputError for the first line that cannot be used."""
-    reader = csv.reader(io.StringIO(text, newline=""))
     try:
+        content = whole_lines(path) if shape.is_torn else path.read_bytes()
+        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         header = next(reader)
         seen: dict[tuple[str, ...], int] = {}
         first: tuple[str, int] | None = None
@@ -56,7 +97,7 @@ def explain(path: Path, text: str, columns: Columns) -> None:
             first = first or (row["run_id"], reader.line_num)
             _refuse_stranger(path, reader.line_num, row, first)
             _refuse_second(path, reader.line_num, row, columns, seen)
-    except csv.Error as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
 
 

@@ -26,6 +26,7 @@ SWITCH_THAT_MATTERS = 0.05
 _REASON_WIDTH = 70
 _RANGES = {
     About.SPREAD: "± {:.1%} to {:.1%}",
+    About.MOVED: "the underlay moved by {:+.1%} to {:+.1%}",
     About.LOAD: "others used {:.0%} to {:.0%} of the CPU time that the trials used",
 }
 _FATES = {
@@ -37,10 +38,10 @@ _FATES = {
 }
 
 
-def path_state(profile: str, state: PathState | None, share: tuple[int, int], word: str = "blocks") -> Note | None:
-    """Say how full-size packets went, unless they went whole, and in how many blocks (or trials), unless in all."""
+def path_state(profile: str, state: PathState | None, share: tuple[int, int]) -> Note | None:
+    """Say how full-size packets went, unless they went whole, and in how many blocks, unless in all."""
     count, of_all = share
-    part = f" in {count} of {of_all} {word}" if count < of_all else ""
+    part = f" in {count} of {of_all} blocks" if count < of_all else ""
     if state is None or (state == WHOLE and not part):
         return None
     return Note(About.PATH_STATE, profile, f"{profile} {state}{part}", _FATES[state.fate])
@@ -63,23 +64,23 @@ def lost(profile: str, arm: Arm) -> Note | None:
     return Note(About.LOST, profile, f"{profile} {', '.join(counts)}", reason)
 
 
-def few_blocks(blocks: int, word: str = "blocks") -> Note | None:
-    """Say that there are too few blocks (or trials) for a verdict."""
+def few_blocks(blocks: int) -> Note | None:
+    """Say that there are too few blocks for a verdict."""
     if not 0 < blocks < MIN_BLOCKS:
         return None
-    fact = f"{blocks} {word if blocks > 1 else word[:-1]}"
+    fact = f"{blocks} block{'s' if blocks > 1 else ''}"
     advice = f"a verdict takes {MIN_BLOCKS}, use --blocks {MIN_BLOCKS} or more"
     return Note(About.BLOCKS, "", fact, advice, value=blocks)
 
 
-def wide(answer: Answer | None, margin: float, *, of_shares: bool = False) -> Note | None:
+def wide(answer: Answer | None, margin: float, word: str = "block", *, of_shares: bool = False) -> Note | None:
     """Say by how much an interval is wider than the margin, where it decides nothing."""
     if answer is None or answer.interval is None or answer.place is not Place.OPEN:
         return None
     interval = answer.interval
     half = (interval.high - interval.low) / 2 if of_shares else interval.half_width
     advice = f"too wide an interval for a margin of {margin:.2%}".replace(".00%", "%")
-    return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more blocks or a quieter machine narrow it", value=half)
+    return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more {word}s or a quieter machine narrow it", value=half)
 
 
 def late(profile: str, loss: float | None, late_ratio: float | None) -> Note | None:
@@ -144,12 +145,6 @@ def of_run(file_notes: Iterable[Note], meta: RunMeta | None) -> list[Note]:
         )
         return [*file_notes, missing]
     return [*file_notes, *meta.notes]
-
-
-def difference(what: str, a: object, b: object) -> Note:
-    """Say that two runs differ in something that moves figures."""
-    shown = [textwrap.shorten(str(value), _REASON_WIDTH // 2, placeholder=" ...") for value in (a, b)]
-    return Note(About.DIFFERENCE, what, f"{what} differs", f"A {shown[0]}, B {shown[1]}")
 
 
 def known(notes: Iterable[Note | None]) -> tuple[Note, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.measures.metrics import METRICS
 from harness.model.metrics import Metric
 from harness.report.arms import Arm
@@ -34,7 +36,5 @@ def replies(arm: Arm, metric: Metric) -> int | None:
 
 def _replies(arm: Arm) -> list[float]:
     """Return the replies of each trial."""
-    if REPLIES not in arm.frame or LOST not in arm.frame:
-        return []
-    counts = arm.frame[REPLIES] * (1 - arm.frame[LOST])
-    return [float(count) for count in counts.dropna() if arm.figures(METRICS[HIGH]).size]
+    counts = arm.column(METRICS[REPLIES]) * (1 - arm.column(METRICS[LOST]))
+    return [float(count) for count in counts[~np.isnan(counts)]]

@@ -12,12 +12,14 @@ from harness.model.notes import Note
 from harness.report.analysis import Analysis, Row
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.notes import text_of
+from harness.report.samples import Basis, Sample
 from harness.results.meta import RunMeta
 from harness.results.schema import SCHEMA_VERSION
 from harness.truth.shares import Difference
 from harness.truth.stats import Interval, Ratio
 
 Record = dict[str, Any]
+_RATIO = "ratio"
 
 
 def summary_records(analysis: Analysis) -> list[Record]:
@@ -63,26 +65,28 @@ def _cell_text(row: Row, factors: Sequence[str]) -> str | None:
 
 
 def compared_records(comparison: Comparison) -> list[Record]:
-    """Return one record a profile, cell and metric of two runs."""
+    """Return one record a profile, cell and metric of two sides, and of what is compared of it."""
     factors = list(comparison.columns.factors)
-    return [_compared_record(row, factors) for row in comparison.rows]
+    return [_compared_record(row, comparison.sample, factors) for row in comparison.rows]
 
 
-def _compared_record(row: ComparedRow, factors: Sequence[str]) -> Record:
+def _compared_record(row: ComparedRow, sample: Sample, factors: Sequence[str]) -> Record:
     return {
+        "basis": row.basis.value,
         "profile": row.profile,
         "measure": row.cell.measure,
         **{name: row.cell.get(name) for name in factors},
         "metric": row.metric.name,
-        "unit": row.metric.unit,
-        "trials_a": row.trials[0],
-        "trials_b": row.trials[1],
-        "median_a": row.medians[0],
-        "median_b": row.medians[1],
+        "unit": row.metric.unit if row.basis is Basis.ABSOLUTE else _RATIO,
+        "sample": sample.value,
+        "samples_a": row.samples[0],
+        "samples_b": row.samples[1],
+        "figure_a": row.figures[0],
+        "figure_b": row.figures[1],
         "cv": row.cv,
-        **_estimate(row.ratio, None, row.interval),
+        **_estimate(row.ratio, row.difference, row.interval),
         "verdict": row.verdict.value if row.verdict else None,
-        "trials_to_tell": row.trials_to_tell,
+        "samples_to_tell": row.samples_to_tell,
         "lost": row.lost[0],
         "notes": row.notes,
     }
@@ -120,15 +124,24 @@ def _field(value: object) -> object:
     return text_of(value) if isinstance(value, tuple) else value
 
 
-def json(records: Sequence[Record], runs: Mapping[str, RunMeta | None], notes: Iterable[Note]) -> str:
+Runs = RunMeta | None | Sequence[RunMeta | None]
+
+
+def json(records: Sequence[Record], runs: Mapping[str, Runs], notes: Iterable[Note]) -> str:
     """Return one object: the runs by their letters, their rows, and the notes that concern all of these."""
     document = {
         "schema_version": SCHEMA_VERSION,
-        **{name: meta.to_json() if meta else None for name, meta in runs.items()},
+        **{name: _run(meta) for name, meta in runs.items()},
         "rows": [{name: _plain(value) for name, value in record.items()} for record in records],
         "notes": [_note(note) for note in notes],
     }
     return standard_json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def _run(meta: Runs) -> object:
+    if isinstance(meta, RunMeta):
+        return meta.to_json()
+    return None if meta is None else [_run(one) for one in meta]
 
 
 def _plain(value: object) -> object:
@@ -147,9 +160,8 @@ SUMMARY_TAIL = (
     "ceiling_verdict verdict blocks_to_tell lost notes"
 ).split()
 """Columns of summary.csv around those of the run's factors; docs/results.md says what each holds."""
-COMPARED_HEAD = ("profile", "measure")
+COMPARED_HEAD = ("basis", "profile", "measure")
 COMPARED_TAIL = (
-    "metric unit trials_a trials_b median_a median_b cv ratio ratio_low ratio_high difference difference_low "
-    "difference_high adjusted_low adjusted_high verdict "
-    "trials_to_tell lost notes"
+    "metric unit sample samples_a samples_b figure_a figure_b cv ratio ratio_low ratio_high difference "
+    "difference_low difference_high adjusted_low adjusted_high verdict samples_to_tell lost notes"
 ).split()

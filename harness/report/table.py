@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -15,17 +16,25 @@ WIDTH = 80
 _VERDICT_STYLES = {
     **dict.fromkeys(("worse", "more"), "red"),
     **dict.fromkeys(("better", "headers"), "green"),
-    **dict.fromkeys(("no", "not", "inconclusive", "above"), "yellow"),
+    **dict.fromkeys(("no", "not", "inconclusive", "above", "moved"), "yellow"),
     "same": "dim",
 }
 
 
 def table(laid_out: Page, width: int = WIDTH) -> str:
     """Return a page as plain text, no line wider than `width`."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(drawn(laid_out, width))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        force_terminal=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    # Rendered rather than printed, which would go through every line once more.
+    text = "".join(segment.text for segment in console.render(drawn(laid_out, width)))
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
@@ -60,12 +69,17 @@ def _section(section: Section, width: int) -> Table:
         (way for way in ((1, False), (0, False)) if _least_width(section, *way) <= width), (0, True)
     )
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
+    if not section.matrix and not breaks_names:
+        return _with_one_body(made, section, " " * (gap + 1))
     last = -1 if section.matrix else len(section.headings) - 1
-    for number, heading in enumerate(section.headings):
+    for number, texts in enumerate(_columns(section)):
+        is_fixed = number != last and not (breaks_names and number == 0)
         made.add_column(
-            _heading(section) if number == 0 else heading,
+            texts[0],
             justify="left" if number in (0, last) else "right",
-            no_wrap=number != last and not (breaks_names and number == 0),
+            no_wrap=is_fixed,
+            # Told, for rich would draw every cell to find out.
+            width=max(len(line) for text in texts for line in text.split("\n")) if is_fixed else None,
             overflow="fold",
             header_style="bold" if number == 0 else "",
         )
@@ -74,9 +88,33 @@ def _section(section: Section, width: int) -> Table:
     return made
 
 
+def _with_one_body(made: Table, section: Section, between: str) -> Table:
+    """Return a table whose columns in front of the verdict are one: rich takes its time for each cell."""
+    *columns, verdicts = _columns(section)
+    widths = [max(len(line) for text in texts for line in text.split("\n")) for texts in columns]
+
+    def joined(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        return between.join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)])
+
+    *above, title = columns[0][0].split("\n")
+    heading = Text("\n".join([*above, joined([title, *section.headings[1:-1]])]))
+    heading.stylize("bold", 0, len(columns[0][0]))
+    made.add_column(heading, no_wrap=True, width=len(joined([""] * len(columns))))
+    made.add_column(verdicts[0], overflow="fold")
+    for row in section.rows:
+        made.add_row(joined(row[:-1]), _verdict(row[-1]))
+    return made
+
+
+def _columns(section: Section) -> list[tuple[str, ...]]:
+    """Return the texts of each column, its heading first."""
+    return list(zip((_heading(section), *section.headings[1:]), *section.rows, strict=True))
+
+
 def _least_width(section: Section, gap: int, breaks_names: bool) -> int:
     """Return how wide a section is where verdicts are broken between words; with a gap, they are not."""
-    columns = list(zip((_heading(section), *section.headings[1:]), *section.rows, strict=True))
+    columns = _columns(section)
     widths = []
     for number, texts in enumerate(columns):
         is_verdict = number == len(columns) - 1 and not section.matrix

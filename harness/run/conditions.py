@@ -100,7 +100,10 @@ def meta_of(
         plan=plan,
         profiles={
             name: ProfileMeta(
-                kind=profiles[name].kind, headers=profiles[name].headers, tunnel_mtu=profiles[name].tunnel_mtu
+                kind=profiles[name].kind,
+                headers=profiles[name].headers,
+                tunnel_mtu=profiles[name].tunnel_mtu,
+                content_sha256=profiles[name].content_sha256,
             )
             for name in plan.setup.profiles
         },

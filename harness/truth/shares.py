@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.truth.stats import ALPHA, Interval, blocks_for, student
+from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, student, welch_error
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,23 @@ def paired_difference(ours: Sequence[float], base: Sequence[float], tries: tuple
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Difference(mean, None, None, n)
-    least = math.hypot(*(_share_error(shares, count) for shares, count in zip((ours, base), tries, strict=True)))
+    least = least_error([(statistics.fmean(shares), count) for shares, count in zip((ours, base), tries, strict=True)])
     return Difference(mean, max(statistics.stdev(differences) / math.sqrt(n), least), n - 1, n)
 
 
-def _share_error(shares: Sequence[float], tries: float) -> float:
-    share = (statistics.fmean(shares) * tries + 1) / (tries + 2)
-    return math.sqrt(share * (1 - share) / (tries + 2))
+def welch_difference(after: Moments, before: Moments, least: float) -> Difference:
+    """Return after - before from the moments of two samples of shares; its error is at least `least`."""
+    error, freedom = welch_error(after, before)
+    difference, n = after.mean - before.mean, min(after.n, before.n)
+    return Difference(difference, None if error is None else max(error, least), freedom, n)
+
+
+def least_error(shares: Sequence[tuple[float, float]]) -> float:
+    """Return the standard error that a sum or difference of shares has at least, each of so many independent tries."""
+    return math.sqrt(sum(_variance(share, tries) for share, tries in shares))
+
+
+def _variance(share: float, tries: float) -> float:
+    """Return the variance of a share, with one success and one failure more than there were."""
+    likely = (share * tries + 1) / (tries + 2)
+    return likely * (1 - likely) / (tries + 2)

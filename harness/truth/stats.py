@@ -2,7 +2,7 @@
 
 Figures such as goodput and RTT are positive and their errors are proportional, so everything is computed on
 logarithms and given back as a ratio. Where two profiles share blocks, their difference per block is one
-sample (paired t); drift that both saw cancels. Two runs share nothing, so they get Welch's test.
+sample (paired t); drift that both saw cancels. Two runs share no block, so they get Welch's test.
 
 No bootstrap: with the 6 to 10 blocks of a run its intervals are too narrow. In simulation at n = 10 a
 nominal 95 % percentile bootstrap covered .89 to .91 and BCa .78 to .91, the t interval on log-ratios
@@ -25,8 +25,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from harness.truth.student import quantile
+
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
+MIN_RUNS = 4
+"""Runs of each side; fewer decide nothing at 95 %: even a rank test of 3 against 3, all on one side, has p = .1."""
 
 FIRST_LOOK = 10
 """Blocks of a run that ends by its intervals, before these are looked at: one that is narrow by luck ends it too soon,
@@ -48,7 +52,10 @@ class Verdict(StrEnum):
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
     DISTURBED = "disturbed"
+    MOVED = "moved"
+    """Of the underlay between runs: its figure is another one, which says nothing of any profile."""
     NOT_ENOUGH_BLOCKS = "not enough blocks"
+    NOT_ENOUGH_RUNS = "not enough runs"
     NO_FIGURE = "no figure"
 
 
@@ -138,9 +145,7 @@ class Estimate(Protocol):
 
 def student(freedom: float, alpha: float) -> float:
     """Return how many standard errors an interval reaches to each side, to miss the truth in `alpha` of all cases."""
-    from scipy import special  # noqa: PLC0415 - loads in a tenth of a second, scipy.stats in one
-
-    return float(special.stdtrit(freedom, 1 - alpha / 2))
+    return quantile(freedom, 1 - alpha / 2)
 
 
 def blocks_for(distance: float, estimate: Estimate, alpha: float) -> int | None:
@@ -178,24 +183,36 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tup
     return Ratio(math.exp(mean), max(statistics.stdev(differences), rounding) / math.sqrt(n), n - 1, n)
 
 
-def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
-    """Return after / before of two runs that share no blocks (Welch 1947, on logarithms).
+@dataclass(frozen=True)
+class Moments:
+    """What Welch's test takes of a sample: how many, their mean, their variance (None where n is 1)."""
 
-    The ratio of geometric means; degrees of freedom after Welch and Satterthwaite.
+    n: int
+    mean: float
+    variance: float | None
 
-    Raises:
-        ValueError: no values, or a value that is not positive.
+
+def moments_of(values: Sequence[float]) -> Moments:
+    """Return the moments of a sample; ValueError where it is empty."""
+    variance = statistics.variance(values) if len(values) > 1 else None
+    return Moments(len(values), statistics.fmean(values), variance)
+
+
+def welch(after: Moments, before: Moments) -> Ratio:
+    """Return after / before, the ratio of geometric means, from the moments of both samples' logarithms."""
+    return Ratio(math.exp(after.mean - before.mean), *welch_error(after, before), min(after.n, before.n))
+
+
+def welch_error(after: Moments, before: Moments) -> tuple[float | None, float | None]:
+    """Return the standard error of a difference of means, and its degrees of freedom (Welch 1947, Satterthwaite 1946).
+
+    Both are None where a sample is of one.
     """
-    logs = _logs(after), _logs(before)
-    difference = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
-    counts = [len(values) for values in logs]
-    if min(counts) == 1:
-        return Ratio(math.exp(difference), None, None, min(counts))
-    parts = [statistics.variance(values) / len(values) for values in logs]
-    total = sum(parts)
+    if after.variance is None or before.variance is None:
+        return None, None
+    counts, parts = (after.n, before.n), (after.variance / after.n, before.variance / before.n)
     weights = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
-    freedom = total**2 / weights if weights > 0 else float(sum(counts) - 2)
-    return Ratio(math.exp(difference), math.sqrt(total), freedom, min(counts))
+    return math.sqrt(sum(parts)), sum(parts) ** 2 / weights if weights > 0 else float(sum(counts) - 2)
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:
@@ -239,6 +256,13 @@ def refusal(blocks: int) -> Verdict | None:
     return Verdict.NOT_ENOUGH_BLOCKS if blocks < MIN_BLOCKS else None
 
 
+def refusal_of_runs(runs: int) -> Verdict | None:
+    """Return why no verdict can be given where runs are the sample, so many on the smaller side."""
+    if runs == 0:
+        return Verdict.NO_FIGURE
+    return Verdict.NOT_ENOUGH_RUNS if runs < MIN_RUNS else None
+
+
 class Place(StrEnum):
     """Where an interval lies: below what a ratio is held against by more than the margin, within it, or above."""
 
@@ -272,14 +296,12 @@ def answers(questions: Sequence[Question | None], margin: float) -> list[Answer 
     something at that level.
     """
     asked = [question for question in questions if question is not None]
-    count = len(asked)
-    while count:
-        alpha = ALPHA * count / len(asked)
-        decided = sum(_place(question, alpha, margin) is not Place.OPEN for question in asked)
-        if decided >= count:
-            break
-        count = decided  # a number between these is not reached either: narrower levels decide less
-    level = ALPHA * max(count, 1) / max(len(asked), 1)
+    # Wider intervals decide no more, so what fewer than R decide at R's level, no number between can do either.
+    count, decided = len(asked) + 1, len(asked)
+    while 0 < decided < count:
+        count = decided
+        decided = sum(_place(question, ALPHA * count / len(asked), margin) is not Place.OPEN for question in asked)
+    level = ALPHA * max(decided, 1) / max(len(asked), 1)
     return [None if question is None else _answer(question, level, margin) for question in questions]
 
 
@@ -308,6 +330,11 @@ def _answer(question: Question, alpha: float, margin: float) -> Answer:
     place, estimate = _place(question, alpha, margin), question.estimate
     blocks = estimate.blocks_to_tell(question.target, margin, alpha) if place is Place.OPEN else None
     return Answer(place, estimate.interval(alpha), blocks)
+
+
+def movement_of(place: Place) -> Verdict:
+    """Return what it means for the underlay of two runs where the interval of its ratio lies about 1."""
+    return {Place.OPEN: Verdict.INCONCLUSIVE, Place.WITHIN: Verdict.SAME}.get(place, Verdict.MOVED)
 
 
 def verdict_of(place: Place, *, higher_is_better: bool) -> Verdict:

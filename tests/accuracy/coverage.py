@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import Ratio, paired_ratio, welch_ratio
+from harness.truth.stats import Ratio, moments_of, paired_ratio, welch
 from tests.accuracy.noise import PROFILE, UNDERLAY, Noise, drift, heavy, normal, stalls, states, together, wander
 from tests.accuracy.tables import Case, Figures, Table, percent
 
@@ -50,6 +50,11 @@ def by_block(run: Run) -> list[float]:
 
 
 Statistic = Callable[[Run, Run], Ratio]
+
+
+def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
+    """Return Welch's ratio of two samples."""
+    return welch(*(moments_of([math.log(value) for value in own]) for own in (after, before)))
 
 
 def one_run(_: Run, b: Run) -> Ratio:

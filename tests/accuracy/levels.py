@@ -8,8 +8,8 @@ from statistics import geometric_mean
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import Ratio, paired_ratio, welch_ratio
-from tests.accuracy.coverage import by_block, half_width, holds
+from harness.truth.stats import Ratio, paired_ratio
+from tests.accuracy.coverage import by_block, half_width, holds, welch_ratio
 from tests.accuracy.noise import ARMS, PROFILE
 from tests.accuracy.tables import Case, Figures, Table, percent
 

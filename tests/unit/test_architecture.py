@@ -34,7 +34,7 @@ ONLY_IN = {
     "paramiko": "harness.nodes.connection harness.nodes.remote",
     "ansible_runner": "harness.fabric.playbook",
     "pandas": "harness.report",
-    "scipy": "harness.truth.stats harness.truth.power",
+    "scipy": "harness.truth.student harness.truth.power",
     "MLRsearch": "harness.measures.mlrsearch",
     "click": "harness.cli",
 }
@@ -107,6 +107,12 @@ def test_command_line_starts_without_what_takes_long_to_load() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"pandas", "scipy", "ansible_runner"} & set(done.stdout.split()) == set()
     assert "click" in done.stdout.split()
+
+
+def test_reports_load_scipy_only_to_compute() -> None:
+    code = "import sys, harness.report.comparison, harness.report.formats; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("module", TREES)

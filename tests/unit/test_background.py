@@ -202,9 +202,11 @@ def test_run_that_did_not_look_is_judged_as_before(tmp_path: Path, lacking: str)
 
 def test_two_runs_are_disturbed_where_either_is(tmp_path: Path) -> None:
     quiet, loaded = (read_run(run(tmp_path / str(cpus), cpus)) for cpus in (0.0, 1.0))
-    for a, b, expected in ((quiet, quiet, False), (quiet, loaded, True), (loaded, quiet, True)):
-        rows = [row for row in compare_runs(a, b).rows if row.metric.name == CPU_ROWS[0]]
-        assert len(rows) == 2
+    still = replace(quiet, trials=replace(quiet.trials, frame=quiet.trials.frame.assign(run_id="still")))
+    loaded = replace(loaded, trials=replace(loaded.trials, frame=loaded.trials.frame.assign(run_id="loaded")))
+    for a, b, expected in ((quiet, still, False), (quiet, loaded, True), (loaded, quiet, True)):
+        rows = [row for row in compare_runs([a], [b]).rows if row.metric.name == CPU_ROWS[0]]
+        assert len(rows) == 3, "over its underlay, the underlay, absolute"
         assert {row.verdict is Verdict.DISTURBED for row in rows} == {expected}
 
 

@@ -647,7 +647,8 @@ def test_run_and_environment_are_described(bench: Bench) -> None:
     assert Plan.from_json(described["plan"]) == PLAN
     assert described["rate_bps"] == 1e9
     headers = ["ipv4", "udp", "vxlan", "ethernet"]
-    assert described["profiles"]["vxlan"] == {"kind": "tunnel", "headers": headers, "tunnel_mtu": None}
+    vxlan = {"kind": "tunnel", "headers": headers, "tunnel_mtu": None, "content_sha256": load("vxlan").content_sha256}
+    assert described["profiles"]["vxlan"] == vxlan
     assert described["metrics"]["goodput_bps"]["unit"] == "bit/s"
     assert described["versions"]["iperf3"] == {"k8s-1": "3.12", "k8s-2": "3.12"}
     assert set(bench.json("environment.json")) == {"k8s-1", "k8s-2"}

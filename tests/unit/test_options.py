@@ -360,6 +360,12 @@ def harness(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         ("run --lab two.yml --out two.yml", "cannot write results to two.yml/"),
         ("plan --duration soon", "Invalid value for '--duration': 'soon' is not a valid integer"),
         ("compare missing", "missing"),
+        ("compare a b c", "3 runs do not say which belong together; put -- between those of A and those of B"),
+        ("compare a --", "there is no run on one side of --; give at least one on each"),
+        ("compare -- a", "there is no run on one side of --; give at least one on each"),
+        ("compare a -- b -- c", "-- stands twice"),
+        ("compare a b --margin", "Option '--margin' requires an argument"),
+        ("compare --margin -- b", "Option '--margin' requires an argument"),
     ],
 )
 def test_command_line_says_it_in_a_sentence_and_exits_with_2(tmp_path: Path, argv: str, words: str) -> None:

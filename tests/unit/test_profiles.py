@@ -183,6 +183,24 @@ def test_full_profile_loads_as_written(tmp_path: Path) -> None:
     assert profile.endpoints.address == "10.9.0.$pair_host/16"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("summary: Everything that", "summary: All that", True),  # moves no figure
+        ("onlink: true", "onlink: true  # said", True),
+        ("      id: 20\n      remote: $peer_address\n", "      remote: $peer_address\n      id: 20\n", True),
+        ("      id: 20\n", "      id: 21\n", False),
+        ("tunnel_mtu: 1450", "tunnel_mtu: 1449", False),
+        ("    onlink: true\n", "", False),
+    ],
+)
+def test_the_hash_of_its_content_tells_profiles_apart(tmp_path: Path, old: str, new: str, same: bool) -> None:
+    first = load_file(write(tmp_path, FULL)).content_sha256
+    second = load_file(write(tmp_path, changed(old, new))).content_sha256
+    assert (first == second) == same
+    assert len(first) == 64
+
+
 def within(tree: Any, place: Place) -> Any:  # noqa: ANN401 - any part of a YAML document
     for step in place:
         tree = tree[step]

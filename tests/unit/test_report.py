@@ -21,7 +21,7 @@ from harness.report.formats import FORMATS
 from harness.report.layout import compared_page, page
 from harness.report.notes import text_of
 from harness.report.page import Page
-from harness.report.records import SUMMARY_HEAD, SUMMARY_TAIL, summary_records
+from harness.report.records import COMPARED_HEAD, COMPARED_TAIL, SUMMARY_HEAD, SUMMARY_TAIL, summary_records
 from harness.report.table import drawn, table
 from harness.report.trials import read_run
 from harness.truth.stats import Ratio
@@ -64,13 +64,15 @@ def troubled_run() -> list[Trial]:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     tmp_path = tmp_path_factory.mktemp("runs")
-    quiet, troubled = write(tmp_path / "a", full_run(seed=2), META), write(tmp_path / "b", troubled_run(), OLD_IPERF3)
+    quiet = write(tmp_path / "a", full_run(seed=2), META)
+    run_b = {**OLD_IPERF3, "run_id": "run-b"}
+    troubled = write(tmp_path / "b", [replace(one, run_id="run-b") for one in troubled_run()], run_b)
     a, b = read_run(quiet), read_run(troubled)
     return {
         "quiet": analyse(a),
         "troubled": analyse(b),
         "without run.json": analyse(replace(a, meta=None)),
-        "compared": compare_runs(a, b),
+        "compared": compare_runs([a], [b]),
     }
 
 
@@ -189,7 +191,7 @@ def test_json_has_null_for_what_does_not_apply(results: dict[str, Result]) -> No
     troubled = results["troubled"]
     assert isinstance(troubled, Analysis)
     document = json.loads(FORMATS["json"](troubled), parse_constant=pytest.fail)
-    assert document["run"]["run_id"] == META["run_id"]
+    assert document["run"]["run_id"] == "run-b"
     assert document["run"]["plan"] == json.loads(json.dumps(META["plan"]))
     assert [entry["fact"] for entry in document["notes"]] == [SHARED]
     records = document["rows"]
@@ -197,6 +199,32 @@ def test_json_has_null_for_what_does_not_apply(results: dict[str, Result]) -> No
     lost = next(record for record in records if record["verdict"] == "no figure")
     assert (lost["ratio"], lost["median"], lost["blocks"]) == (None, None, 0)
     assert lost["notes"][0]["fact"] == "vxlan 6 failed"
+
+
+def test_compared_csv_and_json_are_complete_and_unscaled(results: dict[str, Result]) -> None:
+    comparison = results["compared"]
+    assert isinstance(comparison, Comparison)
+    back = list(csv.DictReader(io.StringIO(FORMATS["csv"](comparison))))
+    document = json.loads(FORMATS["json"](comparison), parse_constant=pytest.fail)
+    assert tuple(back[0]) == (*COMPARED_HEAD, "protocol", "direction", "mtu", "flows", *COMPARED_TAIL)
+    assert [[run["run_id"] for run in document[letter]] for letter in "ab"] == [[META["run_id"]], ["run-b"]]
+    for row, read, record in zip(comparison.rows, back, document["rows"], strict=True):
+        assert read["ratio"] == (repr(row.ratio.ratio) if row.ratio else "")
+        assert record["figure_b"] == row.figures[1]
+        assert (read["basis"], record["verdict"]) == (row.basis, row.verdict)
+        assert read["notes"] == text_of(row.notes)
+
+
+def test_markdown_of_compared_runs_says_what_is_judged_first(results: dict[str, Result]) -> None:
+    lines = FORMATS["markdown"](results["compared"]).splitlines()
+    assert [line.removeprefix("### ") for line in lines if line.startswith("### ")] == [
+        "host-gw over its run's underlay: B against A",
+        "vxlan over its run's underlay: B against A",
+        "the underlay itself: B against A",
+        "host-gw, absolute: B against A",
+        "vxlan, absolute: B against A",
+    ]
+    assert "| tcp 1450 x1 | 0.9665 | 0.9663 | 0.9997 | 0.9980-1.0015 | same |" in lines
 
 
 def test_markdown_rows_have_as_many_cells_as_their_heading(results: dict[str, Result]) -> None:

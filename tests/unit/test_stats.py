@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
+from collections.abc import Sequence
 
 import pytest
 from scipy import stats as scipy_stats
 
 from harness.report import notes
 from harness.truth import stats
-from harness.truth.stats import AgainstCeiling, Interval, Place, Question, Ratio, Verdict
+from harness.truth.stats import AgainstCeiling, Interval, Moments, Place, Question, Ratio, Verdict
 
 
 def limits(ratio: Ratio, alpha: float = 0.05) -> list[float]:
@@ -16,6 +18,15 @@ def limits(ratio: Ratio, alpha: float = 0.05) -> list[float]:
     interval = ratio.interval(alpha)
     assert interval is not None
     return [interval.low, interval.high]
+
+
+def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
+    """Return Welch's ratio of plain figures."""
+    logs = [[math.log(value) for value in side] for side in (after, before)]
+    made = [
+        Moments(len(one), statistics.fmean(one), statistics.variance(one) if len(one) > 1 else None) for one in logs
+    ]
+    return stats.welch(*made)
 
 
 def test_paired_ratio_of_known_differences() -> None:
@@ -46,7 +57,7 @@ def test_drift_that_both_sides_saw_cancels() -> None:
 def test_welch_ratio_agrees_with_scipy_on_logarithms() -> None:
     before, after = [100.0, 103.0, 98.0, 101.0, 99.5], [91.0, 97.0, 94.0, 90.0, 95.5, 93.0, 99.0]
     reference = scipy_stats.ttest_ind([math.log(v) for v in after], [math.log(v) for v in before], equal_var=False)
-    found = stats.welch_ratio(after, before)
+    found = welch_ratio(after, before)
     assert found.n == 5
     assert found.freedom == pytest.approx(float(reference.df))
     assert math.log(found.ratio) == pytest.approx(
@@ -62,7 +73,7 @@ def test_welch_ratio_agrees_with_scipy_on_logarithms() -> None:
     [
         stats.paired_ratio([5.0, 5.0], [5.0, 5.0]),  # A/A without any scatter
         stats.paired_ratio([4.0, 4.0], [8.0, 8.0]),
-        stats.welch_ratio([4.0, 4.0], [8.0, 8.0]),
+        welch_ratio([4.0, 4.0], [8.0, 8.0]),
     ],
 )
 def test_no_scatter_gives_an_interval_without_width(found: Ratio) -> None:
@@ -70,14 +81,14 @@ def test_no_scatter_gives_an_interval_without_width(found: Ratio) -> None:
 
 
 def test_one_value_has_a_ratio_and_no_interval() -> None:
-    one = [stats.paired_ratio([3.0], [4.0]), stats.welch_ratio([3.0], [4.0, 4.0]), stats.welch_ratio([3.0, 3.0], [4.0])]
+    one = [stats.paired_ratio([3.0], [4.0]), welch_ratio([3.0], [4.0, 4.0]), welch_ratio([3.0, 3.0], [4.0])]
     for found in one:
         assert found.ratio == pytest.approx(0.75)
         assert (found.interval(), found.n) == (None, 1)
 
 
 def test_welch_with_one_side_that_does_not_scatter() -> None:
-    found = stats.welch_ratio([90.0, 91.0, 89.0, 90.5], [100.0] * 4)
+    found = welch_ratio([90.0, 91.0, 89.0, 90.5], [100.0] * 4)
     low, high = limits(found)
     assert found.freedom == pytest.approx(3)
     assert low < found.ratio < high < 1
@@ -203,6 +214,42 @@ def test_where_nothing_decides_all_intervals_are_widest() -> None:
     assert [answer and answer.interval for answer in stats.answers([*map(Question, family)], 0.01)] == [
         one.interval(0.05 / 2) for one in family
     ]
+
+
+def test_the_widest_level_at_which_enough_decide_is_found_for_any_family() -> None:
+    """As if every number of rows were tried, from all of them down."""
+    scatter = random.Random(4)  # noqa: S311 - a reproducible simulation, not a secret
+    shares = set()
+    for _ in range(60):
+        family = [ratio(math.exp(scatter.gauss(0, 0.02)), scatter.choice((0.002, 0.01, 0.03))) for _ in range(12)]
+        levels = [0.05 * count / 12 for count in range(12, 0, -1)]
+        wanted = next(
+            (
+                level
+                for level in levels
+                if sum(stats.place_of(one.interval(level), 1, 0.01) is not Place.OPEN for one in family) * 0.05 / 12
+                >= level * (1 - 1e-9)
+            ),
+            levels[-1],
+        )
+        for answer, one in zip(stats.answers([*map(Question, family)], 0.01), family, strict=True):
+            assert answer is not None
+            assert limits(one, wanted) == pytest.approx([answer.interval.low, answer.interval.high])  # type: ignore[union-attr]
+        shares.add(wanted)
+    assert len(shares) > 3
+
+
+@pytest.mark.parametrize(
+    ("place", "verdict"),
+    [
+        (Place.BELOW, Verdict.MOVED),
+        (Place.ABOVE, Verdict.MOVED),
+        (Place.WITHIN, Verdict.SAME),
+        (Place.OPEN, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_underlay_is_neither_better_nor_worse(place: Place, verdict: Verdict) -> None:
+    assert stats.movement_of(place) is verdict
 
 
 def test_of_those_that_decide_few_are_wrong() -> None:

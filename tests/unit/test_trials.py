@@ -12,8 +12,10 @@ import pytest
 from harness.model.errors import InputError
 from harness.model.path import PathState
 from harness.model.trial import Cell
+from harness.report import lines
 from harness.report.analysis import analyse
 from harness.report.arms import arms
+from harness.report.lines import Shape
 from harness.report.notes import text_of
 from harness.report.trials import read_run, read_trials
 from harness.results.schema import SCHEMA_1
@@ -36,7 +38,8 @@ def test_a_folder_and_its_csv_are_the_same_run(tmp_path: Path) -> None:
     assert of_folder.meta == of_file.meta
     assert of_folder.meta is not None
     assert of_folder.meta.run_id == RUN_ID
-    assert list(of_folder.trials.frame) == [*columns(full_run()).names]
+    unused = {"started_at", "proof", "raw"}
+    assert list(of_folder.trials.frame) == [name for name in columns(full_run()).names if name not in unused]
     assert of_folder.trials.frame["goodput_bps"].dtype == float
     assert of_folder.meta.plan == PLAN
 
@@ -95,6 +98,46 @@ def test_unusable_csv_names_the_place(tmp_path: Path, change: Callable[[list[str
         read_trials(edited(tmp_path, change))
     assert str(tmp_path / "trials.csv") in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [line.replace("\n", "\r\n") for line in lines],
+        lambda lines: [*lines[:3], "\n", *lines[3:], "\n"],
+        replaced(2, ",whole,raw/x.json,", ',whole,"raw/x,""y"".json",'),
+        replaced(2, ",whole,raw/x.json,", ',whole,raw/x"y.json,'),
+        replaced(2, ",whole,raw/x.json,", ',whole,"raw/\nx.json",'),
+    ],
+)
+def test_what_csv_allows_is_read(tmp_path: Path, change: Callable[[list[str]], list[str]]) -> None:
+    expected = read_trials(write(tmp_path / "plain", full_run())).frame
+    (tmp_path / "changed").mkdir()
+    found = read_trials(edited(tmp_path / "changed", change)).frame
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_field_too_many_in_one_line_does_not_make_up_for_one_too_few_in_another(tmp_path: Path) -> None:
+    def change(lines: list[str]) -> list[str]:
+        return replaced(5, ",whole,", ",")(replaced(3, ",whole,", ",whole,,")(lines))
+
+    with pytest.raises(InputError, match=r"line 3: \d+ fields, not \d+"):
+        read_trials(edited(tmp_path, change))
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 22])
+def test_a_file_is_looked_at_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(lines, "_BLOCK", block)
+    for text, expected in (
+        ('a,b,c\n1,"x,\ny",3\n4,5,6\n', Shape(is_rectangular=True, is_torn=False)),
+        ("a,b,c\n1,2,3\n4,5,6", Shape(is_rectangular=True, is_torn=False)),
+        ("a,b,c\n1,2,3\n4,5", Shape(is_rectangular=True, is_torn=True)),
+        ('a,b,c\n1,2,3\n4,"5,6', Shape(is_rectangular=True, is_torn=True)),
+        ("a,b,c\n1,2,3,4\n5,6\n", Shape(is_rectangular=False, is_torn=False)),
+    ):
+        path = tmp_path / "trials.csv"
+        path.write_text(text, encoding="utf-8")
+        assert lines.shape_of(path, 3) == expected, text
 
 
 def test_a_missing_path_says_what_to_give(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""`harness compare`: which words are runs of which side, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli.compare import compare
+from harness.model.errors import InputError
+from tests.unit.synthetic import META, iperf3, series, write
+
+GOODPUT = [955e6, 950e6, 960e6, 948e6, 957e6, 953e6]
+HOSTS = {"lab": "two", "shared_kernel": False}
+
+
+def run(folder: Path, name: str, changes: dict[str, Any] | None = None) -> str:
+    """Write a run under a name and return its path."""
+    trials = [*series("underlay", iperf3(1500), GOODPUT), *series("vxlan", iperf3(), [0.966 * one for one in GOODPUT])]
+    meta = {**META, **(changes or {}), "run_id": name}
+    return str(write(folder / name, [replace(one, run_id=name) for one in trials], meta))
+
+
+def compared(*argv: str) -> dict[str, Any]:
+    """Return what the command prints as JSON."""
+    done = CliRunner().invoke(compare, [*argv, "--format", "json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("words", "a", "b", "sample"),
+    [
+        ("a b", "a", "b", "block"),
+        ("a -- b", "a", "b", "block"),
+        ("a b -- c", "a b", "c", "run"),
+        ("a -- b c", "a", "b c", "run"),
+        ("--margin 2% a b -- c d", "a b", "c d", "run"),
+        ("a --margin 2% b -- --margin 2% c", "a b", "c", "run"),
+    ],
+)
+def test_sides_are_told_by_a_separator(tmp_path: Path, words: str, a: str, b: str, sample: str) -> None:
+    paths = {name: run(tmp_path, name) for name in "abcd"}
+    document = compared(*(paths.get(word, word) for word in words.split()))
+    assert [[one["run_id"] for one in document[letter]] for letter in "ab"] == [a.split(), b.split()]
+    assert {row["sample"] for row in document["rows"]} == {sample}
+
+
+def test_one_run_is_shown_by_itself(tmp_path: Path) -> None:
+    assert compared(run(tmp_path, "a"))["run"]["run_id"] == "a"
+
+
+@pytest.mark.parametrize("words", [(), ("--",), ("--", "b"), ("a", "--"), ("a", "b", "c"), ("a", "--", "b", "--", "c")])
+def test_what_does_not_say_which_runs_is_refused(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(compare, list(words))
+    assert done.exit_code != 0
+    assert done.stdout == ""
+    assert isinstance(done.exception, InputError | SystemExit)
+
+
+def test_a_run_against_itself_is_refused(tmp_path: Path) -> None:
+    path = run(tmp_path, "a")
+    for words in ([path, path], [path, f"{path}/trials.csv"]):
+        with pytest.raises(InputError, match="A and B are the same run, a"):
+            CliRunner().invoke(compare, words, catch_exceptions=False)
+
+
+def test_the_local_lab_against_hosts_is_refused_unless_asked_for(tmp_path: Path) -> None:
+    words = [run(tmp_path, "a"), run(tmp_path, "b", HOSTS)]
+    with pytest.raises(InputError, match="give --across-hosts"):
+        CliRunner().invoke(compare, words, catch_exceptions=False)
+    document = compared(*words, "--across-hosts")
+    assert [one["lab"] for letter in "ab" for one in document[letter]] == ["local", "two"]
