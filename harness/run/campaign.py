@@ -18,12 +18,9 @@ from harness.model.notes import About, Note
 from harness.model.pairs import Pair, Wave
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
-from harness.run import both_ways
-from harness.run.conditions import conditions_of, meta_of, notes_of
-from harness.run.experiment import Observer, Outcome, describe, measure, stolen_note
-from harness.run.standing import Conduct, Equipment, Ground, chosen_pairs, grounded, standing, supported
-from harness.run.trial import FIRST_PORT, PORTS, Surroundings
-from harness.run.until import Until
+from harness.run.experiment import Observer, Outcome
+from harness.run.pair_run import PairRun, Work
+from harness.run.standing import Conduct, Equipment, chosen_pairs, grounded, standing, supported
 
 PARALLEL_NOTE = Note(
     About.LAB,
@@ -50,17 +47,6 @@ class Ledger:
 
     folder: Callable[[Pair], RunFolder]
     describe: Callable[[Lab, Ends], None] = lambda _lab, _ends: None
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is done with every pair, and the ground that all of them stand on; `notes` concern all of their figures."""
-
-    plan: Plan
-    profiles: Mapping[str, Profile]
-    conduct: Conduct
-    ground: Ground
-    notes: tuple[Note, ...] = ()
 
 
 class Campaign:
@@ -95,7 +81,7 @@ class Campaign:
             try:
                 self._ledger.describe(ground.lab, ends)  # before the first trial: a killed run's can be read
                 for wave in self._waves:
-                    self._wave(wave, _Work(plan, profiles, conduct, ground), ends)
+                    self._wave(wave, Work(plan, profiles, conduct, ground), ends)
             finally:
                 self._ledger.describe(ground.lab, ends)
             error = failure(ends)
@@ -109,7 +95,7 @@ class Campaign:
     def _pairs(self) -> list[Pair]:
         return [pair for wave in self._waves for pair in wave]
 
-    def _wave(self, wave: Wave, work: _Work, ends: dict[Pair, End]) -> None:
+    def _wave(self, wave: Wave, work: Work, ends: dict[Pair, End]) -> None:
         """Set a wave up, measure its pairs and tear it down; a failure is noted in `ends`."""
         equipment = self._equipment
         if equipment.interruption.requested:  # while something was shielded from it
@@ -135,7 +121,7 @@ class Campaign:
             ended = {pair: ends.get(pair, End()) for pair in wave}
             ends |= {pair: replace(end, error=end.error or error) for pair, end in ended.items()}
 
-    def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: _Work) -> dict[Pair, End]:
+    def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: Work) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""
         interruption = self._equipment.interruption
         work = replace(work, notes=(PARALLEL_NOTE,))
@@ -155,61 +141,15 @@ class Campaign:
                     wait(tasks)
                 raise
 
-    def _measured(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> End:
+    def _measured(self, pair: Pair, paths: Paths, work: Work, cancelled: Callable[[], bool]) -> End:
         """Run the trials of one pair."""
+        plan = work.plan.of_pair(self._pairs.index(pair) + 1)
+        folder, observer = self._ledger.folder(pair), self._observe(pair)
         try:
-            return End(self._trials(pair, paths, work, cancelled))
+            run = PairRun(pair, plan, work, folder, observer)
+            return End(run.run(paths, cancelled))
         except HarnessError as error:
             return End(error=error)
-
-    def _trials(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> Outcome:
-        """Record the environment, see that data moves both ways, then run every trial."""
-        folder, observer = self._ledger.folder(pair), self._observe(pair)
-        lab, remotes = work.ground.lab.limited_to((pair,)), work.ground.of_pair(pair)
-        environments = {name: work.ground.environments[name] for name in pair.hosts}
-        plan = work.plan.of_pair(self._pairs.index(pair) + 1)
-        notes: list[Note] = [*work.notes, *notes_of(plan, work.profiles, lab, environments)]
-        for note in notes:
-            observer.note(note)
-        meta = meta_of(folder.run_id, plan, work.profiles, lab, environments, folder.columns)
-        meta = meta.model_copy(update={"notes": tuple(notes)})
-        describe(folder, meta, environments)
-        ports = _Ports(FIRST_PORT + PORTS)
-        make = conditions_of(plan, lab, environments, None)
-        if both_ways.is_wanted(plan):
-            observer.stage("moving a second of data each way")
-            both_ways.require_both_ways(plan, paths, remotes, make, ports.next, cancelled)
-        if lab.rate_bps is None and any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells):
-            observer.stage("finding the rate of the underlay")
-            make = conditions_of(
-                plan, lab, environments, both_ways.underlay_bps(plan, paths, remotes, make, ports.next)
-            )
-        enough = work.conduct.enough
-        until = Until(plan, None if enough is None else lambda: enough(folder.path))
-        surroundings = Surroundings(folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=until.wants)
-        outcome = measure(plan, paths, remotes, folder, surroundings, observer)
-        how = until.close()
-        if how:
-            observer.stage(how)
-        stolen = stolen_note(outcome)
-        if stolen is not None:
-            observer.note(stolen)
-            notes.append(stolen)
-        if stolen is not None or how:
-            describe(folder, meta.model_copy(update={"notes": tuple(notes), "ended": until.ended}), environments)
-        return outcome
-
-
-class _Ports:
-    """Ports in a row, for what is no trial."""
-
-    def __init__(self, first: int) -> None:
-        self._last = first
-
-    def next(self) -> int:
-        """Return the next one."""
-        self._last += 1
-        return self._last
 
 
 def failure(ends: Ends) -> HarnessError | None:
