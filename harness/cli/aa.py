@@ -77,6 +77,8 @@ def against_itself(given: Mapping[str, Any], runs: int) -> Prepared:
     options = Options.of(given)
     if options.pairs is not None:
         raise InputError("--pairs: a run against itself is one of two hosts; leave it out.")
+    if options.setups > 1:
+        raise InputError("--setups: a run against itself is made on one set-up; leave it out.")
     prepared = prepare(options)
     plan = prepared.plan
     if plan.blocks < MIN_BLOCKS:

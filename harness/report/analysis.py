@@ -14,7 +14,7 @@ from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
-from harness.model.path import WHOLE, Kind, PathState
+from harness.model.path import WHOLE, Kind
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes, percentiles
 from harness.report.arms import NOTHING, Arm, arms, reported
@@ -22,11 +22,13 @@ from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
+from harness.report.match import Match, setups_of
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 from harness.truth import stats
-from harness.truth.shares import Difference, paired_difference
+from harness.truth.shares import Difference
+from harness.truth.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Row:
     all ok trials where there is no such block. `cv` is standard deviation over mean, of the arm where it is larger.
     A metric is compared by its `ratio`, or, where it is a share, by its `difference`. `interval` is that one's, widened
     for its family: `verdict` is read off it, and so is `against_ceiling`, where `ceiling` is what the headers allow the
-    ratio to be. Where it decides nothing, `blocks_to_tell` would. `wire_shares` are what profile and baseline reached
-    of their own ceilings, `replies` what a percentile of the profile is of. `lost` are trials of the profile without a
-    figure, of how many.
+    ratio to be. Where it decides nothing, `blocks_to_tell` would, or `setups_to_tell` of a run of several, where these
+    are the samples. `wire_shares` are what profile and baseline reached of their own ceilings, `replies` what a
+    percentile of the profile is of. `lost` are trials of the profile without a figure, of how many.
     """
 
     contrast: Contrast
@@ -58,8 +60,15 @@ class Row:
     verdict: stats.Verdict | None
     against_ceiling: stats.AgainstCeiling | None
     blocks_to_tell: int | None
+    setups_to_tell: int | None
     lost: tuple[int, int]
     notes: tuple[Note, ...]
+
+    @property
+    def spread(self) -> Spread | None:
+        """By how much ratio or difference scatters, where set-ups are the samples."""
+        estimate = self.ratio or self.difference
+        return estimate.spread if estimate else None
 
 
 @dataclass(frozen=True)
@@ -74,36 +83,8 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class _Match:
-    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known).
-
-    `share` is how many blocks these are, of all in which both arms have a figure.
-    """
-
-    ours: Sequence[float] = ()
-    base: Sequence[float] = ()
-    our_state: PathState | None = None
-    base_state: PathState | None = None
-    share: tuple[int, int] = (0, 0)
-
-    @classmethod
-    def all_of(cls, ours: Arm, base: Arm, metric: Metric) -> list[_Match]:
-        """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
-        left, right = ours.figures(metric), base.figures(metric)
-        blocks: list[int] = left.index.intersection(right.index).tolist()
-        by_states: dict[tuple[PathState | None, PathState | None], list[int]] = {}
-        for block, *states in zip(blocks, ours.states_of(blocks), base.states_of(blocks), strict=True):
-            by_states.setdefault((states[0], states[1]), []).append(block)
-        made = [
-            cls(left.loc[own].tolist(), right.loc[own].tolist(), *states, share=(len(own), len(blocks)))
-            for states, own in by_states.items()
-        ]
-        return sorted(made, key=lambda match: -match.share[0]) or [cls()]
-
-
-@dataclass(frozen=True)
 class _Run:
-    """What every row is made from."""
+    """What every row is made from; `setup_of` is each block's set-up, where there are several."""
 
     arms: Arms
     meta: RunMeta | None
@@ -111,6 +92,7 @@ class _Run:
     nic_mtu: int
     margin: float
     background: Background
+    setup_of: Mapping[int, int]
 
 
 def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
@@ -121,7 +103,8 @@ def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
     nic_mtu = run.meta.nic_mtu if run.meta else _largest_mtu(frame)
-    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin, Background.of(run))
+    background, setup_of = Background.of(run), setups_of(frame)
+    made = _Run(by_cell, run.meta, run.trials.columns, nic_mtu, margin, background, setup_of)
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
@@ -153,7 +136,7 @@ class _Draft:
     metric: Metric
     ours: Arm
     base: Arm
-    match: _Match
+    match: Match
     figures: tuple[Sequence[float], Sequence[float]]
     estimate: stats.Ratio | Difference | None
     ceiling: Ceiling | None
@@ -167,7 +150,7 @@ class _Draft:
     @property
     def question(self) -> stats.Question | None:
         """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
-        if not self.metric.better or self.estimate is None or stats.refusal(len(self.match.ours)):
+        if not self.metric.better or self.estimate is None or self.match.refusal:
             return None
         target = 0.0 if self.metric.tries else 1.0
         return stats.Question(self.estimate, self.ceiling.ratio if self.ceiling else target)
@@ -176,10 +159,13 @@ class _Draft:
 def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_Draft]:
     ours = run.arms.get((contrast.profile, cell), NOTHING)
     base = run.arms.get((contrast.baseline, contrast.baseline_cell(cell)), NOTHING)
-    return [_draft(run, contrast, cell, metric, ours, base, match) for match in _Match.all_of(ours, base, metric)]
+    return [
+        _draft(run, contrast, cell, metric, ours, base, match)
+        for match in Match.all_of(ours, base, metric, run.setup_of)
+    ]
 
 
-def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> _Draft:
+def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> _Draft:
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
     spreads = map(stats.coefficient_of_variation, figures)
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
@@ -189,14 +175,14 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm,
     return _Draft(contrast, cell, metric, ours, base, match, figures, estimate, ceiling, cv)
 
 
-def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> stats.Ratio | Difference:
+def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> stats.Ratio | Difference:
     """Return the ratio of two arms, or the difference of their shares."""
     if metric.tries:
         counted = [float(arm.frame[metric.tries].sum()) if metric.tries in arm.frame else 0.0 for arm in (ours, base)]
-        return paired_difference(match.ours, match.base, (counted[0], counted[1]))
+        return match.difference((counted[0], counted[1]))
     measure = MEASURES.get(cell.measure)
     sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
-    return stats.paired_ratio(match.ours, match.base, (sizes[0], sizes[1]))
+    return match.ratio((sizes[0], sizes[1]))
 
 
 def _answers(drafts: Sequence[_Draft], margin: float) -> list[stats.Answer | None]:
@@ -219,13 +205,14 @@ def _answers(drafts: Sequence[_Draft], margin: float) -> list[stats.Answer | Non
 
 def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
     blocks = len(draft.match.ours)
-    verdict = stats.refusal(blocks) if draft.metric.better else None
+    verdict = draft.match.refusal if draft.metric.better else None
     against_ceiling = None
     if answer is not None:
         place = answer.place if draft.metric.tries else stats.place_of(answer.interval, 1.0, run.margin)
         verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
     verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), verdict)
+    to_tell = answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None
     medians = (stats.median(draft.figures[0]), stats.median(draft.figures[1]))
     return Row(
         draft.contrast,
@@ -243,7 +230,8 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         ceiling=draft.ceiling.ratio if draft.ceiling else None,
         verdict=verdict,
         against_ceiling=against_ceiling,
-        blocks_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
+        blocks_to_tell=None if draft.match.samples else to_tell,
+        setups_to_tell=to_tell if draft.match.samples else None,
         lost=draft.ours.lost_of_all(),
         notes=notes.known([*_notes(run, draft, answer, verdict), loaded]),
     )
@@ -267,7 +255,8 @@ def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats
             *(notes.zeros(name, arm.zeros(metric)) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
             notes.few_blocks(len(match.ours)) if metric.better else None,
-            notes.wide(answer, run.margin, of_shares=bool(metric.tries)),
+            notes.few_setups(match.samples) if metric.better else None,
+            notes.wide(answer, run.margin, "set-ups" if match.samples else "blocks", of_shares=bool(metric.tries)),
             notes.single_threaded(cell, run.meta),
         ]
     )

@@ -9,6 +9,7 @@ from harness.measures.registry import MEASURES, label_of
 from harness.model.metrics import Metric
 from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell, Direction
+from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.contrasts import Against
@@ -58,8 +59,10 @@ def page(analysis: Analysis) -> Page:
         if rows[0].metric.name == CPU_ROWS[0]:
             sections += _cpu_shares(analysis, rows)
     sections += _decomposed(analysis)
+    spread = spreads.sections(shown)
+    sections += spread
     title = run_title(analysis.meta) if analysis.meta else ""
-    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin))
+    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin)) + (spreads.LEGEND if spread else "")
     return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
 
 
@@ -101,7 +104,7 @@ def _extent(meta: RunMeta) -> str:
     if plan.runs > 1:
         return f"{plan.runs} runs of {plan.blocks // plan.runs} blocks"
     if plan.until_width is None:
-        return f"{plan.blocks} blocks"
+        return plan.blocks_text
     aim = f"± {share_text(plan.until_width)}"
     if ended is None:
         return f"at most {plan.blocks} blocks, until {aim}"
@@ -175,7 +178,8 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
 
 def _verdict(row: Row) -> str:
     """Return what a row says: of the ceiling where it has one, else of 1."""
-    return _worded(row.against_ceiling or row.verdict, row.blocks_to_tell, "blocks", row.lost)
+    to_tell, word = (row.setups_to_tell, "set-ups") if row.setups_to_tell else (row.blocks_to_tell, "blocks")
+    return _worded(row.against_ceiling or row.verdict, to_tell, word, row.lost)
 
 
 def _worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int, int]) -> str:

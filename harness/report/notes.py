@@ -15,6 +15,7 @@ from harness.model.path import WHOLE, Fate, PathState
 from harness.model.trial import Cell, Status
 from harness.report.arms import Arm
 from harness.results.meta import RunMeta
+from harness.truth.nested import MIN_SETUPS
 from harness.truth.stats import MIN_BLOCKS, Answer, Place, Ratio, Verdict
 
 MULTI_THREADED_SINCE = (3, 16)
@@ -72,14 +73,25 @@ def few_blocks(blocks: int, word: str = "blocks") -> Note | None:
     return Note(About.BLOCKS, "", fact, advice, value=blocks)
 
 
-def wide(answer: Answer | None, margin: float, *, of_shares: bool = False) -> Note | None:
+def few_setups(setups: int | None) -> Note | None:
+    """Say that there are too few set-ups for a verdict, where these are the samples."""
+    if setups is None or setups >= MIN_SETUPS:
+        return None
+    fact = f"{setups} set-up{'s' if setups > 1 else ''}"
+    advice = (
+        f"where there are several they are the samples, a verdict takes {MIN_SETUPS}, use --setups {MIN_SETUPS} or more"
+    )
+    return Note(About.BLOCKS, "", fact, advice, value=setups)
+
+
+def wide(answer: Answer | None, margin: float, word: str = "blocks", *, of_shares: bool = False) -> Note | None:
     """Say by how much an interval is wider than the margin, where it decides nothing."""
     if answer is None or answer.interval is None or answer.place is not Place.OPEN:
         return None
     interval = answer.interval
     half = (interval.high - interval.low) / 2 if of_shares else interval.half_width
     advice = f"too wide an interval for a margin of {margin:.2%}".replace(".00%", "%")
-    return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more blocks or a quieter machine narrow it", value=half)
+    return Note(About.SPREAD, "", f"± {half:.1%}", f"{advice}, more {word} or a quieter machine narrow it", value=half)
 
 
 def late(profile: str, loss: float | None, late_ratio: float | None) -> Note | None:

@@ -25,7 +25,7 @@ from harness.report import attempts, lines
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
 from harness.results.schema import REQUIRED, Columns
 
-_WHOLE = ("block", "position", "attempt", MTU)
+_WHOLE = ("setup", "block", "position", "attempt", MTU)
 _OPTIONAL = ("started_at", "reason", "proof", "path_state", "raw")
 _ICMP = "icmp"
 _PING_LACKS = ("protocol", "direction", "flows")
@@ -115,18 +115,19 @@ def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
 def _frame(text: str, header: Sequence[str], columns: Columns) -> pd.DataFrame:
     """Return the file as a frame; ValueError where a line has too few fields or too many, or a word for a number."""
     numbers = dict.fromkeys(columns.metrics, "float64") | {"duration_s": "float64"}
+    whole = [name for name in _WHOLE if name in header]
     frame = pd.read_csv(
         io.StringIO(text),
-        dtype={**dict.fromkeys(header, "str"), **numbers, **dict.fromkeys(_WHOLE, "int64")},
+        dtype={**dict.fromkeys(header, "str"), **numbers, **dict.fromkeys(whole, "int64")},
         keep_default_na=False,
-        na_values={name: [""] for name in (*numbers, *columns.factors, *_WHOLE)},
+        na_values={name: [""] for name in (*numbers, *columns.factors, *whole)},
     ).rename(columns={"tool": "measure"})
     # pandas takes a line with too few fields, and where all have too many, the first ones for row names.
     separators = text.count(",") - sum(quoted.count(",") for quoted in _QUOTED.findall(text))
     if not isinstance(frame.index, pd.RangeIndex) or separators != (len(frame) + 1) * (len(header) - 1):
         raise ValueError("not every line has as many fields as the header")
     frame = frame.assign(**{name: "" for name in _OPTIONAL if name not in frame})
-    frame = frame if "attempt" in frame else frame.assign(attempt=1)
+    frame = frame.assign(**{name: 1 for name in ("setup", "attempt") if name not in frame})
     for name, factor in columns.factors.items():
         if name != MTU:
             frame[name] = _parsed(frame[name].where(frame[name] != _ICMP), factor.parse)
@@ -151,7 +152,15 @@ def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
     finite = not figures.isin([float("inf"), float("-inf")]).to_numpy().any() and frame["duration_s"].notna().all()
     cell = ["block", "attempt", "profile", "measure", *columns.factors]
     twice = frame.loc[frame["status"] == Status.OK].duplicated(cell).any()
-    return bool(valid_words and filled and finite and not twice and (frame["run_id"] == frame["run_id"].iloc[0]).all())
+    moved = frame[["block", "setup"]].drop_duplicates()["block"].duplicated().any()
+    return bool(
+        valid_words
+        and filled
+        and finite
+        and not twice
+        and not moved
+        and (frame["run_id"] == frame["run_id"].iloc[0]).all()
+    )
 
 
 def _require_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ def _described(meta: RunMeta, profiles: Iterable[str]) -> dict[str, object]:
         "nic_mtu": meta.nic_mtu,
         "nodes sharing a kernel": meta.shared_kernel,
         "plan's blocks": plan.blocks,
+        "plan's set-ups": plan.setups,
         "plan's duration_s": plan.timing.duration_s,
         "plan's omit_s": plan.timing.omit_s,
         "plan's containers": setup.containers.engine.value,

@@ -1,13 +1,14 @@
 """A run: the lab up once, then wave after wave of pairs set up, verified, measured and torn down.
 
-Two hosts are a campaign of one pair.
+A plan of several set-ups has each wave set up anew for every group of blocks: what a set-up happens to be like (how
+flows hash, what lies where in memory) stays the same until it is made again. Two hosts are a campaign of one pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from harness.fabric.base import Paths
@@ -32,9 +33,9 @@ PARALLEL_NOTE = Note(
 
 @dataclass(frozen=True)
 class End:
-    """What became of a pair: its outcome once all its trials were run, and what went wrong around them."""
+    """What became of a pair: the outcome of its trials so far, and what went wrong around them."""
 
-    outcome: Outcome | None = None
+    outcome: Outcome = field(default_factory=Outcome)
     error: HarnessError | None = None
 
 
@@ -96,42 +97,55 @@ class Campaign:
         return [pair for wave in self._waves for pair in wave]
 
     def _wave(self, wave: Wave, work: Work, ends: dict[Pair, End]) -> None:
-        """Set a wave up, measure its pairs and tear it down; a failure is noted in `ends`."""
-        equipment = self._equipment
-        if equipment.interruption.requested:  # while something was shielded from it
-            raise KeyboardInterrupt
-        lab = work.ground.lab.limited_to(wave)
+        """Measure the pairs of a wave on one set-up after the other; a failure is noted in `ends`, and ends it."""
+        notes = (PARALLEL_NOTE,) if len(wave) > 1 else ()
+        runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
         try:
-            with standing(equipment, lab, work.profiles, work.plan.setup, keep=work.conduct.keep) as raised:
-                if len(wave) == 1:
-                    paths = raised.paths[wave[0]]
-                    ends[wave[0]] = self._measured(wave[0], paths, work, lambda: equipment.interruption.requested)
-                else:
-                    ends |= self._side_by_side(wave, raised.paths, work)
+            for setup in range(1, work.plan.setups + 1):
+                self._on_setup(setup, wave, runs, work, ends)
         except HarnessError as error:
             missing = [pair for pair in wave if pair not in ends]
             if len(self._pairs) > 1:
                 names = " ".join(map(str, wave))
-                equipment.observer.note(Note(About.SETUP, names, f"{names}: {error}"))
+                self._equipment.observer.note(Note(About.SETUP, names, f"{names}: {error}"))
             if missing and len(wave) > 1:
-                equipment.observer.stage("trying each of these pairs by itself")
+                self._equipment.observer.stage("trying each of these pairs by itself")
                 for pair in missing:
                     self._wave((pair,), work, ends)
                 return
             ended = {pair: ends.get(pair, End()) for pair in wave}
             ends |= {pair: replace(end, error=end.error or error) for pair, end in ended.items()}
 
-    def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: Work) -> dict[Pair, End]:
+    def _on_setup(
+        self, setup: int, wave: Wave, runs: Mapping[Pair, PairRun], work: Work, ends: dict[Pair, End]
+    ) -> None:
+        """Set a wave up, measure those of its pairs that nothing went wrong around so far, and tear it down."""
+        equipment, plan = self._equipment, work.plan
+        if equipment.interruption.requested:  # while something was shielded from it
+            raise KeyboardInterrupt
+        going = {pair: run for pair, run in runs.items() if ends.get(pair, End()).error is None}
+        if not going:
+            return
+        lab, keep = work.ground.lab.limited_to(wave), work.conduct.keep and setup == plan.setups
+        turn = (setup, plan.setups)
+        with standing(equipment, lab, work.profiles, plan.setup, keep=keep, turn=turn) as raised:
+            if len(wave) == 1:
+                ends[wave[0]] = _measured(
+                    runs[wave[0]], setup, raised.paths[wave[0]], lambda: equipment.interruption.requested
+                )
+            else:
+                ends |= self._side_by_side(going, setup, raised.paths)
+
+    def _side_by_side(self, runs: Mapping[Pair, PairRun], setup: int, paths: Mapping[Pair, Paths]) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""
         interruption = self._equipment.interruption
-        work = replace(work, notes=(PARALLEL_NOTE,))
         stop = Event()
 
         def cancelled() -> bool:
             return stop.is_set() or interruption.requested
 
-        with ThreadPoolExecutor(len(wave), thread_name_prefix="pair") as pool:
-            tasks = {pool.submit(self._measured, pair, paths[pair], work, cancelled): pair for pair in wave}
+        with ThreadPoolExecutor(len(runs), thread_name_prefix="pair") as pool:
+            tasks = {pool.submit(_measured, run, setup, paths[pair], cancelled): pair for pair, run in runs.items()}
             try:
                 ended, _ = wait(tasks, return_when=FIRST_EXCEPTION)
                 return {tasks[task]: task.result() for task in ended}
@@ -141,15 +155,19 @@ class Campaign:
                     wait(tasks)
                 raise
 
-    def _measured(self, pair: Pair, paths: Paths, work: Work, cancelled: Callable[[], bool]) -> End:
-        """Run the trials of one pair."""
+    def _pair_run(self, pair: Pair, work: Work, notes: tuple[Note, ...]) -> PairRun:
         plan = work.plan.of_pair(self._pairs.index(pair) + 1)
         folder, observer = self._ledger.folder(pair), self._observe(pair)
-        try:
-            run = PairRun(pair, plan, work, folder, observer)
-            return End(run.run(paths, cancelled))
-        except HarnessError as error:
-            return End(error=error)
+        return PairRun(pair, plan, replace(work, notes=notes), folder, observer)
+
+
+def _measured(run: PairRun, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> End:
+    """Run the trials of one pair on one set-up."""
+    try:
+        run.run(setup, paths, cancelled)
+    except HarnessError as error:
+        return End(run.outcome, error)
+    return End(run.outcome)
 
 
 def failure(ends: Ends) -> HarnessError | None:
@@ -164,5 +182,5 @@ def failure(ends: Ends) -> HarnessError | None:
 
 def total(ends: Ends) -> Outcome:
     """Return what became of the trials of all pairs together."""
-    outcomes = [end.outcome for end in ends.values() if end.outcome]
+    outcomes = [end.outcome for end in ends.values()]
     return Outcome(*(sum(getattr(one, name) for one in outcomes) for name in ("ok", "failed", "invalid")))

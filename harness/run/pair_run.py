@@ -1,4 +1,4 @@
-"""The trials of one pair, and what they have in common: its folder, what is known of its nodes, its ports."""
+"""The trials of one pair on one set-up after the other, and what they have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from harness.results.plan import Plan
 from harness.results.store import RunFolder
 from harness.run import both_ways
 from harness.run.conditions import conditions_of, meta_of, notes_of
-from harness.run.experiment import Observer, Outcome, describe, measure, stolen_note
+from harness.run.experiment import Observer, Outcome, Part, describe, measure, stolen_note
+from harness.run.repeats import Repeats
 from harness.run.standing import Conduct, Ground
 from harness.run.trial import FIRST_PORT, PORTS, Surroundings
 from harness.run.until import Until
@@ -31,7 +32,10 @@ class Work:
 
 
 class PairRun:
-    """Measures one pair by a plan of its own, as part of the work of a campaign."""
+    """Measures one pair by a plan of its own, as part of the work of a campaign.
+
+    `outcome` is what became of its trials so far.
+    """
 
     def __init__(
         self,
@@ -52,34 +56,52 @@ class PairRun:
         self._ports = _Ports(FIRST_PORT + PORTS)
         enough = work.conduct.enough
         self._until = Until(plan, None if enough is None else lambda: enough(folder.path))
+        self._repeats = Repeats(plan.slots)
+        self._link_bps: float | None = None
+        self.outcome = Outcome()
 
-    def run(self, paths: Paths, cancelled: Callable[[], bool]) -> Outcome:
-        """Record the environment, see that data moves both ways, then run every trial."""
-        for note in self._notes:
-            self._observer.note(note)
-        self._describe(self._notes)
+    def run(self, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> None:
+        """See that data moves both ways on a set-up that is up, then run its trials.
+
+        What belongs to the set-up is made anew on each: paths, the second of data, the nodes' states.
+        """
+        if setup == 1:
+            self._begin()
         plan, lab, remotes = self._plan, self._lab, self._remotes
-        make = conditions_of(plan, lab, self._environments, None)
+        make = conditions_of(plan, lab, self._environments, self._link_bps)
         if both_ways.is_wanted(plan):
             self._observer.stage("moving a second of data each way")
             both_ways.require_both_ways(plan, paths, remotes, make, self._ports.next, cancelled)
-        if lab.rate_bps is None and any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells):
+        shares = any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells)
+        if (
+            shares and lab.rate_bps is None and self._link_bps is None
+        ):  # once: a cell is offered the same on each set-up
             self._observer.stage("finding the rate of the underlay")
-            link_bps = both_ways.underlay_bps(plan, paths, remotes, make, self._ports.next)
-            make = conditions_of(plan, lab, self._environments, link_bps)
+            self._link_bps = both_ways.underlay_bps(plan, paths, remotes, make, self._ports.next)
+            make = conditions_of(plan, lab, self._environments, self._link_bps)
         surroundings = Surroundings(
             self._folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=self._until.wants
         )
-        outcome = measure(plan, paths, remotes, self._folder, surroundings, self._observer)
-        how = self._until.close()
+        self.outcome += measure(
+            plan, paths, remotes, self._folder, surroundings, self._observer, Part(setup, self._repeats)
+        )
+        self._end(is_last=setup == plan.setups)
+
+    def _begin(self) -> None:
+        for note in self._notes:
+            self._observer.note(note)
+        self._describe(self._notes)
+
+    def _end(self, *, is_last: bool) -> None:
+        """Note what is known once the trials of a set-up are done."""
+        how = self._until.close() if is_last else ""
         if how:
             self._observer.stage(how)
-        stolen = stolen_note(outcome)
-        if stolen is not None:
+        stolen = stolen_note(self.outcome)
+        if stolen is not None and is_last:
             self._observer.note(stolen)
         if stolen is not None or how:
             self._describe((*self._notes, stolen) if stolen else self._notes)
-        return outcome
 
     def _describe(self, notes: Sequence[Note]) -> None:
         meta = self._meta.model_copy(update={"notes": tuple(notes), "ended": self._until.ended})

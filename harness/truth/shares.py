@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.truth.spread import Spread
 from harness.truth.stats import ALPHA, Interval, blocks_for, student
 
 
@@ -18,6 +19,7 @@ class Difference:
     error: float | None
     freedom: float | None
     n: int
+    spread: Spread | None = None
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
@@ -52,8 +54,13 @@ def paired_difference(ours: Sequence[float], base: Sequence[float], tries: tuple
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Difference(mean, None, None, n)
-    least = math.hypot(*(_share_error(shares, count) for shares, count in zip((ours, base), tries, strict=True)))
-    return Difference(mean, max(statistics.stdev(differences) / math.sqrt(n), least), n - 1, n)
+    error = max(statistics.stdev(differences) / math.sqrt(n), least_error(ours, base, tries))
+    return Difference(mean, error, n - 1, n)
+
+
+def least_error(ours: Sequence[float], base: Sequence[float], tries: tuple[float, float]) -> float:
+    """Return the standard error that a difference of shares of so many independent tries has at least."""
+    return math.hypot(*(_share_error(shares, count) for shares, count in zip((ours, base), tries, strict=True)))
 
 
 def _share_error(shares: Sequence[float], tries: float) -> float:

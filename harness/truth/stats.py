@@ -2,7 +2,8 @@
 
 Figures such as goodput and RTT are positive and their errors are proportional, so everything is computed on
 logarithms and given back as a ratio. Where two profiles share blocks, their difference per block is one
-sample (paired t); drift that both saw cancels. Two runs share nothing, so they get Welch's test.
+sample (paired t); drift that both saw cancels. Two runs share nothing, so they get Welch's test. Where a run was set
+up several times, see `harness.truth.nested`.
 
 No bootstrap: with the 6 to 10 blocks of a run its intervals are too narrow. In simulation at n = 10 a
 nominal 95 % percentile bootstrap covered .89 to .91 and BCa .78 to .91, the t interval on log-ratios
@@ -24,6 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from harness.truth.spread import Spread
 
 MIN_BLOCKS = 6
 """Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
@@ -49,6 +52,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
     DISTURBED = "disturbed"
     NOT_ENOUGH_BLOCKS = "not enough blocks"
+    NOT_ENOUGH_SETUPS = "not enough set-ups"
     NO_FIGURE = "no figure"
 
 
@@ -78,13 +82,15 @@ class Interval:
 class Ratio:
     """A ratio; `error` is the standard error of its logarithm, with so many degrees of `freedom`.
 
-    Both are None where one sample cannot give them. `n` counts pairs; of two runs it is the smaller side.
+    Both are None where one sample cannot give them. `n` counts samples: pairs, of two runs those of the smaller side,
+    set-ups where there is a `spread` between these.
     """
 
     ratio: float
     error: float | None
     freedom: float | None
     n: int
+    spread: Spread | None = None
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
@@ -169,13 +175,18 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tup
     Raises:
         ValueError: no values, unequal lengths, or a value that is not positive.
     """
-    differences = [ours - theirs for ours, theirs in zip(_logs(overlay), _logs(underlay), strict=True)]
+    differences = log_ratios(overlay, underlay)
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Ratio(math.exp(mean), None, None, n)
+    spread = max(statistics.stdev(differences), rounding(overlay, underlay, steps))
+    return Ratio(math.exp(mean), spread / math.sqrt(n), n - 1, n)
+
+
+def rounding(overlay: Sequence[float], underlay: Sequence[float], steps: tuple[float, float]) -> float:
+    """Return the standard deviation that rounding to steps of these sizes gives the logarithm of a ratio."""
     means = statistics.fmean(overlay), statistics.fmean(underlay)
-    rounding = math.hypot(*(step / value for step, value in zip(steps, means, strict=True))) / math.sqrt(12)
-    return Ratio(math.exp(mean), max(statistics.stdev(differences), rounding) / math.sqrt(n), n - 1, n)
+    return math.hypot(*(step / value for step, value in zip(steps, means, strict=True))) / math.sqrt(12)
 
 
 def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
@@ -258,7 +269,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Where the interval of an estimate lies, widened for its family; `blocks` would decide where it is open."""
+    """Where the interval of an estimate lies, widened for its family; `blocks` would decide where it is open.
+
+    Where set-ups are the sample, so many of these would, each with as many blocks as now.
+    """
 
     place: Place
     interval: Interval | None
@@ -326,6 +340,11 @@ CEILING_VERDICTS = {
     Place.ABOVE: AgainstCeiling.ABOVE_THE_CEILING,
 }
 """What it means where an interval lies about the ceiling."""
+
+
+def log_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return ln(ours / theirs) pair by pair; ValueError for no values, unequal lengths, or one that is not positive."""
+    return [mine - its for mine, its in zip(_logs(ours), _logs(theirs), strict=True)]
 
 
 def _logs(values: Sequence[float]) -> list[float]:

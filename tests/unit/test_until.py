@@ -214,6 +214,7 @@ def test_options_make_the_plan() -> None:
     [
         ({"max_blocks": 9}, "--max-blocks is of no use without --until-width"),
         ({"until_width": 0.005, "blocks": 8}, "--blocks and --until-width do not go together"),
+        ({"until_width": 0.005, "setups": 2}, "--setups and --until-width do not go together"),
         ({"until_width": 0.005, "profile": ()}, "--until-width: the underlay alone has no interval"),
         (
             {"until_width": 0.005, "nodes": 4, "pairs": "k8s-1:k8s-2,k8s-3:k8s-4", "parallel_pairs": True},
