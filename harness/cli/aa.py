@@ -15,7 +15,7 @@ from harness.cli.options import ask_become_pass_option, ask_pass_option, margin_
 from harness.cli.run import carry_out, columns_of, judge, summarise
 from harness.model.errors import HarnessError, InputError
 from harness.model.trial import ARM, ARMS, UNDERLAY
-from harness.truth.stats import MIN_BLOCKS
+from harness.truth.verdicts import MIN_BLOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,8 @@ def against_itself(given: Mapping[str, Any], runs: int) -> Prepared:
     options = Options.of(given)
     if options.pairs is not None:
         raise InputError("--pairs: a run against itself is one of two hosts; leave it out.")
+    if options.setups > 1:
+        raise InputError("--setups: a run against itself is made on one set-up; leave it out.")
     prepared = prepare(options)
     plan = prepared.plan
     if plan.blocks < MIN_BLOCKS:

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from harness.cli.console import err, out
 from harness.model.errors import InputError
-from harness.truth.stats import MIN_BLOCKS
+from harness.truth.verdicts import MIN_BLOCKS
 
 if TYPE_CHECKING:
     from harness.report.detect import Detection
@@ -88,6 +88,8 @@ def _piloted(given: Mapping[str, Any]) -> tuple[Path, Outcome]:
     options = Options.of(given)
     if options.blocks is not None:
         raise InputError(f"--blocks is what --detect answers; leave it out, the pilot has {MIN_BLOCKS}.")
+    if options.setups > 1:
+        raise InputError("--setups: --detect counts blocks of one set-up; leave it out.")
     if options.pairs is not None:
         raise InputError("--detect: a pilot is of two hosts; leave out --pairs, or give a pair's folder by --from.")
     prepared = prepare(replace(options, blocks=MIN_BLOCKS))

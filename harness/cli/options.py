@@ -17,7 +17,7 @@ from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.results.plan import PRESETS
-from harness.truth.stats import MARGIN
+from harness.truth.verdicts import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -149,6 +149,13 @@ def _plan_options() -> Iterable[Decorator]:
     yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
     yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
     yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield click.option(
+        "--setups",
+        type=click.IntRange(1, 1000),
+        default=1,
+        show_default=True,
+        help="Times that the profiles are set up: between groups of blocks they are torn down and set up again.",
+    )
     yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
     yield rate_option
     yield click.option(

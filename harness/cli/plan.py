@@ -48,10 +48,14 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
     if prepared.waves:
         _print_waves(prepared)
         return
+    setup = 0
     for slot in made.slots:
+        if slot.setup != setup and made.setups > 1:
+            out.print(f"set-up {slot.setup} of {made.setups}")
+        setup = slot.setup
         out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {title_of(slot.cell)}", markup=False)
     out.print(
-        f"{len(made.slots)} trials in {made.blocks} blocks (seed {made.seed}), about {clock(made.expected_s)} "
+        f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), about {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
     )
 
@@ -61,6 +65,7 @@ def _print_json(prepared: Prepared) -> None:
     made, waves = prepared.plan, prepared.waves
     slots = [
         {
+            "setup": slot.setup,
             "block": slot.block,
             "position": slot.position,
             "profile": slot.profile,
@@ -86,7 +91,7 @@ def _print_waves(prepared: Prepared) -> None:
         out.print(f"note: {PARALLEL_NOTE}", soft_wrap=True)
     count = sum(map(len, waves))
     out.print(
-        f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks} blocks each (seed {made.seed} "
+        f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks_text} each (seed {made.seed} "
         f"for the first pair, one more for each other), about {clock(made.expected_s * len(waves))} (m:ss).",
         soft_wrap=True,
     )

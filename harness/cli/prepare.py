@@ -42,6 +42,7 @@ class Options:
     duration: int | None = None
     omit: int | None = None
     blocks: int | None = None
+    setups: int = 1
     seed: int | None = None
     rate: str = DEFAULT_RATE
     plan: str = "quick"
@@ -106,6 +107,7 @@ def prepare(options: Options, *, keep: bool = False) -> Prepared:
             preset.omit_s if options.omit is None else options.omit,
         ),
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
+        setups=options.setups,
     )
     return Prepared(made, loaded, source, waves)
 

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.types import Parsed, positive_share
 from harness.model.errors import InputError
-from harness.truth.stats import FIRST_LOOK
+from harness.truth.verdicts import FIRST_LOOK
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
@@ -47,6 +47,10 @@ def prepared_until(given: Mapping[str, Any], *, keep: bool) -> Prepared:
         return prepare(options, keep=keep)
     if options.blocks is not None:
         raise InputError("--blocks and --until-width do not go together; --max-blocks says how many there are at most.")
+    if options.setups > 1:
+        raise InputError(
+            "--setups and --until-width do not go together: blocks are dealt out over set-ups before; give --blocks."
+        )
     if options.parallel_pairs:
         raise InputError(
             "--until-width: intervals are computed between blocks, which would disturb the trials of other pairs; "

@@ -83,12 +83,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Slot:
-    """One place in the plan: this cell on this profile, in this block and position (both from 1)."""
+    """One place in the plan: this cell on this profile, in this block and position, on this set-up (all from 1)."""
 
     block: int
     position: int
     profile: str
     cell: Cell
+    setup: int = 1
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from harness.report.collapse import collapses
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
-from harness.truth import power, stats
+from harness.truth import power, stats, verdicts
 
-FALSE = (stats.Verdict.WORSE, stats.Verdict.BETTER)
+FALSE = (verdicts.Verdict.WORSE, verdicts.Verdict.BETTER)
 """Verdicts that are false where both arms are the same."""
 
 
@@ -43,7 +43,7 @@ class AaRow:
     runs: int
     missed: int
     chance: tuple[int, int]
-    verdicts: Mapping[stats.Verdict, int]
+    verdicts: Mapping[verdicts.Verdict, int]
     half_width: float | None
     scatter: float | None
     freedom: int
@@ -89,7 +89,7 @@ def is_against_itself(run: RunData) -> bool:
     return ARM in run.trials.columns.factors
 
 
-def analyse_aa(run: RunData, margin: float = stats.MARGIN) -> AaAnalysis:
+def analyse_aa(run: RunData, margin: float = verdicts.MARGIN) -> AaAnalysis:
     """Return what a run against itself says of the statistics and the lab.
 
     Raises:
@@ -156,18 +156,18 @@ def _draft(profile: str, cell: Cell, metric: Metric, both: Sequence[Arm], whole:
 
 def _verdicts(
     ratios: Sequence[stats.Ratio | None], drafts: Sequence[_Draft], margin: float
-) -> list[stats.Verdict | None]:
+) -> list[verdicts.Verdict | None]:
     """Return the verdict of each row in one run, None where there are too few blocks; all of them are one family."""
-    questions = [None if ratio is None or stats.refusal(ratio.n) else stats.Question(ratio) for ratio in ratios]
+    questions = [None if ratio is None or verdicts.refusal(ratio.n) else verdicts.Question(ratio) for ratio in ratios]
     return [
         None
         if answer is None
-        else stats.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
-        for answer, draft in zip(stats.answers(questions, margin), drafts, strict=True)
+        else verdicts.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
+        for answer, draft in zip(verdicts.answers(questions, margin), drafts, strict=True)
     ]
 
 
-def _row(draft: _Draft, verdicts: Mapping[stats.Verdict | None, int], blocks: int) -> AaRow:
+def _row(draft: _Draft, verdicts: Mapping[verdicts.Verdict | None, int], blocks: int) -> AaRow:
     known = [(ratio, ratio.interval()) for ratio in draft.ratios if ratio is not None]
     intervals = [interval for _, interval in known if interval is not None]
     scatters = [(power.scatter_of(ratio) or 0.0, ratio.n - 1) for ratio, interval in known if interval is not None]

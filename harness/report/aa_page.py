@@ -10,7 +10,7 @@ from harness.report.aa import AaAnalysis, AaRow
 from harness.report.footnotes import Footnotes
 from harness.report.layout import run_title, section_title
 from harness.report.page import Page, Section, percent_text, share_text
-from harness.truth.stats import Verdict
+from harness.truth.verdicts import Verdict
 
 LEGEND = (
     "Both arms are the same, so an interval that leaves 1 out misses the truth. missed: in how many runs the 95 % "

@@ -12,19 +12,21 @@ from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
-from harness.model.path import WHOLE, PathState
+from harness.model.path import WHOLE
 from harness.model.trial import UNDERLAY, Cell
 from harness.report import notes, percentiles
-from harness.report.arms import NOTHING, Arm, arms, matched, reported
+from harness.report.arms import NOTHING, Arm, arms, reported
 from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
+from harness.report.match import Match, setups_of
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
-from harness.truth import stats
-from harness.truth.shares import Difference, paired_difference
+from harness.truth import stats, verdicts
+from harness.truth.shares import Difference
+from harness.truth.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Row:
     all ok trials where there is no such block. `cv` is standard deviation over mean, of the arm where it is larger.
     A metric is compared by its `ratio`, or, where it is a share, by its `difference`. `interval` is that one's, widened
     for its family: `verdict` is read off it, and so is `against_ceiling`, where `ceiling` is what the headers allow the
-    ratio to be. Where it decides nothing, `blocks_to_tell` would. `wire_shares` are what profile and baseline reached
-    of their own ceilings, `replies` what a percentile of the profile is of. `lost` are trials of the profile without a
-    figure, of how many.
+    ratio to be. Where it decides nothing, `blocks_to_tell` would, or `setups_to_tell` of a run of several, where these
+    are the samples. `wire_shares` are what profile and baseline reached of their own ceilings, `replies` what a
+    percentile of the profile is of. `lost` are trials of the profile without a figure, of how many.
     """
 
     contrast: Contrast
@@ -53,11 +55,18 @@ class Row:
     difference: Difference | None
     interval: stats.Interval | None
     ceiling: float | None
-    verdict: stats.Verdict | None
-    against_ceiling: stats.AgainstCeiling | None
+    verdict: verdicts.Verdict | None
+    against_ceiling: verdicts.AgainstCeiling | None
     blocks_to_tell: int | None
+    setups_to_tell: int | None
     lost: tuple[int, int]
     notes: tuple[Note, ...]
+
+    @property
+    def spread(self) -> Spread | None:
+        """By how much ratio or difference scatters, where set-ups are the samples."""
+        estimate = self.ratio or self.difference
+        return estimate.spread if estimate else None
 
 
 @dataclass(frozen=True)
@@ -72,31 +81,8 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class _Match:
-    """Figures of both arms in the blocks where both have one, in one path state each (None where none is known).
-
-    `share` is how many blocks these are, of all in which both arms have a figure.
-    """
-
-    ours: Sequence[float] = ()
-    base: Sequence[float] = ()
-    our_state: PathState | None = None
-    base_state: PathState | None = None
-    share: tuple[int, int] = (0, 0)
-
-    @classmethod
-    def all_of(cls, ours: Arm, base: Arm, metric: Metric) -> list[_Match]:
-        """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
-        found = matched(ours, base, metric)
-        total = sum(len(one.ours) for one in found)
-        return [
-            cls(one.ours.tolist(), one.base.tolist(), *one.states, share=(len(one.ours), total)) for one in found
-        ] or [cls()]
-
-
-@dataclass(frozen=True)
 class _Run:
-    """What every row is made from."""
+    """What every row is made from; `setup_of` is each block's set-up, where there are several."""
 
     arms: Arms
     meta: RunMeta | None
@@ -104,16 +90,18 @@ class _Run:
     nic_mtu: int
     margin: float
     background: Background
+    setup_of: Mapping[int, int]
 
 
-def analyse(run: RunData, margin: float = stats.MARGIN) -> Analysis:
+def analyse(run: RunData, margin: float = verdicts.MARGIN) -> Analysis:
     """Return the analysis of a run; a ratio within the margin of what it is held against makes no difference.
 
     Without run.json there are no ceilings, and no metrics that depend on it.
     """
     frame = run.trials.frame
     by_cell = arms(run.trials, run.meta)
-    made = _Run(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, Background.of(run))
+    background, setup_of = Background.of(run), setups_of(frame)
+    made = _Run(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, background, setup_of)
     kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
     drafts = [
         draft
@@ -145,7 +133,7 @@ class _Draft:
     metric: Metric
     ours: Arm
     base: Arm
-    match: _Match
+    match: Match
     figures: tuple[Sequence[float], Sequence[float]]
     estimate: stats.Ratio | Difference | None
     ceiling: Ceiling | None
@@ -157,21 +145,24 @@ class _Draft:
         return self.estimate if isinstance(self.estimate, stats.Ratio) else None
 
     @property
-    def question(self) -> stats.Question | None:
+    def question(self) -> verdicts.Question | None:
         """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
-        if not self.metric.better or self.estimate is None or stats.refusal(len(self.match.ours)):
+        if not self.metric.better or self.estimate is None or self.match.refusal:
             return None
         target = 0.0 if self.metric.tries else 1.0
-        return stats.Question(self.estimate, self.ceiling.ratio if self.ceiling else target)
+        return verdicts.Question(self.estimate, self.ceiling.ratio if self.ceiling else target)
 
 
 def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_Draft]:
     ours = run.arms.get((contrast.profile, cell), NOTHING)
     base = run.arms.get((contrast.baseline, contrast.baseline_cell(cell)), NOTHING)
-    return [_draft(run, contrast, cell, metric, ours, base, match) for match in _Match.all_of(ours, base, metric)]
+    return [
+        _draft(run, contrast, cell, metric, ours, base, match)
+        for match in Match.all_of(ours, base, metric, run.setup_of)
+    ]
 
 
-def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> _Draft:
+def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> _Draft:
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
     spreads = map(stats.coefficient_of_variation, figures)
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
@@ -181,43 +172,46 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm,
     return _Draft(contrast, cell, metric, ours, base, match, figures, estimate, ceiling, cv)
 
 
-def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: _Match) -> stats.Ratio | Difference:
+def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> stats.Ratio | Difference:
     """Return the ratio of two arms, or the difference of their shares."""
     if metric.tries:
         counted = [float(arm.figures(METRICS[metric.tries]).sum()) for arm in (ours, base)]
-        return paired_difference(match.ours, match.base, (counted[0], counted[1]))
+        return match.difference((counted[0], counted[1]))
     measure = MEASURES.get(cell.measure)
     sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
-    return stats.paired_ratio(match.ours, match.base, (sizes[0], sizes[1]))
+    return match.ratio((sizes[0], sizes[1]))
 
 
-def _answers(drafts: Sequence[_Draft], margin: float) -> list[stats.Answer | None]:
+def _answers(drafts: Sequence[_Draft], margin: float) -> list[verdicts.Answer | None]:
     """Return what each draft's interval says.
 
     The rows of one kind of contrast are a family; those that have a ceiling are one of their own, held against it: that
     headers cost something is known beforehand, and what is known must not make others easier to believe. So are
     losses, which are none as a rule.
     """
-    made: list[stats.Answer | None] = [None] * len(drafts)
+    made: list[verdicts.Answer | None] = [None] * len(drafts)
     families: dict[tuple[Against, bool, bool], list[int]] = {}
     for number, draft in enumerate(drafts):
         key = (draft.contrast.against, draft.ceiling is not None, bool(draft.metric.tries))
         families.setdefault(key, []).append(number)
     for members in families.values():
-        for number, answer in zip(members, stats.answers([drafts[n].question for n in members], margin), strict=True):
+        for number, answer in zip(
+            members, verdicts.answers([drafts[n].question for n in members], margin), strict=True
+        ):
             made[number] = answer
     return made
 
 
-def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
+def _row(run: _Run, draft: _Draft, answer: verdicts.Answer | None) -> Row:
     blocks = len(draft.match.ours)
-    verdict = stats.refusal(blocks) if draft.metric.better else None
+    verdict = draft.match.refusal if draft.metric.better else None
     against_ceiling = None
     if answer is not None:
-        place = answer.place if draft.metric.tries else stats.place_of(answer.interval, 1.0, run.margin)
-        verdict = stats.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
-        against_ceiling = stats.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
+        place = answer.place if draft.metric.tries else verdicts.place_of(answer.interval, 1.0, run.margin)
+        verdict = verdicts.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
+        against_ceiling = verdicts.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
     verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), verdict)
+    to_tell = answer.blocks if answer and verdict is not verdicts.Verdict.DISTURBED else None
     medians = (stats.median(draft.figures[0]), stats.median(draft.figures[1]))
     return Row(
         draft.contrast,
@@ -235,13 +229,16 @@ def _row(run: _Run, draft: _Draft, answer: stats.Answer | None) -> Row:
         ceiling=draft.ceiling.ratio if draft.ceiling else None,
         verdict=verdict,
         against_ceiling=against_ceiling,
-        blocks_to_tell=answer.blocks if answer and verdict is not stats.Verdict.DISTURBED else None,
+        blocks_to_tell=None if draft.match.samples else to_tell,
+        setups_to_tell=to_tell if draft.match.samples else None,
         lost=draft.ours.lost_of_all(),
         notes=notes.known([*_notes(run, draft, answer, verdict), loaded]),
     )
 
 
-def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats.Verdict | None) -> tuple[Note, ...]:
+def _notes(
+    run: _Run, draft: _Draft, answer: verdicts.Answer | None, verdict: verdicts.Verdict | None
+) -> tuple[Note, ...]:
     contrast, cell, metric, match = draft.contrast, draft.cell, draft.metric, draft.match
     names = (contrast.profile, contrast.baseline)
     lacking = metric.ceiling and draft.ratio and run.meta and draft.ceiling is None and is_bounded_by_headers(cell)
@@ -259,7 +256,8 @@ def _notes(run: _Run, draft: _Draft, answer: stats.Answer | None, verdict: stats
             *(notes.zeros(name, arm.zeros(metric)) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
             notes.few_blocks(len(match.ours)) if metric.better else None,
-            notes.wide(answer, run.margin, of_shares=bool(metric.tries)),
+            notes.few_setups(match.samples) if metric.better else None,
+            notes.wide(answer, run.margin, "set-up" if match.samples else "block", of_shares=bool(metric.tries)),
             notes.single_threaded(cell, run.meta),
         ]
     )

@@ -11,7 +11,7 @@ from harness.model.metrics import Metric
 from harness.model.notes import About, Note
 from harness.report.arms import Arm
 from harness.report.trials import RunData
-from harness.truth.stats import Verdict
+from harness.truth.verdicts import Verdict
 
 LIMIT = 0.1
 """Share of what an arm's trials used themselves above which what others used makes its CPU time useless.

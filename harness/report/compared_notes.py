@@ -12,7 +12,8 @@ from harness.report.arms import NOTHING
 from harness.report.samples import Basis, Draft, Sample
 from harness.report.sides import Member, Side
 from harness.results.differences import Difference, Surroundings, differences, lacking
-from harness.truth.stats import MIN_RUNS, Answer, Ratio, Verdict
+from harness.truth.stats import Ratio
+from harness.truth.verdicts import MIN_RUNS, Answer, Verdict
 
 _MOST_DIFFERENCES = 8
 _VALUE_WIDTH = 35

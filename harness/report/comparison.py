@@ -24,7 +24,7 @@ from harness.report.sides import sides_of
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
-from harness.truth import stats
+from harness.truth import stats, verdicts
 from harness.truth.shares import Difference
 
 
@@ -48,7 +48,7 @@ class ComparedRow:
     ratio: stats.Ratio | None
     difference: Difference | None
     interval: stats.Interval | None
-    verdict: stats.Verdict | None
+    verdict: verdicts.Verdict | None
     samples_to_tell: int | None
     lost: tuple[int, int]
     notes: tuple[Note, ...]
@@ -67,7 +67,7 @@ class Comparison:
 
 
 def compare_runs(
-    a: Sequence[RunData], b: Sequence[RunData], margin: float = stats.MARGIN, *, across_hosts: bool = False
+    a: Sequence[RunData], b: Sequence[RunData], margin: float = verdicts.MARGIN, *, across_hosts: bool = False
 ) -> Comparison:
     """Return B / A for every profile, cell and metric that any run has.
 
@@ -117,15 +117,15 @@ def _rows(
     estimates = [draft.estimate for draft in asked]
     moved = [_moved(draft, underlays) if _is_gated(draft) else None for draft in asked]
     questions = [
-        stats.Question(estimate, 0.0 if draft.metric.tries else 1.0)
+        verdicts.Question(estimate, 0.0 if draft.metric.tries else 1.0)
         if estimate and not draft.refusal and not gate
         else None
         for draft, estimate, gate in zip(asked, estimates, moved, strict=True)
     ]
-    answers: list[stats.Answer | None] = [None] * len(asked)
+    answers: list[verdicts.Answer | None] = [None] * len(asked)
     for of_shares in (False, True):
         own = [number for number, draft in enumerate(asked) if bool(draft.metric.tries) is of_shares]
-        for number, answer in zip(own, stats.answers([questions[n] for n in own], margin), strict=True):
+        for number, answer in zip(own, verdicts.answers([questions[n] for n in own], margin), strict=True):
             answers[number] = answer
     return [_row(*one, margin) for one in zip(asked, estimates, answers, moved, strict=True)]
 
@@ -136,7 +136,7 @@ def _moved(draft: Draft, underlays: Mapping[tuple[Cell, str], ComparedRow]) -> N
     row = underlays.get((min(cells, key=order_of), draft.metric.name)) if len(cells) == 1 else None
     if row is None:
         return compared_notes.moved(None, None)
-    return None if row.verdict is stats.Verdict.SAME else compared_notes.moved(row.verdict, row.ratio)
+    return None if row.verdict is verdicts.Verdict.SAME else compared_notes.moved(row.verdict, row.ratio)
 
 
 def _is_gated(draft: Draft) -> bool:
@@ -147,15 +147,15 @@ def _is_gated(draft: Draft) -> bool:
 def _row(
     draft: Draft,
     estimate: stats.Ratio | Difference | None,
-    answer: stats.Answer | None,
+    answer: verdicts.Answer | None,
     moved: Note | None,
     margin: float,
 ) -> ComparedRow:
     verdict, notes = draft.refusal, compared_notes.of_row(draft, answer, moved, margin)
     if answer is not None and draft.profile == UNDERLAY:
-        verdict = stats.movement_of(answer.place)
+        verdict = verdicts.movement_of(answer.place)
     elif answer is not None:
-        verdict = stats.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
+        verdict = verdicts.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
     if draft.metric.name in CPU_ROWS:
         verdict, notes = _disturbed(draft, verdict, notes)
     lost = [one.arm(draft.profile, draft.cell).lost_of_all() for side in draft.sides for one in side]
@@ -178,8 +178,8 @@ def _row(
 
 
 def _disturbed(
-    draft: Draft, verdict: stats.Verdict | None, notes: tuple[Note, ...]
-) -> tuple[stats.Verdict | None, tuple[Note, ...]]:
+    draft: Draft, verdict: verdicts.Verdict | None, notes: tuple[Note, ...]
+) -> tuple[verdicts.Verdict | None, tuple[Note, ...]]:
     """Return what becomes of a row of CPU time, and what is to be said, where others used too much beside a run."""
     for member in (one for side in draft.sides for one in side):
         arms = [member.arm(draft.profile, draft.cell)]

@@ -80,11 +80,17 @@ def detect(run: RunData, difference: float) -> Detection:
     """Return what telling a difference (a share) takes, by the block scatter of a run.
 
     Raises:
-        InputError: the run has no run.json, no cells in its plan (schema 1), or no row with 2 blocks or more.
+        InputError: the run has no run.json, no cells in its plan (schema 1), several set-ups, or no row with 2 blocks
+            or more.
     """
     meta = run.meta
     if meta is None or not meta.plan.cells:
         raise InputError("run.json does not say what a block consists of; give a run of schema 2, with its run.json.")
+    if meta.plan.setups > 1:
+        raise InputError(
+            f"a run on {meta.plan.setups} set-ups, which differ, does not say how many blocks of one it takes; "
+            "give a run on one."
+        )
     rows, unknown = [], []
     for profile, cell, metric, scatter, freedom in _scatters(run):
         if metric.name in CPU_SHARES:

@@ -9,7 +9,7 @@ from harness.model.trial import UNDERLAY
 from harness.report.analysis import Analysis, Row
 from harness.report.contrasts import Against
 from harness.report.page import share_text
-from harness.truth.stats import AgainstCeiling, Verdict
+from harness.truth.verdicts import AgainstCeiling, Verdict
 
 _GOODPUT = "goodput_bps"
 _MEANINGS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from harness.report import aa_page, layout, matrix, records
+from harness.report import aa_page, compared_layout, layout, matrix, records
 from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
@@ -25,7 +25,7 @@ def _page(result: Result) -> Page | None:
         return None
     if isinstance(result, AaAnalysis):
         return aa_page.page(result)
-    return layout.page(result) if isinstance(result, Analysis) else layout.compared_page(result)
+    return layout.page(result) if isinstance(result, Analysis) else compared_layout.page(result)
 
 
 def _table(result: Result) -> str:

@@ -9,8 +9,9 @@ from harness.measures.registry import MEASURES, label_of
 from harness.model.metrics import Metric
 from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell, Direction
+from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
-from harness.report.comparison import ComparedRow, Comparison
+from harness.report.comparison import ComparedRow
 from harness.report.contrasts import Against
 from harness.report.decomposition import steps
 from harness.report.findings import findings
@@ -27,9 +28,8 @@ from harness.report.page import (
     scale_of,
     share_text,
 )
-from harness.report.samples import Basis, Sample
 from harness.results.meta import RunMeta
-from harness.truth.stats import Verdict
+from harness.truth.verdicts import Verdict
 
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
@@ -39,16 +39,7 @@ SUMMARY_LEGEND = (
     "every verdict is read off its interval: outside 1 by more than {margin}, within it (same), or neither "
     "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
 )
-COMPARE_LEGEND = (
-    "A, B: geometric means over {sample}s. First each profile's ratio to the underlay of its own run, at its NIC's MTU "
-    "and block by block: runs share no machine state, and what a machine does to both falls out of it. Then the "
-    "underlay, which tells of the machines and of no profile, and absolute figures, judged only where the underlay is "
-    "the same. Intervals of B / A are of 95 % (Welch, over {sample}s), of rows with a verdict widened for all that are "
-    "asked together; verdicts are read off them: outside 1 by more than {margin}, within it (same), or neither "
-    "(inconclusive, and how many {sample}s would tell)."
-)
 _BASELINE = "baseline"
-_COMPARED = ("", "A", "B", "B / A", "95 % interval", "verdict")
 Marks = Callable[[Iterable[Note]], str]
 
 
@@ -63,8 +54,10 @@ def page(analysis: Analysis) -> Page:
         if rows[0].metric.name == CPU_ROWS[0]:
             sections += _cpu_shares(analysis, rows)
     sections += _decomposed(analysis)
+    spread = spreads.sections(shown)
+    sections += spread
     title = run_title(analysis.meta) if analysis.meta else ""
-    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin))
+    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin)) + (spreads.LEGEND if spread else "")
     return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
 
 
@@ -73,23 +66,6 @@ def _is_shown(row: Row) -> bool:
     if row.metric.tries and not row.median and not row.baseline_median and row.verdict is Verdict.SAME:
         return bool(row.difference and row.difference.difference)
     return row.metric.name not in CPU_SHARES
-
-
-def compared_page(comparison: Comparison) -> Page:
-    """Lay out the comparison of two sides."""
-    shown = [row for row in comparison.rows if row.metric.name not in CPU_SHARES]
-    footnotes = Footnotes([row.notes for row in shown], comparison.notes)
-    grouped: dict[tuple[str, str], list[ComparedRow]] = {}
-    for row in shown:
-        grouped.setdefault((_compared_group(row), section_title(row.metric, row.cell)), []).append(row)
-    sections = [
-        _compared_section(Section(*key, _COMPARED), rows, comparison.sample, footnotes.marks)
-        for key, rows in grouped.items()
-    ]
-    metas = [(name, meta) for side in comparison.metas for name, meta in side.items() if meta]
-    titles = [f"{name}: {run_title(meta)}" for name, meta in metas]
-    legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin), sample=comparison.sample)
-    return Page("\n".join(titles), (), tuple(sections), footnotes.lines(), legend)
 
 
 def run_title(meta: RunMeta) -> str:
@@ -111,7 +87,7 @@ def _extent(meta: RunMeta) -> str:
     if plan.runs > 1:
         return f"{plan.runs} runs of {plan.blocks // plan.runs} blocks"
     if plan.until_width is None:
-        return f"{plan.blocks} blocks"
+        return plan.blocks_text
     aim = f"± {share_text(plan.until_width)}"
     if ended is None:
         return f"at most {plan.blocks} blocks, until {aim}"
@@ -135,7 +111,7 @@ def section_title(metric: Metric, cell: Cell) -> str:
     return f"{metric.title}{f' {label}' if label else ''}{way}"
 
 
-def _name(row: Row | ComparedRow) -> str:
+def row_name(row: Row | ComparedRow) -> str:
     """Return a row's cell as the table calls it; who sends is in the title."""
     return f"{label_of(row.cell.without('direction'))} {row.metric.part}".strip()
 
@@ -159,7 +135,7 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
         first.contrast.title, section_title(first.metric, first.cell), (*headings, "verdict" if compared else "")
     )
     for row in rows:
-        cells = [_name(row), number_text(row.median, divisor, digits)]
+        cells = [row_name(row), number_text(row.median, divisor, digits)]
         if not with_ceiling:
             cells.append(number_text(row.baseline_median, divisor, digits))
         ratio = row.ratio.ratio if row.ratio else None
@@ -185,10 +161,11 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
 
 def _verdict(row: Row) -> str:
     """Return what a row says: of the ceiling where it has one, else of 1."""
-    return _worded(row.against_ceiling or row.verdict, row.blocks_to_tell, "blocks", row.lost)
+    to_tell, word = (row.setups_to_tell, "set-ups") if row.setups_to_tell else (row.blocks_to_tell, "blocks")
+    return worded(row.against_ceiling or row.verdict, to_tell, word, row.lost)
 
 
-def _worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int, int]) -> str:
+def worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int, int]) -> str:
     """Return a verdict with what would decide it, and with how many trials are behind none."""
     words = [str(verdict or "")]
     if verdict == Verdict.INCONCLUSIVE and to_tell:
@@ -203,34 +180,6 @@ def _baseline_name(row: Row) -> str:
         return {Against.IDLE: "idle", Against.OFFLOAD: "on"}[row.contrast.against]
     name = row.contrast.baseline
     return name if len(name) <= len(_BASELINE) else _BASELINE
-
-
-def _compared_group(row: ComparedRow) -> str:
-    if row.basis is Basis.UNDERLAY:
-        return f"{row.profile} over its run's underlay: B against A"
-    return f"{row.profile}, absolute: B against A" if row.profile != UNDERLAY else "the underlay itself: B against A"
-
-
-def _compared_section(section: Section, rows: Sequence[ComparedRow], sample: Sample, marks: Marks) -> Section:
-    is_ratio = rows[0].basis is Basis.UNDERLAY
-    divisor, unit, digits = scale_of(rows[0].metric, (figure for row in rows for figure in row.figures))
-    if not is_ratio:
-        section.headings = ("", f"A {unit}", f"B {unit}", *section.headings[3:])
-    for row in rows:
-        figures = [_compared_text(one, row, (divisor, digits)) for one in row.figures]
-        ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.interval)]
-        if row.difference:
-            ratio = [points_text(row.difference.difference), points_text(row.interval)]
-        verdict = _worded(row.verdict, row.samples_to_tell, f"{sample}s", row.lost)
-        section.rows.append((_name(row), *figures, *ratio, f"{verdict}{marks(row.notes)}".strip()))
-    return section
-
-
-def _compared_text(value: float | None, row: ComparedRow, scale: tuple[float, int]) -> str:
-    """Return a side's figure: a ratio to its underlay, a difference from it, or the figure itself."""
-    if row.basis is Basis.UNDERLAY:
-        return points_text(value) if row.metric.tries else ratio_text(value)
-    return number_text(value, *scale)
 
 
 def _baselines(rows: Sequence[Row], scale: Scale) -> str:
@@ -257,7 +206,7 @@ def _wire_shares(rows: Sequence[Row]) -> str:
         for name, own in zip((contrast.profile, contrast.baseline), shares, strict=True)
         if own
     ]
-    return f"share of their own ceilings: {', '.join(texts)}" if texts else ""
+    return f"of their own ceilings: {', '.join(texts)}" if texts else ""
 
 
 def _replies(rows: Sequence[Row]) -> str:
@@ -281,7 +230,7 @@ def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
             share = by_key.get((row.contrast, row.cell, name))
             figures = (share.median, share.baseline_median) if share else (None, None)
             texts += ["" if figure is None else f"{number_text(figure, divisor, 0)}{unit}" for figure in figures]
-        section.rows.append((_name(row), *texts))
+        section.rows.append((row_name(row), *texts))
     return [section] if any(any(cells[1:]) for cells in section.rows) else []
 
 

@@ -89,6 +89,7 @@ def explain(path: Path, shape: Shape, columns: Columns) -> None:
         reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
         header = next(reader)
         seen: dict[tuple[str, ...], int] = {}
+        setups: dict[str, tuple[str, int]] = {}
         first: tuple[str, int] | None = None
         for record in reader:
             if not record:
@@ -97,6 +98,7 @@ def explain(path: Path, shape: Shape, columns: Columns) -> None:
             first = first or (row["run_id"], reader.line_num)
             _refuse_stranger(path, reader.line_num, row, first)
             _refuse_second(path, reader.line_num, row, columns, seen)
+            _refuse_moved(path, reader.line_num, row, setups)
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
 
@@ -107,14 +109,15 @@ def _row(where: str, header: Sequence[str], record: Sequence[str], columns: Colu
         raise InputError(f"{where}: {len(record)} fields, not {len(header)}; {_REMEDY}.")
     row = dict(zip(header, record, strict=True))
     row.setdefault("measure", row.get("tool", ""))
-    row.setdefault("attempt", "1")  # schema 2 had no such column at first, nor had schema 1
-    empty = [column for column in (*REQUIRED, "attempt", MTU) if not row.get(column)]
+    for column in ("setup", "attempt"):  # schema 2 had no such columns at first, nor had schema 1
+        row.setdefault(column, "1")
+    empty = [column for column in (*REQUIRED, "setup", "attempt", MTU) if not row.get(column)]
     if empty:
         raise InputError(
             f"{where}: {'tool' if 'tool' in row and empty[0] == 'measure' else empty[0]} is empty; {_REMEDY}."
         )
     _check_words(where, row, columns)
-    for column in ("block", "position", "attempt", MTU):
+    for column in ("setup", "block", "position", "attempt", MTU):
         _number(where, column, row[column], int)
     for column in ("duration_s", *columns.metrics):
         _number(where, column, row.get(column, ""), float)
@@ -165,3 +168,13 @@ def _refuse_second(
         raise InputError(f"{path}, line {line}: the same trial as line {seen[key]}; remove one of them.")
     if row["status"] == Status.OK:
         seen[key] = line
+
+
+def _refuse_moved(path: Path, line: int, row: Mapping[str, str], setups: dict[str, tuple[str, int]]) -> None:
+    """Refuse a block on two set-ups: its figures could not be compared with each other."""
+    setup, first = setups.setdefault(row["block"], (row["setup"], line))
+    if row["setup"] != setup:
+        raise InputError(
+            f"{path}, line {line}: block {row['block']} is of set-up {row['setup']}, but of {setup} in line {first}; "
+            f"{_REMEDY}."
+        )

@@ -14,7 +14,7 @@ from harness.report.layout import run_title
 from harness.report.notes import joined, sentence
 from harness.report.page import Page, Section, interval_text, number_text, ratio_text, scale_of
 from harness.report.pairs import PairsAnalysis
-from harness.truth.stats import AgainstCeiling, Verdict
+from harness.truth.verdicts import AgainstCeiling, Verdict
 
 LEGEND = (
     "Rows are clients, columns servers. ratio: goodput or median round trip against the underlay at its NIC's MTU, "

@@ -15,7 +15,9 @@ from harness.model.path import WHOLE, Fate, PathState
 from harness.model.trial import Cell, Status
 from harness.report.arms import Arm
 from harness.results.meta import RunMeta
-from harness.truth.stats import MIN_BLOCKS, Answer, Place, Ratio, Verdict
+from harness.truth.nested import MIN_SETUPS
+from harness.truth.stats import Ratio
+from harness.truth.verdicts import MIN_BLOCKS, Answer, Place, Verdict
 
 MULTI_THREADED_SINCE = (3, 16)
 """First iperf3 with a thread for each flow (its release notes)."""
@@ -71,6 +73,17 @@ def few_blocks(blocks: int) -> Note | None:
     fact = f"{blocks} block{'s' if blocks > 1 else ''}"
     advice = f"a verdict takes {MIN_BLOCKS}, use --blocks {MIN_BLOCKS} or more"
     return Note(About.BLOCKS, "", fact, advice, value=blocks)
+
+
+def few_setups(setups: int | None) -> Note | None:
+    """Say that there are too few set-ups for a verdict, where these are the samples."""
+    if setups is None or setups >= MIN_SETUPS:
+        return None
+    fact = f"{setups} set-up{'s' if setups > 1 else ''}"
+    advice = (
+        f"where there are several they are the samples, a verdict takes {MIN_SETUPS}, use --setups {MIN_SETUPS} or more"
+    )
+    return Note(About.BLOCKS, "", fact, advice, value=setups)
 
 
 def wide(answer: Answer | None, margin: float, word: str = "block", *, of_shares: bool = False) -> Note | None:

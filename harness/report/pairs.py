@@ -15,7 +15,7 @@ from harness.report.analysis import Analysis, analyse
 from harness.report.trials import read_run
 from harness.results.meta import read_json
 from harness.results.schema import SCHEMA_VERSION
-from harness.truth.stats import MARGIN
+from harness.truth.verdicts import MARGIN
 
 
 class PairsMeta(BaseModel):

@@ -16,6 +16,7 @@ from harness.report.samples import Basis, Sample
 from harness.results.meta import RunMeta
 from harness.results.schema import SCHEMA_VERSION
 from harness.truth.shares import Difference
+from harness.truth.spread import Spread
 from harness.truth.stats import Interval, Ratio
 
 Record = dict[str, Any]
@@ -47,10 +48,12 @@ def _summary_record(row: Row, factors: Sequence[str]) -> Record:
         "baseline_wire_ratio": row.wire_shares[1],
         "cv": row.cv,
         **_estimate(row.ratio, row.difference, row.interval),
+        **_spread(row.spread),
         "ceiling_ratio": row.ceiling,
         "ceiling_verdict": row.against_ceiling.value if row.against_ceiling else None,
         "verdict": row.verdict.value if row.verdict else None,
         "blocks_to_tell": row.blocks_to_tell,
+        "setups_to_tell": row.setups_to_tell,
         "lost": row.lost[0],
         "notes": row.notes,
     }
@@ -109,6 +112,14 @@ def _estimate(ratio: Ratio | None, difference: Difference | None, adjusted: Inte
     return record
 
 
+def _spread(spread: Spread | None) -> Record:
+    return {
+        "setups": spread.setups if spread else None,
+        "between_setups_ratio": spread.between if spread else None,
+        "within_setups_ratio": spread.within if spread else None,
+    }
+
+
 def csv(records: Sequence[Record], columns: Sequence[str]) -> str:
     """Return records as CSV; what does not apply is empty, notes are one text."""
     text = io.StringIO()
@@ -156,8 +167,9 @@ def _note(note: Note) -> Record:
 SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")
 SUMMARY_TAIL = (
     "baseline_cell metric unit blocks median baseline_median replies wire_ratio baseline_wire_ratio cv ratio "
-    "ratio_low ratio_high difference difference_low difference_high adjusted_low adjusted_high ceiling_ratio "
-    "ceiling_verdict verdict blocks_to_tell lost notes"
+    "ratio_low ratio_high difference difference_low difference_high adjusted_low adjusted_high setups "
+    "between_setups_ratio within_setups_ratio ceiling_ratio ceiling_verdict verdict blocks_to_tell setups_to_tell lost "
+    "notes"
 ).split()
 """Columns of summary.csv around those of the run's factors; docs/results.md says what each holds."""
 COMPARED_HEAD = ("basis", "profile", "measure")

@@ -17,7 +17,7 @@ from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
 from harness.report.arms import NOTHING, Figures, by_state, matched
 from harness.report.sides import Member, Side
-from harness.truth import stats
+from harness.truth import stats, verdicts
 from harness.truth.shares import Difference, least_error, welch_difference
 
 _States = tuple[PathState | None, PathState | None]
@@ -90,11 +90,11 @@ class Draft:
         return least_error([(_mean(own), count) for own, count in counted if len(own)]) / runs
 
     @property
-    def refusal(self) -> stats.Verdict | None:
+    def refusal(self) -> verdicts.Verdict | None:
         """Why there is no verdict, None where there may be one, and for a metric that is not compared."""
         if not self.metric.better:
             return None
-        return (stats.refusal_of_runs if self.sample is Sample.RUN else stats.refusal)(self.samples)
+        return (verdicts.refusal_of_runs if self.sample is Sample.RUN else verdicts.refusal)(self.samples)
 
     @property
     def cv(self) -> float | None:

@@ -24,7 +24,7 @@ from harness.report import attempts, lines
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
 from harness.results.schema import REQUIRED, Columns
 
-_WHOLE = ("block", "position", "attempt", MTU)
+_WHOLE = ("setup", "block", "position", "attempt", MTU)
 _OPTIONAL = ("reason", "path_state")
 _UNUSED = ("started_at", "proof", "raw")
 """Columns that no report uses; a word of its own in each line, they are most of a file."""
@@ -128,16 +128,17 @@ def _frame(source: Path | io.BytesIO, header: Sequence[str], columns: Columns) -
     """Return the file as a frame; ValueError where there is a word for a number."""
     numbers = dict.fromkeys(columns.metrics, "float64") | {"duration_s": "float64"}
     used = [name for name in header if name not in _UNUSED]
+    whole = [name for name in _WHOLE if name in header]
     frame = pd.read_csv(
         source,
         usecols=used,
-        dtype={**dict.fromkeys(used, "category"), **numbers, **dict.fromkeys(_WHOLE, "int64")},
+        dtype={**dict.fromkeys(used, "category"), **numbers, **dict.fromkeys(whole, "int64")},
         keep_default_na=False,
-        na_values={name: [""] for name in (*numbers, *columns.factors, *_WHOLE)},
+        na_values={name: [""] for name in (*numbers, *columns.factors, *whole)},
     ).rename(columns={"tool": "measure"})
     empty = pd.Categorical.from_codes(np.zeros(len(frame), "int8"), pd.Index([""]))
     frame = frame.assign(**{name: empty for name in _OPTIONAL if name not in frame})
-    frame = frame if "attempt" in frame else frame.assign(attempt=1)
+    frame = frame.assign(**{name: 1 for name in ("setup", "attempt") if name not in frame})
     for name, factor in columns.factors.items():
         if name != MTU:
             frame[name] = _parsed(frame[name], factor.parse, none=_ICMP)
@@ -165,7 +166,9 @@ def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
     finite = finite and bool(frame["duration_s"].notna().all())
     cell = ["block", "attempt", "profile", "measure", *columns.factors]
     twice = frame.loc[frame["status"] == Status.OK, cell].duplicated().any()
-    return valid_words and filled and finite and not twice and len(frame["run_id"].cat.categories) == 1
+    moved = frame[["block", "setup"]].drop_duplicates()["block"].duplicated().any()
+    is_one_run = len(frame["run_id"].cat.categories) == 1
+    return bool(valid_words and filled and finite and not twice and not moved and is_one_run)
 
 
 def _require_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:

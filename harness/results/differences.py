@@ -129,6 +129,7 @@ def _described(meta: RunMeta) -> Iterator[tuple[_Key, object]]:
     yield _Key(1, "nic_mtu"), meta.nic_mtu
     yield _Key(1, "nodes sharing a kernel"), meta.shared_kernel
     yield _Key(3, "plan's blocks"), plan.blocks
+    yield _Key(3, "plan's set-ups"), plan.setups
     yield _Key(3, "plan's duration_s"), plan.timing.duration_s
     yield _Key(3, "plan's omit_s"), plan.timing.omit_s
     yield _Key(3, "plan's congestion control"), plan.congestion_control

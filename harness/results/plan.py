@@ -18,6 +18,8 @@ from harness.model.trial import MTU, UNDERLAY, Cell, Slot, Timing
 
 SET_UP_S = 14.0
 """What the lab, the playbooks, the environment and a second of data each way take about, for the estimate."""
+ANOTHER_SETUP_S = 13.0
+"""What tearing down, applying, verifying and a second of data each way take about between two set-ups."""
 TRIAL_OVERHEAD_S = 0.3
 """What starting, reading and ending take about in each trial."""
 CONGESTION_CONTROL = "cubic"
@@ -53,10 +55,11 @@ class Setup:
 class Plan:
     """What a run measures on its set-up; the order follows from it.
 
-    `runs`: the blocks are those of so many runs, one after the other, each analysed by itself. `until_width`: there are
-    so many blocks at most, and it ends before them once intervals reach no further than that (a share) to either side.
+    `setups` is how often that is set up: torn down and set up again between groups of blocks. `runs`: the blocks are
+    those of so many runs, one after the other, each analysed by itself. `until_width`: there are so many blocks at
+    most, and it ends before them once intervals reach no further than that (a share) to either side.
 
-    Raises InputError for an MTU that the underlay cannot carry.
+    Raises InputError for an MTU that the underlay cannot carry, and for set-ups without a block.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Plan:
     timing: Timing
     seed: int
     congestion_control: str = CONGESTION_CONTROL
+    setups: int = 1
     runs: int = 1
     until_width: float | None = None
 
@@ -75,6 +79,11 @@ class Plan:
         if too_large:
             raise InputError(
                 f"MTU {too_large[0]} is larger than the underlay's own {nic_mtu}; choose at most {nic_mtu}."
+            )
+        if not 1 <= self.setups <= self.blocks:
+            raise InputError(
+                f"{self.setups} set-ups of {self.blocks} blocks in all: each takes a block at least; "
+                f"choose 1 to {self.blocks} set-ups, or more blocks."
             )
 
     @property
@@ -102,8 +111,12 @@ class Plan:
                     visits = self._visits(cells)
                     for profile, cell in randomness.sample(visits, len(visits)):
                         position += 1
-                        slots.append(Slot(block, position, profile, cell))
+                        slots.append(Slot(block, position, profile, cell, self.setup_of(block)))
         return tuple(slots)
+
+    def setup_of(self, block: int) -> int:
+        """Return on which set-up a block is measured, both from 1: in order, and as evenly as can be."""
+        return (block - 1) * self.setups // self.blocks + 1
 
     def _visits(self, cells: list[Cell]) -> list[tuple[str, Cell]]:
         """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
@@ -126,6 +139,11 @@ class Plan:
         return replace(self, setup=replace(self.setup, profiles=profiles))
 
     @property
+    def blocks_text(self) -> str:
+        """How many blocks there are, and on how many set-ups where that is more than one."""
+        return f"{self.blocks} blocks" + (f" on {self.setups} set-ups" if self.setups > 1 else "")
+
+    @property
     def measuring_s(self) -> float:
         """Seconds that the measures themselves take over the whole run."""
         return sum(MEASURES[slot.cell.measure].seconds(slot.cell, self.timing) for slot in self.slots)
@@ -138,7 +156,8 @@ class Plan:
     @property
     def expected_s(self) -> float:
         """Seconds that the whole run is expected to take, at most where it ends by itself."""
-        return self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S + SET_UP_S
+        set_up_s = SET_UP_S + (self.setups - 1) * ANOTHER_SETUP_S
+        return self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S + set_up_s
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as run.json has it."""

@@ -22,10 +22,14 @@ SCHEMA_VERSION = 2
 
 HEAD = tuple(
     (
-        "run_id block position attempt profile kind measure duration_s started_at status reason proof path_state raw"
+        "run_id setup block position attempt profile kind measure duration_s started_at status reason proof path_state "
+        "raw"
     ).split()
 )
-"""Columns of every trials.csv, in front of those of factors and metrics; docs/results.md says what each holds."""
+"""Columns of every trials.csv, in front of those of factors and metrics; docs/results.md says what each holds.
+
+Files from before a run could have several set-ups have no column `setup`: all of their trials are of the first.
+"""
 REQUIRED = ("run_id", "block", "position", "profile", "kind", "measure", "duration_s", "status")
 
 SERIES = tuple("block position attempt start_s end_s omitted goodput_bps retransmits".split())
@@ -85,6 +89,7 @@ class Columns:
         slot = trial.slot
         head = {
             "run_id": trial.run_id,
+            "setup": slot.setup,
             "block": slot.block,
             "position": slot.position,
             "attempt": trial.attempt,

@@ -1,13 +1,14 @@
 """A run: the lab up once, then wave after wave of pairs set up, verified, measured and torn down.
 
-Two hosts are a campaign of one pair.
+A plan of several set-ups has each wave set up anew for every group of blocks: what a set-up happens to be like (how
+flows hash, what lies where in memory) stays the same until it is made again. Two hosts are a campaign of one pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from harness.fabric.base import Paths
@@ -18,12 +19,9 @@ from harness.model.notes import About, Note
 from harness.model.pairs import Pair, Wave
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
-from harness.run import both_ways
-from harness.run.conditions import conditions_of, meta_of, notes_of
-from harness.run.experiment import Observer, Outcome, describe, measure, stolen_note
-from harness.run.standing import Conduct, Equipment, Ground, chosen_pairs, grounded, standing, supported
-from harness.run.trial import FIRST_PORT, PORTS, Surroundings
-from harness.run.until import Until
+from harness.run.experiment import Observer, Outcome
+from harness.run.pair_run import PairRun, Work
+from harness.run.standing import Conduct, Equipment, chosen_pairs, grounded, standing, supported
 
 PARALLEL_NOTE = Note(
     About.LAB,
@@ -35,9 +33,9 @@ PARALLEL_NOTE = Note(
 
 @dataclass(frozen=True)
 class End:
-    """What became of a pair: its outcome once all its trials were run, and what went wrong around them."""
+    """What became of a pair: the outcome of its trials so far, and what went wrong around them."""
 
-    outcome: Outcome | None = None
+    outcome: Outcome = field(default_factory=Outcome)
     error: HarnessError | None = None
 
 
@@ -50,17 +48,6 @@ class Ledger:
 
     folder: Callable[[Pair], RunFolder]
     describe: Callable[[Lab, Ends], None] = lambda _lab, _ends: None
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is done with every pair, and the ground that all of them stand on; `notes` concern all of their figures."""
-
-    plan: Plan
-    profiles: Mapping[str, Profile]
-    conduct: Conduct
-    ground: Ground
-    notes: tuple[Note, ...] = ()
 
 
 class Campaign:
@@ -95,7 +82,7 @@ class Campaign:
             try:
                 self._ledger.describe(ground.lab, ends)  # before the first trial: a killed run's can be read
                 for wave in self._waves:
-                    self._wave(wave, _Work(plan, profiles, conduct, ground), ends)
+                    self._wave(wave, Work(plan, profiles, conduct, ground), ends)
             finally:
                 self._ledger.describe(ground.lab, ends)
             error = failure(ends)
@@ -109,43 +96,56 @@ class Campaign:
     def _pairs(self) -> list[Pair]:
         return [pair for wave in self._waves for pair in wave]
 
-    def _wave(self, wave: Wave, work: _Work, ends: dict[Pair, End]) -> None:
-        """Set a wave up, measure its pairs and tear it down; a failure is noted in `ends`."""
-        equipment = self._equipment
-        if equipment.interruption.requested:  # while something was shielded from it
-            raise KeyboardInterrupt
-        lab = work.ground.lab.limited_to(wave)
+    def _wave(self, wave: Wave, work: Work, ends: dict[Pair, End]) -> None:
+        """Measure the pairs of a wave on one set-up after the other; a failure is noted in `ends`, and ends it."""
+        notes = (PARALLEL_NOTE,) if len(wave) > 1 else ()
+        runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
         try:
-            with standing(equipment, lab, work.profiles, work.plan.setup, keep=work.conduct.keep) as raised:
-                if len(wave) == 1:
-                    paths = raised.paths[wave[0]]
-                    ends[wave[0]] = self._measured(wave[0], paths, work, lambda: equipment.interruption.requested)
-                else:
-                    ends |= self._side_by_side(wave, raised.paths, work)
+            for setup in range(1, work.plan.setups + 1):
+                self._on_setup(setup, wave, runs, work, ends)
         except HarnessError as error:
             missing = [pair for pair in wave if pair not in ends]
             if len(self._pairs) > 1:
                 names = " ".join(map(str, wave))
-                equipment.observer.note(Note(About.SETUP, names, f"{names}: {error}"))
+                self._equipment.observer.note(Note(About.SETUP, names, f"{names}: {error}"))
             if missing and len(wave) > 1:
-                equipment.observer.stage("trying each of these pairs by itself")
+                self._equipment.observer.stage("trying each of these pairs by itself")
                 for pair in missing:
                     self._wave((pair,), work, ends)
                 return
             ended = {pair: ends.get(pair, End()) for pair in wave}
             ends |= {pair: replace(end, error=end.error or error) for pair, end in ended.items()}
 
-    def _side_by_side(self, wave: Wave, paths: Mapping[Pair, Paths], work: _Work) -> dict[Pair, End]:
+    def _on_setup(
+        self, setup: int, wave: Wave, runs: Mapping[Pair, PairRun], work: Work, ends: dict[Pair, End]
+    ) -> None:
+        """Set a wave up, measure those of its pairs that nothing went wrong around so far, and tear it down."""
+        equipment, plan = self._equipment, work.plan
+        if equipment.interruption.requested:  # while something was shielded from it
+            raise KeyboardInterrupt
+        going = {pair: run for pair, run in runs.items() if ends.get(pair, End()).error is None}
+        if not going:
+            return
+        lab, keep = work.ground.lab.limited_to(wave), work.conduct.keep and setup == plan.setups
+        turn = (setup, plan.setups)
+        with standing(equipment, lab, work.profiles, plan.setup, keep=keep, turn=turn) as raised:
+            if len(wave) == 1:
+                ends[wave[0]] = _measured(
+                    runs[wave[0]], setup, raised.paths[wave[0]], lambda: equipment.interruption.requested
+                )
+            else:
+                ends |= self._side_by_side(going, setup, raised.paths)
+
+    def _side_by_side(self, runs: Mapping[Pair, PairRun], setup: int, paths: Mapping[Pair, Paths]) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""
         interruption = self._equipment.interruption
-        work = replace(work, notes=(PARALLEL_NOTE,))
         stop = Event()
 
         def cancelled() -> bool:
             return stop.is_set() or interruption.requested
 
-        with ThreadPoolExecutor(len(wave), thread_name_prefix="pair") as pool:
-            tasks = {pool.submit(self._measured, pair, paths[pair], work, cancelled): pair for pair in wave}
+        with ThreadPoolExecutor(len(runs), thread_name_prefix="pair") as pool:
+            tasks = {pool.submit(_measured, run, setup, paths[pair], cancelled): pair for pair, run in runs.items()}
             try:
                 ended, _ = wait(tasks, return_when=FIRST_EXCEPTION)
                 return {tasks[task]: task.result() for task in ended}
@@ -155,61 +155,19 @@ class Campaign:
                     wait(tasks)
                 raise
 
-    def _measured(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> End:
-        """Run the trials of one pair."""
-        try:
-            return End(self._trials(pair, paths, work, cancelled))
-        except HarnessError as error:
-            return End(error=error)
-
-    def _trials(self, pair: Pair, paths: Paths, work: _Work, cancelled: Callable[[], bool]) -> Outcome:
-        """Record the environment, see that data moves both ways, then run every trial."""
-        folder, observer = self._ledger.folder(pair), self._observe(pair)
-        lab, remotes = work.ground.lab.limited_to((pair,)), work.ground.of_pair(pair)
-        environments = {name: work.ground.environments[name] for name in pair.hosts}
+    def _pair_run(self, pair: Pair, work: Work, notes: tuple[Note, ...]) -> PairRun:
         plan = work.plan.of_pair(self._pairs.index(pair) + 1)
-        notes: list[Note] = [*work.notes, *notes_of(plan, work.profiles, lab, environments)]
-        for note in notes:
-            observer.note(note)
-        meta = meta_of(folder.run_id, plan, work.profiles, lab, environments, folder.columns)
-        meta = meta.model_copy(update={"notes": tuple(notes)})
-        describe(folder, meta, environments)
-        ports = _Ports(FIRST_PORT + PORTS)
-        make = conditions_of(plan, lab, environments, None)
-        if both_ways.is_wanted(plan):
-            observer.stage("moving a second of data each way")
-            both_ways.require_both_ways(plan, paths, remotes, make, ports.next, cancelled)
-        if lab.rate_bps is None and any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells):
-            observer.stage("finding the rate of the underlay")
-            make = conditions_of(
-                plan, lab, environments, both_ways.underlay_bps(plan, paths, remotes, make, ports.next)
-            )
-        enough = work.conduct.enough
-        until = Until(plan, None if enough is None else lambda: enough(folder.path))
-        surroundings = Surroundings(folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=until.wants)
-        outcome = measure(plan, paths, remotes, folder, surroundings, observer)
-        how = until.close()
-        if how:
-            observer.stage(how)
-        stolen = stolen_note(outcome)
-        if stolen is not None:
-            observer.note(stolen)
-            notes.append(stolen)
-        if stolen is not None or how:
-            describe(folder, meta.model_copy(update={"notes": tuple(notes), "ended": until.ended}), environments)
-        return outcome
+        folder, observer = self._ledger.folder(pair), self._observe(pair)
+        return PairRun(pair, plan, replace(work, notes=notes), folder, observer)
 
 
-class _Ports:
-    """Ports in a row, for what is no trial."""
-
-    def __init__(self, first: int) -> None:
-        self._last = first
-
-    def next(self) -> int:
-        """Return the next one."""
-        self._last += 1
-        return self._last
+def _measured(run: PairRun, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> End:
+    """Run the trials of one pair on one set-up."""
+    try:
+        run.run(setup, paths, cancelled)
+    except HarnessError as error:
+        return End(run.outcome, error)
+    return End(run.outcome)
 
 
 def failure(ends: Ends) -> HarnessError | None:
@@ -224,5 +182,5 @@ def failure(ends: Ends) -> HarnessError | None:
 
 def total(ends: Ends) -> Outcome:
     """Return what became of the trials of all pairs together."""
-    outcomes = [end.outcome for end in ends.values() if end.outcome]
+    outcomes = [end.outcome for end in ends.values()]
     return Outcome(*(sum(getattr(one, name) for one in outcomes) for name in ("ok", "failed", "invalid")))

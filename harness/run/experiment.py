@@ -1,4 +1,4 @@
-"""Every trial of one pair's plan: each is on disk before the next one starts."""
+"""Every trial of one pair's plan on one set-up: each is on disk before the next one starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.results.store import RunFolder
 from harness.run.node_states import NodeStates, sites_of
 from harness.run.repeats import Repeats, Turn
 from harness.run.stage import Record
-from harness.run.trial import Surroundings, TrialRunner
+from harness.run.trial import PORTS, Surroundings, TrialRunner
 
 TRIES = 2
 """A trial that fails is tried once more, at once."""
@@ -54,10 +54,26 @@ class Observer(Protocol):
 class Outcome:
     """What became of a run's trials, those that count; `stolen_ratio` is the share of CPU time given to others."""
 
-    ok: int
-    failed: int
-    invalid: int
+    ok: int = 0
+    failed: int = 0
+    invalid: int = 0
     stolen_ratio: float = 0.0
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Return what became of the trials of both; shares count by their trials."""
+        counts = [one.ok + one.failed + one.invalid for one in (self, other)]
+        stolen = self.stolen_ratio * counts[0] + other.stolen_ratio * counts[1]
+        return Outcome(
+            self.ok + other.ok, self.failed + other.failed, self.invalid + other.invalid, stolen / max(sum(counts), 1)
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a plan that is measured on one set-up, from 1; what is repeated is reckoned over the whole run."""
+
+    setup: int
+    repeats: Repeats
 
 
 def describe(folder: RunFolder, meta: RunMeta, environments: Mapping[str, object]) -> None:
@@ -73,13 +89,18 @@ def measure(
     folder: RunFolder,
     surroundings: Surroundings,
     observer: Observer,
+    part: Part,
 ) -> Outcome:
-    """Run every trial; KeyboardInterrupt, the trial under way undone, once the surroundings are cancelled."""
-    runner = TrialRunner(*remotes, replace(surroundings, on_live=observer.live))
+    """Run every trial of a set-up; KeyboardInterrupt, the trial under way undone, once the surroundings are cancelled.
+
+    Ports go on from one set-up to the next: those of the last one's trials may not be free again yet.
+    """
+    ports = PORTS * (part.setup - 1) // plan.setups
+    runner = TrialRunner(*remotes, replace(surroundings, on_live=observer.live), ports)
     try:
         with NodeStates(sites_of(paths, remotes, plan.setup.profiles)) as states:
             states.try_all(plan.cells)
-            return _trials(plan, paths, folder, runner, states, observer)
+            return _trials(plan, part, paths, folder, runner, states, observer)
     finally:
         runner.close()
 
@@ -94,11 +115,18 @@ def stolen_note(outcome: Outcome) -> Note | None:
 
 
 def _trials(
-    plan: Plan, paths: Paths, folder: RunFolder, runner: TrialRunner, states: NodeStates, observer: Observer
+    plan: Plan,
+    part: Part,
+    paths: Paths,
+    folder: RunFolder,
+    runner: TrialRunner,
+    states: NodeStates,
+    observer: Observer,
 ) -> Outcome:
-    repeats = Repeats(plan.slots)
+    slots = [slot for slot in plan.slots if slot.setup == part.setup]
+    first = 1 + sum(slot.setup < part.setup for slot in plan.slots)
     counted: dict[Slot, tuple[Status, float]] = {}
-    for turn in repeats.turns(enumerate(runner.wanted(plan.slots), 1)):
+    for turn in part.repeats.turns(enumerate(runner.wanted(slots), first)):
         slot = turn.slot
         if turn.attempt == 1:
             observer.started(slot, turn.number)
@@ -107,7 +135,7 @@ def _trials(
         states.enter(slot.cell)
         trial, record = _tried(turn, paths[slot.profile, slot.cell.mtu], folder, runner)
         folder.append(trial)
-        repeats.measured(turn, record.stolen_ratio)
+        part.repeats.measured(turn, record.stolen_ratio)
         counted[slot] = trial.status, record.stolen_ratio
         observer.finished(trial)
     counts = Counter(status for status, _ in counted.values())

@@ -112,11 +112,17 @@ def grounded(
 
 @contextmanager
 def standing(
-    equipment: Equipment, lab: Lab, profiles: Mapping[str, Profile], setup: Setup, *, keep: bool = False
+    equipment: Equipment,
+    lab: Lab,
+    profiles: Mapping[str, Profile],
+    setup: Setup,
+    *,
+    keep: bool = False,
+    turn: tuple[int, int] = (1, 1),
 ) -> Iterator[Raised]:
     """Give the paths of a set-up, up and verified on the pairs of a lab, and take them down again unless `keep`.
 
-    Raises PlaybookError, ConnectionLostError and VerificationError.
+    `turn` is which time that is, of how many. Raises PlaybookError, ConnectionLostError and VerificationError.
     """
     observer, fabric = equipment.observer, equipment.fabric(lab, profiles)
     where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
@@ -128,7 +134,8 @@ def standing(
     with ExitStack() as stack:
         if not keep:
             stack.push(_clean_up(equipment, take_down))
-        observer.stage(f"setting up {', '.join(setup.profiles)}{where}")
+        which = f", {turn[0]} of {turn[1]}:" if turn[1] > 1 else ""
+        observer.stage(f"setting up{which} {', '.join(setup.profiles)}{where}")
         raised = fabric.up(setup)
         for note in raised.notes:
             observer.note(note)

@@ -43,12 +43,12 @@ class Surroundings:
 
 
 class TrialRunner:
-    """Runs trials on two connected nodes; numbers the ports of their servers."""
+    """Runs trials on two connected nodes; numbers the ports of their servers, behind so many that are used already."""
 
-    def __init__(self, client: Remote, server: Remote, surroundings: Surroundings) -> None:
+    def __init__(self, client: Remote, server: Remote, surroundings: Surroundings, ports: int = 0) -> None:
         self._remotes = (client, server)
         self._surroundings = surroundings
-        self._ports = 0
+        self._ports = ports
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="node")
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.model.trial import Slot
 from harness.results.meta import Ended
 from harness.results.plan import Plan
-from harness.truth.stats import FIRST_LOOK
+from harness.truth.verdicts import FIRST_LOOK
 
 
 class Until:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from harness.truth.stats import ALPHA, MIN_BLOCKS, MOST_BLOCKS, Ratio
+from harness.truth.stats import ALPHA, MOST_BLOCKS, Ratio
+from harness.truth.verdicts import MIN_BLOCKS
 
 POWER = 0.8
 """Share of cases in which a difference is to be told."""

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.truth.spread import Spread
 from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, student, welch_error
 
 
@@ -18,13 +19,14 @@ class Difference:
     error: float | None
     freedom: float | None
     n: int
+    spread: Spread | None = None
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
         if self.error is None or self.freedom is None:
             return None
         reach = student(self.freedom, alpha) * self.error
-        return Interval(self.difference - reach, self.difference + reach)
+        return Interval(max(self.difference - reach, -1.0), min(self.difference + reach, 1.0))
 
     def edges(self, target: float, margin: float) -> tuple[float, float]:
         """Return between what a difference is none: the margin is one of percentage points here."""
@@ -52,8 +54,13 @@ def paired_difference(ours: Sequence[float], base: Sequence[float], tries: tuple
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Difference(mean, None, None, n)
-    least = least_error([(statistics.fmean(shares), count) for shares, count in zip((ours, base), tries, strict=True)])
-    return Difference(mean, max(statistics.stdev(differences) / math.sqrt(n), least), n - 1, n)
+    error = max(statistics.stdev(differences) / math.sqrt(n), least_error(of_arms(ours, base, tries)))
+    return Difference(mean, error, n - 1, n)
+
+
+def of_arms(ours: Sequence[float], base: Sequence[float], tries: tuple[float, float]) -> list[tuple[float, float]]:
+    """Return the share of each arm, and of how many tries it is."""
+    return [(statistics.fmean(shares), count) for shares, count in zip((ours, base), tries, strict=True)]
 
 
 def welch_difference(after: Moments, before: Moments, least: float) -> Difference:

@@ -1,18 +1,14 @@
-"""Ratios of two sets of measurements, their intervals, and what these decide.
+"""Ratios of two sets of measurements, and their intervals.
 
 Figures such as goodput and RTT are positive and their errors are proportional, so everything is computed on
 logarithms and given back as a ratio. Where two profiles share blocks, their difference per block is one
-sample (paired t); drift that both saw cancels. Two runs share no block, so they get Welch's test.
+sample (paired t); drift that both saw cancels. Two runs share no block, so they get Welch's test. Where a run was set
+up several times, see `harness.truth.nested`.
 
 No bootstrap: with the 6 to 10 blocks of a run its intervals are too narrow. In simulation at n = 10 a
 nominal 95 % percentile bootstrap covered .89 to .91 and BCa .78 to .91, the t interval on log-ratios
 .95 to .98, heavy tails and outliers included. Hodges-Lehmann did as well as t (.94 to .96), but has no
 95 % interval below n = 6.
-
-A verdict is read off an interval: it lies outside the margin, within it, or neither. Rows that are asked together are a
-family, and their intervals are widened so that of those which decide something at most 5 % are expected to miss the
-truth (the false coverage rate of Benjamini and Yekutieli 2005). How much rows scatter is no reason to refuse a
-verdict: it is in the width of the interval already.
 """
 
 from __future__ import annotations
@@ -22,50 +18,14 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from harness.truth.spread import Spread
 from harness.truth.student import quantile
 
-MIN_BLOCKS = 6
-"""Fewer decide nothing at 95 %: even a sign test of 5 equal signs has p = .0625."""
-MIN_RUNS = 4
-"""Runs of each side; fewer decide nothing at 95 %: even a rank test of 3 against 3, all on one side, has p = .1."""
-
-FIRST_LOOK = 10
-"""Blocks of a run that ends by its intervals, before these are looked at: one that is narrow by luck ends it too soon,
-the more so the fewer blocks it is of. From 6 on an interval would hold the truth in 92.6 % of runs, from 10 on in 94
-(docs/accuracy.md)."""
-
 ALPHA = 0.05
-MARGIN = 0.01
-"""A ratio that is nearer to what it is held against makes no difference, unless another margin is asked for."""
 MOST_BLOCKS = 1000
 """More are not advised to anybody."""
-
-
-class Verdict(StrEnum):
-    """What a row says; `better` and `worse` are for the user, whichever way the metric points."""
-
-    WORSE = "worse"
-    BETTER = "better"
-    SAME = "same"
-    INCONCLUSIVE = "inconclusive"
-    DISTURBED = "disturbed"
-    MOVED = "moved"
-    """Of the underlay between runs: its figure is another one, which says nothing of any profile."""
-    NOT_ENOUGH_BLOCKS = "not enough blocks"
-    NOT_ENOUGH_RUNS = "not enough runs"
-    NO_FIGURE = "no figure"
-
-
-class AgainstCeiling(StrEnum):
-    """What a ratio says of what the headers allow it to be."""
-
-    HEADERS_ONLY = "headers only"
-    MORE_THAN_HEADERS = "more than headers"
-    ABOVE_THE_CEILING = "above the ceiling"
-    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -85,13 +45,15 @@ class Interval:
 class Ratio:
     """A ratio; `error` is the standard error of its logarithm, with so many degrees of `freedom`.
 
-    Both are None where one sample cannot give them. `n` counts pairs; of two runs it is the smaller side.
+    Both are None where one sample cannot give them. `n` counts samples: pairs, of two runs those of the smaller side,
+    set-ups where there is a `spread` between these.
     """
 
     ratio: float
     error: float | None
     freedom: float | None
     n: int
+    spread: Spread | None = None
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
@@ -174,13 +136,18 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tup
     Raises:
         ValueError: no values, unequal lengths, or a value that is not positive.
     """
-    differences = [ours - theirs for ours, theirs in zip(_logs(overlay), _logs(underlay), strict=True)]
+    differences = log_ratios(overlay, underlay)
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Ratio(math.exp(mean), None, None, n)
+    spread = max(statistics.stdev(differences), rounding(overlay, underlay, steps))
+    return Ratio(math.exp(mean), spread / math.sqrt(n), n - 1, n)
+
+
+def rounding(overlay: Sequence[float], underlay: Sequence[float], steps: tuple[float, float]) -> float:
+    """Return the standard deviation that rounding to steps of these sizes gives the logarithm of a ratio."""
     means = statistics.fmean(overlay), statistics.fmean(underlay)
-    rounding = math.hypot(*(step / value for step, value in zip(steps, means, strict=True))) / math.sqrt(12)
-    return Ratio(math.exp(mean), max(statistics.stdev(differences), rounding) / math.sqrt(n), n - 1, n)
+    return math.hypot(*(step / value for step, value in zip(steps, means, strict=True))) / math.sqrt(12)
 
 
 @dataclass(frozen=True)
@@ -249,110 +216,9 @@ def percentiles(samples: Sequence[float], percents: Sequence[float]) -> list[flo
     return [ordered[rank - 1] for rank in ranks]
 
 
-def refusal(blocks: int) -> Verdict | None:
-    """Return why no verdict can be given, None where one can."""
-    if blocks == 0:
-        return Verdict.NO_FIGURE
-    return Verdict.NOT_ENOUGH_BLOCKS if blocks < MIN_BLOCKS else None
-
-
-def refusal_of_runs(runs: int) -> Verdict | None:
-    """Return why no verdict can be given where runs are the sample, so many on the smaller side."""
-    if runs == 0:
-        return Verdict.NO_FIGURE
-    return Verdict.NOT_ENOUGH_RUNS if runs < MIN_RUNS else None
-
-
-class Place(StrEnum):
-    """Where an interval lies: below what a ratio is held against by more than the margin, within it, or above."""
-
-    BELOW = "below"
-    WITHIN = "within"
-    ABOVE = "above"
-    OPEN = "open"
-
-
-@dataclass(frozen=True)
-class Question:
-    """A ratio and what it is held against: 1, or what the headers allow; or a difference, held against 0."""
-
-    estimate: Estimate
-    target: float = 1.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Where the interval of an estimate lies, widened for its family; `blocks` would decide where it is open."""
-
-    place: Place
-    interval: Interval | None
-    blocks: int | None = None
-
-
-def answers(questions: Sequence[Question | None], margin: float) -> list[Answer | None]:
-    """Return an answer to each question of a family, in order; None for None.
-
-    The intervals are at 1 - R alpha / m for m questions, R being the largest number for which as many of them decide
-    something at that level.
-    """
-    asked = [question for question in questions if question is not None]
-    # Wider intervals decide no more, so what fewer than R decide at R's level, no number between can do either.
-    count, decided = len(asked) + 1, len(asked)
-    while 0 < decided < count:
-        count = decided
-        decided = sum(_place(question, ALPHA * count / len(asked), margin) is not Place.OPEN for question in asked)
-    level = ALPHA * max(decided, 1) / max(len(asked), 1)
-    return [None if question is None else _answer(question, level, margin) for question in questions]
-
-
-def place_of(interval: Interval | None, target: float, margin: float) -> Place:
-    """Return where the interval of a ratio lies to its target; one that is not known leaves everything open."""
-    return place_between(interval, target * (1 - margin), target * (1 + margin))
-
-
-def place_between(interval: Interval | None, low: float, high: float) -> Place:
-    """Return where an interval lies to what is between two edges; one that is not known leaves everything open."""
-    if interval is None:
-        return Place.OPEN
-    if interval.high < low:
-        return Place.BELOW
-    if interval.low > high:
-        return Place.ABOVE
-    return Place.WITHIN if interval.low >= low and interval.high <= high else Place.OPEN
-
-
-def _place(question: Question, alpha: float, margin: float) -> Place:
-    estimate = question.estimate
-    return place_between(estimate.interval(alpha), *estimate.edges(question.target, margin))
-
-
-def _answer(question: Question, alpha: float, margin: float) -> Answer:
-    place, estimate = _place(question, alpha, margin), question.estimate
-    blocks = estimate.blocks_to_tell(question.target, margin, alpha) if place is Place.OPEN else None
-    return Answer(place, estimate.interval(alpha), blocks)
-
-
-def movement_of(place: Place) -> Verdict:
-    """Return what it means for the underlay of two runs where the interval of its ratio lies about 1."""
-    return {Place.OPEN: Verdict.INCONCLUSIVE, Place.WITHIN: Verdict.SAME}.get(place, Verdict.MOVED)
-
-
-def verdict_of(place: Place, *, higher_is_better: bool) -> Verdict:
-    """Return what it means for the user where an interval lies about 1."""
-    if place is Place.OPEN:
-        return Verdict.INCONCLUSIVE
-    if place is Place.WITHIN:
-        return Verdict.SAME
-    return Verdict.BETTER if (place is Place.ABOVE) == higher_is_better else Verdict.WORSE
-
-
-CEILING_VERDICTS = {
-    Place.OPEN: AgainstCeiling.INCONCLUSIVE,
-    Place.WITHIN: AgainstCeiling.HEADERS_ONLY,
-    Place.BELOW: AgainstCeiling.MORE_THAN_HEADERS,
-    Place.ABOVE: AgainstCeiling.ABOVE_THE_CEILING,
-}
-"""What it means where an interval lies about the ceiling."""
+def log_ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return ln(ours / theirs) pair by pair; ValueError for no values, unequal lengths, or one that is not positive."""
+    return [mine - its for mine, its in zip(_logs(ours), _logs(theirs), strict=True)]
 
 
 def _logs(values: Sequence[float]) -> list[float]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import MARGIN, Answer, Place, Question, Ratio, answers, paired_ratio, place_of
+from harness.truth.stats import Ratio, paired_ratio
+from harness.truth.verdicts import MARGIN, Answer, Place, Question, answers, place_of
 from tests.accuracy.noise import ARMS, PROFILE, UNDERLAY
 from tests.accuracy.tables import Case, Figures, Table, percent
 

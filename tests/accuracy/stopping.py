@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import FIRST_LOOK, MIN_BLOCKS, Place, Ratio, paired_ratio, place_of
+from harness.truth.stats import Ratio, paired_ratio
+from harness.truth.verdicts import FIRST_LOOK, MIN_BLOCKS, Place, place_of
 from tests.accuracy.coverage import holds
 from tests.accuracy.noise import ARMS, PROFILE, UNDERLAY, Noise, drift, heavy, normal, stalls, together, wander
 from tests.accuracy.tables import Case, Figures, Table, percent

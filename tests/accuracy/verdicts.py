@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.random import Generator
 
-from harness.truth.stats import ALPHA, MARGIN, Question, Ratio, Verdict, answers, paired_ratio, percentiles, verdict_of
+from harness.truth.stats import ALPHA, Ratio, paired_ratio, percentiles
+from harness.truth.verdicts import MARGIN, Question, Verdict, answers, verdict_of
 from tests.accuracy.noise import ARMS
 from tests.accuracy.tables import Case, Figures, Table, percent
 

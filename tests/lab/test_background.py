@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.measures.metrics import CPU_ROWS
-from harness.truth.stats import MIN_BLOCKS
+from harness.truth.verdicts import MIN_BLOCKS
 from tests.lab.bench import bench as own_bench
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine

@@ -20,17 +20,19 @@ from tests.lab.snapshots import Snapshot
 pytestmark = pytest.mark.lab
 
 TRIAL_COLUMNS = (
-    "run_id,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
-    "protocol,direction,mtu,flows,goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,"
-    "rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,"
-    "client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,server_softirq_cpu_s,client_busiest_cpu_ratio,"
-    "server_busiest_cpu_ratio,client_background_cpus,server_background_cpus,socket_dropped,foreign_cpu_s,"
+    "run_id,setup,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
+    "protocol,direction,mtu,flows,goodput_bps,forward_goodput_bps,reverse_goodput_bps,packets_per_s,offered_bps,"
+    "retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,"
+    "ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,"
+    "server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,client_background_cpus,"
+    "server_background_cpus,socket_dropped,foreign_cpu_s,"
     "stolen_ratio,inner_bytes,outer_bytes"
 ).split(",")
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
-    "baseline_median,cv,ratio,ratio_low,ratio_high,adjusted_low,adjusted_high,ceiling_ratio,ceiling_verdict,verdict,"
-    "blocks_to_tell,lost,notes"
+    "baseline_median,replies,wire_ratio,baseline_wire_ratio,cv,ratio,ratio_low,ratio_high,difference,difference_low,"
+    "difference_high,adjusted_low,adjusted_high,setups,between_setups_ratio,within_setups_ratio,ceiling_ratio,"
+    "ceiling_verdict,verdict,blocks_to_tell,setups_to_tell,lost,notes"
 ).split(",")
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high")
 SHORT = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
@@ -106,7 +108,7 @@ def test_every_trial_is_proven(whole: tuple[Command, Path, list[str]]) -> None:
             assert row["rtt_p50_s"] == ""
         else:
             assert 0 < float(row["rtt_min_s"]) <= float(row["rtt_p50_s"]) <= float(row["rtt_max_s"]) < 0.1
-            assert (row["goodput_bps"], row["ping_sent"], float(row["ping_lost_ratio"])) == ("", "50", 0)
+            assert (row["goodput_bps"], row["ping_sent"], float(row["ping_lost_ratio"])) == ("", "250", 0)
 
 
 def test_raw_records_hold_argv_and_output(whole: tuple[Command, Path, list[str]]) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def series(
     return [
         trial(profile, block, cell, value, path_state=path_state, cpu_s=cpu_s) for block, value in enumerate(values, 1)
     ]
+
+
+def dealt(trials: Iterable[Trial], setups: int, blocks: int = 6) -> list[Trial]:
+    """Return the trials of a run of so many blocks as they are where it has several set-ups."""
+    plan = replace(PLAN, blocks=blocks, setups=setups)
+    return [replace(one, slot=replace(one.slot, setup=plan.setup_of(one.slot.block))) for one in trials]
 
 
 def around(centre: float, spread: float, seed: int, blocks: int = 6) -> list[float]:

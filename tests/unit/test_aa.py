@@ -24,7 +24,7 @@ from harness.report.formats import FORMATS
 from harness.report.trials import read_run
 from harness.results.meta import read_meta
 from harness.truth import power
-from harness.truth.stats import Verdict
+from harness.truth.verdicts import Verdict
 from tests.unit.synthetic import META, PLAN, iperf3, ping, trial, write
 
 BLOCKS = 6
@@ -90,6 +90,7 @@ def test_profiles_that_are_given_take_the_underlays_place() -> None:
     ("given", "words"),
     [
         ({"blocks": 5}, "--blocks 5: a verdict takes 6"),
+        ({"setups": 2}, "--setups: a run against itself is made on one set-up"),
         ({"pairs": "all"}, "--pairs: a run against itself is one of two hosts"),
         (
             {"profile": ("vxlan",), "rate": "none", "factor_protocol": ("udp",), "factor_udp_rate": ("50%",)},

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.truth.stats import Place, Question, answers, paired_ratio
+from harness.truth.stats import paired_ratio
+from harness.truth.verdicts import Place, Question, answers
 from tests.accuracy.coverage import COVERAGE
 from tests.accuracy.families import FAMILIES
 from tests.accuracy.selection import ALIKE

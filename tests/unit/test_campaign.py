@@ -70,9 +70,11 @@ class Watcher:
 
     def stage(self, text: str) -> None:
         assert text
+        if text.startswith("setting up"):
+            self._world.happens(text)
 
     def planned(self, plan: Plan) -> None:
-        assert plan == PLAN
+        assert plan.setup == SETUP
 
     def started(self, slot: Slot, number: int) -> None:
         assert slot
@@ -97,6 +99,7 @@ class Bench:
     nodes: dict[str, World] = field(default_factory=dict)
     interruption: Interruption = field(default_factory=Interruption)
     described: list[dict[str, str]] = field(default_factory=list)
+    plan: Plan = PLAN
 
     def __post_init__(self) -> None:
         for client, server in (NAMES[:2], NAMES[2:]):
@@ -121,7 +124,7 @@ class Bench:
         campaign = Campaign(turns, ledger, equipment, lambda pair: Watcher(self.world, str(pair)))
         said = ""
         try:
-            assert campaign.run(PLAN, PROFILES, Conduct(keep=keep)) == total(campaign.ends)
+            assert campaign.run(self.plan, PROFILES, Conduct(keep=keep)) == total(campaign.ends)
         except HarnessError as error:
             if not campaign.ends:
                 raise
@@ -235,7 +238,7 @@ def test_pairs_by_themselves_are_not_warned_of_each_other(bench: Bench) -> None:
 def test_pair_whose_set_up_fails_does_not_stop_the_next(bench: Bench, event: str, error: Exception) -> None:
     bench.world.failures[f"{event} k8s-1:k8s-2"] = error
     ends = bench.run("k8s-1:k8s-2,k8s-1:k8s-3", shared=True)
-    assert (ends["k8s-1:k8s-2"].error, ends["k8s-1:k8s-2"].outcome) == (error, None)
+    assert (ends["k8s-1:k8s-2"].error, ends["k8s-1:k8s-2"].outcome) == (error, Outcome())
     assert ends["k8s-1:k8s-3"] == End(DONE)
     assert bench.happened("teardown") == ["teardown k8s-1:k8s-2", "teardown k8s-1:k8s-3"]
     assert bench.described == [{}, {"k8s-1:k8s-2": str(error)}]
@@ -346,6 +349,54 @@ def test_exit_code_of_pairs_is_that_of_the_first_error_and_all_are_named() -> No
 def test_keep_leaves_the_only_wave_standing(bench: Bench) -> None:
     bench.run(SIDE_BY_SIDE, parallel=True, keep=True)
     assert bench.happened("teardown", "down") == []
+
+
+def twice(bench: Bench, text: str, **how: bool) -> dict[str, End]:
+    """Measure the pairs in two blocks, on a set-up each."""
+    bench.plan = replace(PLAN, blocks=2, setups=2)
+    return bench.run(text, **how)
+
+
+def test_pairs_are_set_up_anew_for_each_group_of_blocks(bench: Bench) -> None:
+    """One pair after the other, each on all of its set-ups; the lab stays up."""
+    ends = twice(bench, "k8s-1:k8s-2,k8s-1:k8s-3", shared=True)
+    assert ends == {pair: End(Outcome(ok=2 * TRIALS)) for pair in ("k8s-1:k8s-2", "k8s-1:k8s-3")}
+    expected = ["up"]
+    for pair in ends:
+        apply, verify, teardown = steps(pair)
+        for block in range(2):
+            trials = [f"trial {number} {pair}" for number in range(block * TRIALS + 1, (block + 1) * TRIALS + 1)]
+            expected += [apply, verify, *trials, teardown]
+    assert bench.happened("up", "apply", "verify", "trial", "teardown", "down") == [*expected, "down"]
+    assert [row["setup"] for row in bench.rows("k8s-1:k8s-3")] == ["1"] * TRIALS + ["2"] * TRIALS
+    assert [event.split(":")[0] for event in bench.happened("setting")] == [
+        "setting up, 1 of 2",
+        "setting up, 2 of 2",
+    ] * 2
+
+
+def test_pairs_at_the_same_time_share_each_set_up(bench: Bench) -> None:
+    ends = twice(bench, SIDE_BY_SIDE, parallel=True)
+    assert ends == {pair: End(Outcome(ok=2 * TRIALS)) for pair in SIDE_BY_SIDE.split(",")}
+    assert bench.happened("apply", "verify", "teardown") == steps(SIDE_BY_SIDE.replace(",", " ")) * 2
+    for folder in ("k8s-1--k8s-2", "k8s-3--k8s-4"):
+        facts = [note["fact"] for note in bench.json(f"{folder}/run.json")["notes"]]
+        assert facts.count(PARALLEL_NOTE.fact) == 1
+
+
+def test_pair_that_went_wrong_is_left_out_of_the_next_set_up(bench: Bench) -> None:
+    error = LabError("no space left")
+    bench.world.failures["trial 2 k8s-3:k8s-4"] = error
+    ends = twice(bench, SIDE_BY_SIDE, parallel=True)
+    assert ends == {"k8s-1:k8s-2": End(Outcome(ok=2 * TRIALS)), "k8s-3:k8s-4": End(error=error)}
+    assert {row["setup"] for row in bench.rows("k8s-1:k8s-2")} == {"1", "2"}
+    assert len(bench.rows("k8s-3:k8s-4")) == 1
+
+
+def test_where_nothing_is_left_to_measure_nothing_is_set_up_again(bench: Bench) -> None:
+    bench.world.failures["trial 1 k8s-1:k8s-2"] = LabError("no space left")
+    twice(bench, "k8s-1:k8s-2")
+    assert bench.happened("apply", "teardown") == ["apply k8s-1:k8s-2", "teardown k8s-1:k8s-2"]
 
 
 def test_folders_without_a_trial_are_discarded(bench: Bench) -> None:

@@ -93,6 +93,7 @@ def test_a_run_against_itself_gives_the_scatter_of_all_its_runs(tmp_path: Path) 
     [
         (None, runs(), "run.json does not say what a block consists of"),
         (META | {"plan": replace(QUIET, cells=()).to_json()}, runs(), "give a run of schema 2"),
+        (META | {"plan": replace(QUIET, setups=2).to_json()}, runs(), "a run on 2 set-ups, which differ"),
         (META | {"plan": QUIET.to_json()}, runs(blocks=1), "no row has two blocks with a figure on both sides"),
     ],
 )
@@ -135,6 +136,7 @@ def test_plan_goes_by_a_run_that_is_there(plan: Callable[..., tuple[int, str]]) 
         ("--detect 1% --from run --out x", "leave out --out"),
         ("--detect 1% --from missing", "missing/trials.csv|missing does not exist"),
         ("--detect 1% --profile vxlan --blocks 9", "--blocks is what --detect answers; leave it out"),
+        ("--detect 1% --profile vxlan --setups 2", "--setups: --detect counts blocks of one set-up; leave it out"),
         ("--detect 1% --profile vxlan --pairs all", "--detect: a pilot is of two hosts; leave out --pairs"),
         ("--detect 1%", "--detect: the underlay alone has nothing to differ from"),
     ],

@@ -152,6 +152,11 @@ def refused_words(command: CommandLine, tmp_path: Path, monkeypatch: pytest.Monk
         ("--duration 3601", "Invalid value for '--duration': 3601 is not in the range 1<=x<=3600"),
         ("--duration soon", "Invalid value for '--duration': 'soon' is not a valid integer"),
         ("--omit -1", "Invalid value for '--omit': -1 is not in the range 0<=x<=60"),
+        ("--setups 0", "Invalid value for '--setups': 0 is not in the range 1<=x<=1000"),
+        (
+            "--setups 7",
+            "7 set-ups of 6 blocks in all: each takes a block at least; choose 1 to 6 set-ups, or more blocks",
+        ),
         ("--blocks 0", "Invalid value for '--blocks': 0 is not in the range 1<=x"),
         ("--rate fast", "Invalid value for '--rate': 'fast': give none, or a number with kbit, mbit or gbit"),
         ("--containers lxc", "Invalid value for '--containers': 'lxc' is not one of 'none', 'docker', 'podman'"),

@@ -16,7 +16,7 @@ from harness.model.containers import Containers
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.trial import Cell, Timing
-from harness.results.plan import PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan, Setup
+from harness.results.plan import ANOTHER_SETUP_S, PRESETS, SET_UP_S, TRIAL_OVERHEAD_S, Plan, Setup
 
 PROFILES = ("underlay", "host-gw", "vxlan")
 LEVELS: dict[str, tuple[Value, ...]] = {
@@ -129,6 +129,43 @@ def test_durations() -> None:
 
 
 @pytest.mark.parametrize(
+    ("blocks", "setups", "dealt"),
+    [
+        (6, 1, [1, 1, 1, 1, 1, 1]),
+        (6, 2, [1, 1, 1, 2, 2, 2]),
+        (7, 3, [1, 1, 1, 2, 2, 3, 3]),
+        (5, 4, [1, 1, 2, 3, 4]),
+        (3, 3, [1, 2, 3]),
+    ],
+)
+def test_blocks_are_dealt_out_over_set_ups_in_order(blocks: int, setups: int, dealt: list[int]) -> None:
+    plan = replace(PLAN, blocks=blocks, setups=setups)
+    assert [plan.setup_of(block) for block in range(1, blocks + 1)] == dealt
+    assert [(slot.block, slot.setup) for slot in plan.slots if slot.position == 1] == list(enumerate(dealt, 1))
+
+
+@pytest.mark.parametrize("setups", range(1, 41))
+def test_blocks_are_dealt_out_as_evenly_as_can_be(setups: int) -> None:
+    plan = replace(PLAN, blocks=40, setups=setups)
+    dealt = Counter(plan.setup_of(block) for block in range(1, 41))
+    assert list(dealt) == list(range(1, setups + 1))
+    assert max(dealt.values()) - min(dealt.values()) <= 1
+
+
+def test_set_ups_do_not_change_what_is_measured_nor_its_order() -> None:
+    assert order(replace(PLAN, setups=3)) == order(PLAN)
+    assert replace(PLAN, setups=3).expected_s == pytest.approx(PLAN.expected_s + 2 * ANOTHER_SETUP_S)
+
+
+@pytest.mark.parametrize("setups", [0, 7])
+def test_set_up_without_a_block_is_refused(setups: int) -> None:
+    with pytest.raises(
+        InputError, match=rf"^{setups} set-ups of 6 blocks .*; choose 1 to 6 set-ups, or more blocks\.$"
+    ):
+        replace(PLAN, setups=setups)
+
+
+@pytest.mark.parametrize(
     ("name", "blocks", "duration_s", "omit_s"), [("quick", 6, 2, 1), ("standard", 10, 10, 3), ("rfc", 10, 60, 3)]
 )
 def test_presets(name: str, blocks: int, duration_s: int, omit_s: int) -> None:
@@ -185,6 +222,7 @@ PLANS = [
     PLAN,
     made(size=(64, 1400), udp_rate=("50%", 500_000_000, "none")),
     replace(PLAN, cells=(Cell.of("udp-search", mtu=1450, loss=0.001),), timing=Timing(2.5, 0)),
+    replace(PLAN, setups=3),
     replace(
         PLAN,
         setup=replace(PLAN.setup, containers=Containers.parse("docker"), profiles_dirs=(Path("/a b"), Path("c"))),
@@ -192,7 +230,7 @@ PLANS = [
 ]
 
 
-@pytest.mark.parametrize("plan", PLANS, ids=["plain", "udp", "other measures", "containers"])
+@pytest.mark.parametrize("plan", PLANS, ids=["plain", "udp", "other measures", "set-ups", "containers"])
 def test_plan_is_read_back_as_it_was_written(plan: Plan) -> None:
     """run.json holds all of it, so that a run can be planned once more, trial by trial."""
     read = Plan.from_json(json.loads(json.dumps(plan.to_json())))
@@ -222,9 +260,17 @@ def test_plan_as_run_json_has_it() -> None:
         "timing": {"duration_s": 2, "omit_s": 1},
         "seed": 7,
         "congestion_control": "cubic",
+        "setups": 1,
         "runs": 1,
         "until_width": None,
     }
+
+
+def test_plan_from_before_there_were_set_ups_has_one() -> None:
+    plain = json.loads(json.dumps(PLAN.to_json()))
+    del plain["setups"]
+    assert Plan.from_json(plain) == PLAN
+    assert PLAN.setups == 1
 
 
 def without(key: str) -> Callable[[dict[str, Any]], object]:
@@ -234,6 +280,7 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
+        (lambda plain: plain.update(setups=7), "^7 set-ups of 6 blocks"),
         (without("blocks"), r"^plan\.blocks: Field required"),
         (without("setup"), r"^plan\.setup: Field required"),
         (lambda plain: plain.update(blocks="many"), r"^plan\.blocks: .*valid integer"),

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 
 from harness.truth import power
-from harness.truth.stats import MIN_BLOCKS, MOST_BLOCKS, paired_ratio
+from harness.truth.stats import MOST_BLOCKS, paired_ratio
+from harness.truth.verdicts import MIN_BLOCKS
 
 SETS = 1500
 

@@ -15,10 +15,11 @@ from rich.console import Console
 
 from harness.model.path import PathState
 from harness.model.trial import MTU, Direction, Interval, Status, Trial
+from harness.report import compared_layout
 from harness.report.analysis import Analysis, Row, analyse
 from harness.report.comparison import Comparison, compare_runs
 from harness.report.formats import FORMATS
-from harness.report.layout import compared_page, page
+from harness.report.layout import page
 from harness.report.notes import text_of
 from harness.report.page import Page
 from harness.report.records import COMPARED_HEAD, COMPARED_TAIL, SUMMARY_HEAD, SUMMARY_TAIL, summary_records
@@ -39,7 +40,7 @@ def analysed(folder: Path, trials: Sequence[Trial], meta: dict[str, Any] | None 
 
 
 def laid_out(result: Result) -> Page:
-    return page(result) if isinstance(result, Analysis) else compared_page(result)
+    return page(result) if isinstance(result, Analysis) else compared_layout.page(result)
 
 
 def troubled_run() -> list[Trial]:

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from harness.truth import stats
+from harness.truth import stats, verdicts
 from harness.truth.shares import Difference, paired_difference
-from harness.truth.stats import Place, Question
+from harness.truth.verdicts import Place, Question
 
 
 def test_difference_is_the_mean_of_those_of_the_blocks() -> None:
@@ -24,7 +24,7 @@ def test_difference_is_the_mean_of_those_of_the_blocks() -> None:
 def test_nothing_lost_of_few_does_not_say_that_nothing_ever_is(tries: int, place: Place) -> None:
     """Nothing of 60 leaves room for a true loss of some per cent (the rule of three: 5 %)."""
     made = paired_difference([0.0] * 6, [0.0] * 6, (tries, tries))
-    (answer,) = stats.answers([Question(made, 0.0)], 0.01)
+    (answer,) = verdicts.answers([Question(made, 0.0)], 0.01)
     assert answer is not None
     assert (answer.place, answer.interval is not None) == (place, True)
     assert answer.interval is not None
@@ -45,7 +45,7 @@ def test_what_does_not_match_is_refused(ours: list[float], base: list[float]) ->
 
 def test_margin_is_one_of_percentage_points() -> None:
     def place(difference: float) -> Place:
-        (answer,) = stats.answers([Question(Difference(difference, 0.0001, 5, 6), 0.0)], 0.01)
+        (answer,) = verdicts.answers([Question(Difference(difference, 0.0001, 5, 6), 0.0)], 0.01)
         assert answer is not None
         return answer.place
 

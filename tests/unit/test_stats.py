@@ -9,8 +9,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from harness.report import notes
-from harness.truth import stats
-from harness.truth.stats import AgainstCeiling, Interval, Moments, Place, Question, Ratio, Verdict
+from harness.truth import stats, verdicts
+from harness.truth.stats import Interval, Moments, Ratio
+from harness.truth.verdicts import AgainstCeiling, Place, Question, Verdict
 
 
 def limits(ratio: Ratio, alpha: float = 0.05) -> list[float]:
@@ -157,7 +158,7 @@ def test_coefficient_of_variation(values: list[float], cv: float | None) -> None
 )
 def test_refusal(blocks: int, refused: Verdict | None) -> None:
     """How much figures scatter is no reason: it is in the interval already."""
-    assert stats.refusal(blocks) == refused
+    assert verdicts.refusal(blocks) == refused
 
 
 def ratio(value: float, error: float, n: int = 6) -> Ratio:
@@ -177,9 +178,9 @@ def ratio(value: float, error: float, n: int = 6) -> Ratio:
     ],
 )
 def test_a_verdict_is_where_its_interval_lies(low: float, high: float, place: Place, higher: str, lower: str) -> None:
-    assert stats.place_of(Interval(low, high), 1.0, 0.01) is place
-    assert stats.verdict_of(place, higher_is_better=True) == higher
-    assert stats.verdict_of(place, higher_is_better=False) == lower
+    assert verdicts.place_of(Interval(low, high), 1.0, 0.01) is place
+    assert verdicts.verdict_of(place, higher_is_better=True) == higher
+    assert verdicts.verdict_of(place, higher_is_better=False) == lower
 
 
 @pytest.mark.parametrize(
@@ -192,16 +193,16 @@ def test_a_verdict_is_where_its_interval_lies(low: float, high: float, place: Pl
     ],
 )
 def test_a_ratio_is_held_against_its_ceiling(value: float, verdict: AgainstCeiling) -> None:
-    (answer,) = stats.answers([Question(ratio(value, 0.001), 0.9655)], 0.01)
+    (answer,) = verdicts.answers([Question(ratio(value, 0.001), 0.9655)], 0.01)
     assert answer is not None
-    assert stats.CEILING_VERDICTS[answer.place] == verdict
+    assert verdicts.CEILING_VERDICTS[answer.place] == verdict
 
 
 def test_intervals_of_a_family_are_as_wide_as_the_share_of_it_that_decides_demands() -> None:
     """At 1 - 3/4 x 5 % three of four decide something; all four at 95 % do not. Beside others, nothing is asked."""
     decided = [ratio(0.9, 0.01), ratio(1.1, 0.01), ratio(1.0, 0.001)]
     family = [*decided, ratio(1.0, 0.1)]
-    found = stats.answers([Question(family[0]), None, *map(Question, family[1:])], 0.01)
+    found = verdicts.answers([Question(family[0]), None, *map(Question, family[1:])], 0.01)
     assert found[1] is None
     answers = [answer for answer in found if answer]
     assert [answer.place for answer in answers] == [Place.BELOW, Place.ABOVE, Place.WITHIN, Place.OPEN]
@@ -211,7 +212,7 @@ def test_intervals_of_a_family_are_as_wide_as_the_share_of_it_that_decides_deman
 
 def test_where_nothing_decides_all_intervals_are_widest() -> None:
     family = [ratio(1.0, 0.05), ratio(1.02, 0.05)]
-    assert [answer and answer.interval for answer in stats.answers([*map(Question, family)], 0.01)] == [
+    assert [answer and answer.interval for answer in verdicts.answers([*map(Question, family)], 0.01)] == [
         one.interval(0.05 / 2) for one in family
     ]
 
@@ -227,12 +228,12 @@ def test_the_widest_level_at_which_enough_decide_is_found_for_any_family() -> No
             (
                 level
                 for level in levels
-                if sum(stats.place_of(one.interval(level), 1, 0.01) is not Place.OPEN for one in family) * 0.05 / 12
+                if sum(verdicts.place_of(one.interval(level), 1, 0.01) is not Place.OPEN for one in family) * 0.05 / 12
                 >= level * (1 - 1e-9)
             ),
             levels[-1],
         )
-        for answer, one in zip(stats.answers([*map(Question, family)], 0.01), family, strict=True):
+        for answer, one in zip(verdicts.answers([*map(Question, family)], 0.01), family, strict=True):
             assert answer is not None
             assert limits(one, wanted) == pytest.approx([answer.interval.low, answer.interval.high])  # type: ignore[union-attr]
         shares.add(wanted)
@@ -249,7 +250,7 @@ def test_the_widest_level_at_which_enough_decide_is_found_for_any_family() -> No
     ],
 )
 def test_the_underlay_is_neither_better_nor_worse(place: Place, verdict: Verdict) -> None:
-    assert stats.movement_of(place) is verdict
+    assert verdicts.movement_of(place) is verdict
 
 
 def test_of_those_that_decide_few_are_wrong() -> None:
@@ -262,7 +263,7 @@ def test_of_those_that_decide_few_are_wrong() -> None:
             shift = -0.3 if row >= 18 else 0.0
             logs = [scatter.gauss(shift, 0.02) for _ in range(8)]
             questions.append(Question(stats.paired_ratio([math.exp(log) for log in logs], [1.0] * 8)))
-        places = [answer.place for answer in stats.answers(questions, 0.0) if answer]
+        places = [answer.place for answer in verdicts.answers(questions, 0.0) if answer]
         wrong = sum(place is not Place.OPEN for place in places[:18])
         misled += wrong
         decided += sum(place is not Place.OPEN for place in places)
@@ -273,13 +274,13 @@ def test_of_those_that_decide_few_are_wrong() -> None:
 @pytest.mark.parametrize(("error", "blocks"), [(0.01, 13), (0.2, None), (0.0, None)])
 def test_how_many_blocks_would_tell(error: float, blocks: int | None) -> None:
     """Scatter .0245 a block, .0153 from .975 to .99 in logarithms: t(12) = 2.179, 2.179 x .0245 / √13 = .0148."""
-    (answer,) = stats.answers([Question(ratio(0.975, error))], 0.01)
+    (answer,) = verdicts.answers([Question(ratio(0.975, error))], 0.01)
     assert answer is not None
     assert answer.blocks == blocks
 
 
 def test_what_decides_nothing_says_by_how_much() -> None:
-    (open_one, narrow) = stats.answers([Question(ratio(1.0, 0.05)), Question(ratio(1.0, 0.0001))], 0.01)
+    (open_one, narrow) = verdicts.answers([Question(ratio(1.0, 0.05)), Question(ratio(1.0, 0.0001))], 0.01)
     note = notes.wide(open_one, 0.01)
     assert note is not None
     assert str(note).startswith("± 1")

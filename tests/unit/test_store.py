@@ -20,7 +20,7 @@ from harness.results.schema import HEAD, SERIES, Columns, unknown_factor
 from harness.results.store import PairsFolder, RunFolder
 
 COLUMNS = (
-    "run_id,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
+    "run_id,setup,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
     "protocol,direction,mtu,flows,"
     "goodput_bps,forward_goodput_bps,reverse_goodput_bps,packets_per_s,offered_bps,retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,"
     "rtt_p99_s,rtt_max_s,ping_sent,ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,"
@@ -28,7 +28,7 @@ COLUMNS = (
     "client_background_cpus,server_background_cpus,socket_dropped,foreign_cpu_s,stolen_ratio,inner_bytes,outer_bytes"
 )
 BY_DEFAULT = Columns.of_measures(("iperf3", "ping"), ("mtu", "protocol", "flows", "direction"))
-SLOT = Slot(2, 7, "vxlan", Cell.of("iperf3", protocol="tcp", direction="bidir", mtu=1450, flows=8))
+SLOT = Slot(2, 7, "vxlan", Cell.of("iperf3", protocol="tcp", direction="bidir", mtu=1450, flows=8), setup=3)
 TRIAL = Trial(
     run_id="r",
     slot=SLOT,
@@ -50,6 +50,7 @@ TRIAL = Trial(
 )
 ROW = {
     "run_id": "r",
+    "setup": "3",
     "block": "2",
     "position": "7",
     "attempt": "1",
@@ -124,7 +125,7 @@ def test_each_row_is_on_disk_when_append_returns(tmp_path: Path, monkeypatch: py
     for position in (1, 2, 3):
         folder.append(replace(TRIAL, slot=replace(SLOT, position=position)))
         assert [row["position"] for row in rows(folder)] == [str(number) for number in range(1, position + 1)]
-    assert [line.split(",")[2] for line in synced] == ["1", "2", "3"]
+    assert [line.split(",")[3] for line in synced] == ["1", "2", "3"]
 
 
 def test_json_is_written_as_a_whole(tmp_path: Path) -> None:

@@ -78,6 +78,9 @@ def replaced(line: int, old: str, new: str) -> Callable[[list[str]], list[str]]:
         (replaced(1, ",mtu,", ",size,"), "trials.csv: column 'mtu' is missing in line 1"),
         (replaced(1, ",flows,", ",mtu,"), "trials.csv: column 'mtu' stands twice in line 1"),
         (replaced(1, ",flows", ",flows,colour"), r"line 2: \d+ fields, not \d+"),
+        (replaced(3, f"{RUN_ID},1,2,", f"{RUN_ID},2,2,"), "line 9: block 2 is of set-up 1, but of 2 in line 3; "),
+        (replaced(3, f"{RUN_ID},1,", f"{RUN_ID},one,"), "line 3: setup is 'one', not a whole number"),
+        (replaced(3, f"{RUN_ID},1,", f"{RUN_ID},,"), "line 3: setup is empty"),
         (replaced(3, "ok", "okay"), "line 3: unknown status 'okay'; known are ok, failed, invalid"),
         (replaced(3, "underlay,underlay", "underlay,overlay"), "line 3: unknown kind 'overlay'"),
         (replaced(3, ",1450,", ",1450.5,"), "line 3: mtu is '1450.5', not a whole number"),
@@ -205,6 +208,16 @@ def test_schema_1_has_the_same_cells() -> None:
     assert str(run.meta.notes[0]).startswith("both nodes share one kernel")
     states = set(run.trials.frame["path_state"])
     assert PathState.parse("clamped to 1450") in states
+
+
+def test_file_without_set_ups_is_of_one(tmp_path: Path) -> None:
+    """As every run was before it could have several, of either schema."""
+    write(tmp_path, full_run())
+    path = tmp_path / "trials.csv"
+    whole = read_trials(path).frame
+    pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns="setup").to_csv(path, index=False)
+    pd.testing.assert_frame_equal(read_trials(path).frame, whole, check_like=True)
+    assert set(whole["setup"]) == set(read_run(SAMPLE).trials.frame["setup"]) == {1}
 
 
 @pytest.mark.parametrize("column", ["goodput_bps", "client_cpu_s", "rtt_p99_s", "proof", "raw", "started_at"])

@@ -27,7 +27,8 @@ from harness.results.meta import Ended, read_meta
 from harness.results.plan import Plan
 from harness.run.experiment import Outcome
 from harness.run.until import Until
-from harness.truth.stats import FIRST_LOOK, paired_ratio
+from harness.truth.stats import paired_ratio
+from harness.truth.verdicts import FIRST_LOOK
 from tests.unit.synthetic import META, PLAN, around, iperf3, ping, series, trial, write
 from tests.unit.test_experiment import PLAN as EXPERIMENT
 from tests.unit.test_experiment import TRIALS, Bench, bench
@@ -214,6 +215,7 @@ def test_options_make_the_plan() -> None:
     [
         ({"max_blocks": 9}, "--max-blocks is of no use without --until-width"),
         ({"until_width": 0.005, "blocks": 8}, "--blocks and --until-width do not go together"),
+        ({"until_width": 0.005, "setups": 2}, "--setups and --until-width do not go together"),
         ({"until_width": 0.005, "profile": ()}, "--until-width: the underlay alone has no interval"),
         (
             {"until_width": 0.005, "nodes": 4, "pairs": "k8s-1:k8s-2,k8s-3:k8s-4", "parallel_pairs": True},

@@ -1,0 +1,120 @@
+"""The trials of one pair on one set-up after the other, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.fabric.base import Paths
+from harness.fabric.profiles import Profile
+from harness.model.notes import Note
+from harness.model.pairs import Pair
+from harness.results.plan import Plan
+from harness.results.store import RunFolder
+from harness.run import both_ways
+from harness.run.conditions import conditions_of, meta_of, notes_of
+from harness.run.experiment import Observer, Outcome, Part, describe, measure, stolen_note
+from harness.run.repeats import Repeats
+from harness.run.standing import Conduct, Ground
+from harness.run.trial import FIRST_PORT, PORTS, Surroundings
+from harness.run.until import Until
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every pair, and the ground that all of them stand on; `notes` concern all of their figures."""
+
+    plan: Plan
+    profiles: Mapping[str, Profile]
+    conduct: Conduct
+    ground: Ground
+    notes: tuple[Note, ...] = ()
+
+
+class PairRun:
+    """Measures one pair by a plan of its own, as part of the work of a campaign.
+
+    `outcome` is what became of its trials so far.
+    """
+
+    def __init__(
+        self,
+        pair: Pair,
+        plan: Plan,
+        work: Work,
+        folder: RunFolder,
+        observer: Observer,
+    ) -> None:
+        self._plan = plan
+        self._lab = work.ground.lab.limited_to((pair,))
+        self._remotes = work.ground.of_pair(pair)
+        self._environments = {name: work.ground.environments[name] for name in pair.hosts}
+        self._folder = folder
+        self._observer = observer
+        self._notes = (*work.notes, *notes_of(plan, work.profiles, self._lab, self._environments))
+        self._meta = meta_of(folder.run_id, plan, work.profiles, self._lab, self._environments, folder.columns)
+        self._ports = _Ports(FIRST_PORT + PORTS)
+        enough = work.conduct.enough
+        self._until = Until(plan, None if enough is None else lambda: enough(folder.path))
+        self._repeats = Repeats(plan.slots)
+        self._link_bps: float | None = None
+        self.outcome = Outcome()
+
+    def run(self, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> None:
+        """See that data moves both ways on a set-up that is up, then run its trials.
+
+        What belongs to the set-up is made anew on each: paths, the second of data, the nodes' states.
+        """
+        if setup == 1:
+            self._begin()
+        plan, lab, remotes = self._plan, self._lab, self._remotes
+        make = conditions_of(plan, lab, self._environments, self._link_bps)
+        if both_ways.is_wanted(plan):
+            self._observer.stage("moving a second of data each way")
+            both_ways.require_both_ways(plan, paths, remotes, make, self._ports.next, cancelled)
+        shares = any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells)
+        if (
+            shares and lab.rate_bps is None and self._link_bps is None
+        ):  # once: a cell is offered the same on each set-up
+            self._observer.stage("finding the rate of the underlay")
+            self._link_bps = both_ways.underlay_bps(plan, paths, remotes, make, self._ports.next)
+            make = conditions_of(plan, lab, self._environments, self._link_bps)
+        surroundings = Surroundings(
+            self._folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=self._until.wants
+        )
+        self.outcome += measure(
+            plan, paths, remotes, self._folder, surroundings, self._observer, Part(setup, self._repeats)
+        )
+        self._end(is_last=setup == plan.setups)
+
+    def _begin(self) -> None:
+        for note in self._notes:
+            self._observer.note(note)
+        self._describe(self._notes)
+
+    def _end(self, *, is_last: bool) -> None:
+        """Note what is known once the trials of a set-up are done."""
+        how = self._until.close() if is_last else ""
+        if how:
+            self._observer.stage(how)
+        stolen = stolen_note(self.outcome)
+        if stolen is not None and is_last:
+            self._observer.note(stolen)
+        if stolen is not None or how:
+            self._describe((*self._notes, stolen) if stolen else self._notes)
+
+    def _describe(self, notes: Sequence[Note]) -> None:
+        meta = self._meta.model_copy(update={"notes": tuple(notes), "ended": self._until.ended})
+        describe(self._folder, meta, self._environments)
+
+
+class _Ports:
+    """Ports in a row, for what is no trial."""
+
+    def __init__(self, first: int) -> None:
+        self._last = first
+
+    def next(self) -> int:
+        """Return the next one."""
+        self._last += 1
+        return self._last
