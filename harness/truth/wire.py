@@ -184,36 +184,3 @@ def efficiency(
     if packets is None:
         return None
     return payload(mtu, protocol) / cable_bytes(packets, headers, nic_mtu)
-
-
-def ceiling_ratio(
-    protocol: str,
-    mtu: int,
-    headers: Sequence[str],
-    nic_mtu: int,
-    path_state: PathState,
-    baseline_mtu: int,
-    tunnel_mtu: int | None = None,
-) -> float | None:
-    """Return the profile's goodput ceiling over that of the underlay at `baseline_mtu`.
-
-    Args:
-        protocol: "tcp" or "udp"; "icmp" has no goodput, so no ceiling.
-        mtu: inner MTU of the profile.
-        headers: the profile's stack, outermost first.
-        nic_mtu: MTU of the underlay's NIC.
-        path_state: what happened to full-size packets.
-        baseline_mtu: MTU of the underlay's own packets, which always go whole.
-        tunnel_mtu: MTU of the tunnel device; None where it is the NIC's less the headers.
-
-    Returns:
-        The ratio, or None where there is no ceiling (icmp, black-holed, contradictory sizes).
-
-    Raises:
-        InputError: an unknown header or protocol.
-    """
-    if protocol == "icmp":
-        return None
-    ours = efficiency(protocol, mtu, headers, nic_mtu, path_state, tunnel_mtu)
-    base = efficiency(protocol, baseline_mtu, (), baseline_mtu)
-    return None if ours is None or base is None else ours / base
