@@ -14,7 +14,7 @@ from harness.model.errors import InputError
 from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
 from harness.model.trial import ARM, ARMS, Cell
-from harness.report import notes
+from harness.report import notes, percentiles
 from harness.report.arms import NOTHING, Arm, arms, matched, reported
 from harness.report.collapse import collapses
 from harness.report.trials import RunData
@@ -134,7 +134,7 @@ def _drafts(run: RunData, whole: Sequence[int], blocks: int) -> Iterator[_Draft]
     cells = dict.fromkeys((profile, cell.without(ARM)) for profile, cell in by_cell)
     for profile, cell in sorted(cells, key=lambda key: (key[0], order_of(key[1]))):
         both = [by_cell.get((profile, cell.at(((ARM, arm),))), NOTHING) for arm in ARMS]
-        for metric in reported(cell, run.trials.columns, both):
+        for metric in percentiles.known(reported(cell, run.trials.columns, both), both):
             if metric.better and not metric.tries:
                 yield _draft(profile, cell, metric, both, whole, blocks)
 

@@ -16,7 +16,7 @@ from harness.measures.registry import order_of
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell
-from harness.report import compared_notes
+from harness.report import compared_notes, percentiles
 from harness.report.arms import reported
 from harness.report.background import Background
 from harness.report.samples import Basis, Draft, Sample, drafts
@@ -90,7 +90,8 @@ def compare_runs(
             dict.fromkeys(key for member in members for key in member.arms),
             key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])),
         )
-        for metric in reported(cell, columns, [member.arm(profile, cell) for member in members])
+        for own in [[member.arm(profile, cell) for member in members]]
+        for metric in percentiles.known(reported(cell, columns, own), own)
     ]
     ratios, underlays, absolutes = (
         [draft for key in keys for draft in drafts(basis, *key, sides, sample)]
