@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
 import pytest
 
+from harness.labs import bystanders
 from harness.labs.bystanders import Bystanders
 
 HOST, NODE, OTHER_NODE, CONTAINER = "pid:[1]", "pid:[2]", "pid:[3]", "pid:[4]"
@@ -63,6 +64,20 @@ def proc(tmp_path: Path) -> Path:
     (folder / "sys").mkdir()
     (folder / "uptime").write_text("1 1\n", encoding="ascii")
     return folder
+
+
+def test_what_is_waited_for_in_the_middle_of_a_look_is_the_labs(
+    proc: Path, cgroups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent was read before that, itself no more: two looks have to agree."""
+    used = bystanders._processes(proc)
+    torn = {pid: own for pid, own in used.items() if pid != 102}
+    whole = torn | {101: replace(used[101], children_s=used[102].cpu_s)}
+    looks = iter([used, used, torn, whole, whole])
+    monkeypatch.setattr(bystanders, "_processes", lambda _proc: next(looks))
+    own = Bystanders(INSIDERS, proc, cgroups)
+    assert [own.cpu_s(), own.cpu_s()] == [FOREIGN_S, FOREIGN_S]
+    assert next(looks, None) is None
 
 
 @pytest.fixture

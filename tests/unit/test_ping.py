@@ -164,9 +164,9 @@ def jobs(mtu: int, duration_s: float) -> list[Job]:
 @pytest.mark.parametrize(
     ("mtu", "duration_s", "expected"),
     [
-        (1500, 2, "ping -n -D -c 501 -i 0.004 -W 1 -M dont -s 1472 172.17.0.3"),
-        (1450, 10, "ping -n -D -c 2501 -i 0.004 -W 1 -M dont -s 1422 172.17.0.3"),
-        (576, 1, "ping -n -D -c 251 -i 0.004 -W 1 -M dont -s 548 172.17.0.3"),
+        (1500, 2, "ping -n -D -c 101 -i 0.02 -W 1 -M dont -s 1472 172.17.0.3"),
+        (1450, 10, "ping -n -D -c 501 -i 0.02 -W 1 -M dont -s 1422 172.17.0.3"),
+        (576, 1, "ping -n -D -c 51 -i 0.02 -W 1 -M dont -s 548 172.17.0.3"),
     ],
 )
 def test_client_argv_fills_the_mtu_and_sends_one_more_than_counts(mtu: int, duration_s: int, expected: str) -> None:
