@@ -73,7 +73,7 @@ class Bystanders:
                 return sum(others) - self._ended_s
             return total_s - sum(own.cpu_s for own in inside.values()) - self._ended_s
 
-    def _seen(self) -> tuple[Mapping[int, _Process], Mapping[int, _Process]]:
+    def _seen(self) -> tuple[dict[int, _Process], dict[int, _Process]]:
         """Return all processes, and the lab's among them, as two looks in a row agree on what the lab's used.
 
         What is waited for in the middle of a look is in it neither by itself nor in the time of its parent, which was
