@@ -63,9 +63,6 @@ def aa(
     except (HarnessError, KeyboardInterrupt):
         _show_whole_runs(folder, margin, form)
         raise
-    except BaseException:
-        folder.discard_if_empty()
-        raise
     summarise(folder, margin, form)
     judge(outcome, folder.path)
 
@@ -102,7 +99,6 @@ def against_itself(given: Mapping[str, Any], runs: int) -> Prepared:
 
 def _show_whole_runs(folder: RunFolder, margin: float, form: str) -> None:
     """Show what was measured before it ended early, as far as there is a run that was measured to its end."""
-    folder.discard_if_empty()
     if not folder.path.exists():
         return
     try:

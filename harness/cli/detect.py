@@ -99,9 +99,4 @@ def _piloted(given: Mapping[str, Any]) -> tuple[Path, Outcome]:
         )
     require_source(prepared)
     folder = RunFolder.create(given["parent"], ("pilot", *prepared.plan.setup.profiles[1:]), columns_of(prepared.plan))
-    try:
-        outcome = carry_out(prepared, folder, Conduct(), Passwords())
-    except BaseException:
-        folder.discard_if_empty()
-        raise
-    return folder.path, outcome
+    return folder.path, carry_out(prepared, folder, Conduct(), Passwords())

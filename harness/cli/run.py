@@ -66,12 +66,8 @@ def run(
     try:
         outcome = carry_out(prepared, folder, conduct, passwords)
     except HarnessError:
-        folder.discard_if_empty()
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
             summarise(folder, margin, form)
-        raise
-    except BaseException:
-        folder.discard_if_empty()
         raise
     summarise(folder, margin, form)
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
@@ -121,20 +117,24 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
 
 
 def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Conduct, passwords: Passwords) -> Outcome:
-    """Run the campaign with the real equipment, its results going to a folder."""
+    """Run the campaign with the real equipment, its results going to a folder, which goes if it gets none."""
     from harness.cli.progress import PairProgress, TrialCount
     from harness.run.campaign import Campaign
 
-    with equipped(prepared, passwords) as (equipment, progress):
-        count = TrialCount()
-        several = len(prepared.waves) > 0
-        campaign = Campaign(
-            prepared.waves,
-            _ledger(folder, prepared),
-            equipment,
-            lambda pair: PairProgress(progress, pair, count) if several else progress,
-        )
-        return campaign.run(prepared.plan, prepared.profiles, conduct)
+    try:
+        with equipped(prepared, passwords) as (equipment, progress):
+            count = TrialCount()
+            several = len(prepared.waves) > 0
+            campaign = Campaign(
+                prepared.waves,
+                _ledger(folder, prepared),
+                equipment,
+                lambda pair: PairProgress(progress, pair, count) if several else progress,
+            )
+            return campaign.run(prepared.plan, prepared.profiles, conduct)
+    except BaseException:
+        folder.discard_if_empty()
+        raise
 
 
 def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None:

@@ -14,9 +14,10 @@ from harness.model.errors import InputError
 from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
 from harness.model.trial import ARM, ARMS, Cell
-from harness.report import notes, percentiles
-from harness.report.arms import NOTHING, Arm, arms, matched, reported
+from harness.report import notes
+from harness.report.arms import NOTHING, Arm, arms, matched
 from harness.report.collapse import collapses
+from harness.report.reported import reported
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
@@ -102,15 +103,15 @@ def analyse_aa(run: RunData, margin: float = verdicts.MARGIN) -> AaAnalysis:
     if not whole:
         raise InputError(f"no run of {blocks} blocks was measured to its end, so there is nothing to count.")
     drafts = [*_drafts(run, whole, blocks)]
-    verdicts = [_verdicts([draft.ratios[number] for draft in drafts], drafts, margin) for number in range(len(whole))]
+    decided = [_verdicts([draft.ratios[number] for draft in drafts], drafts, margin) for number in range(len(whole))]
     rows = tuple(
-        _row(draft, Counter(own[number] for own in verdicts if own[number]), blocks)
+        _row(draft, Counter(own[number] for own in decided if own[number]), blocks)
         for number, draft in enumerate(drafts)
     )
     columns = run.trials.columns
     factors = {name: factor for name, factor in columns.factors.items() if name != ARM}
     of_run = notes.known([*notes.of_run(run.trials.notes, run.meta), *_left_out(run, whole), *collapses(run)])
-    false_runs = sum(any(verdict in FALSE for verdict in own) for own in verdicts)
+    false_runs = sum(any(verdict in FALSE for verdict in own) for own in decided)
     return AaAnalysis(run.meta, Columns(factors, columns.metrics), margin, len(whole), blocks, false_runs, rows, of_run)
 
 
@@ -134,7 +135,7 @@ def _drafts(run: RunData, whole: Sequence[int], blocks: int) -> Iterator[_Draft]
     cells = dict.fromkeys((profile, cell.without(ARM)) for profile, cell in by_cell)
     for profile, cell in sorted(cells, key=lambda key: (key[0], order_of(key[1]))):
         both = [by_cell.get((profile, cell.at(((ARM, arm),))), NOTHING) for arm in ARMS]
-        for metric in percentiles.known(reported(cell, run.trials.columns, both), both):
+        for metric in reported(cell, run.trials.columns, both):
             if metric.better and not metric.tries:
                 yield _draft(profile, cell, metric, both, whole, blocks)
 
@@ -167,7 +168,7 @@ def _verdicts(
     ]
 
 
-def _row(draft: _Draft, verdicts: Mapping[verdicts.Verdict | None, int], blocks: int) -> AaRow:
+def _row(draft: _Draft, counts: Mapping[verdicts.Verdict | None, int], blocks: int) -> AaRow:
     known = [(ratio, ratio.interval()) for ratio in draft.ratios if ratio is not None]
     intervals = [interval for _, interval in known if interval is not None]
     scatters = [(power.scatter_of(ratio) or 0.0, ratio.n - 1) for ratio, interval in known if interval is not None]
@@ -179,7 +180,7 @@ def _row(draft: _Draft, verdicts: Mapping[verdicts.Verdict | None, int], blocks:
         runs=len(intervals),
         missed=sum(not interval.low <= 1 <= interval.high for interval in intervals),
         chance=power.chance_bounds(len(intervals)),
-        verdicts={verdict: count for verdict, count in verdicts.items() if verdict is not None},
+        verdicts={verdict: count for verdict, count in counts.items() if verdict is not None},
         half_width=stats.median([interval.half_width for interval in intervals]),
         scatter=scatter,
         freedom=sum(freedom for _, freedom in scatters),

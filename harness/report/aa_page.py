@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.measures.registry import label_of, title_of
+from harness.measures.registry import title_of
 from harness.report.aa import AaAnalysis, AaRow
 from harness.report.footnotes import Footnotes
-from harness.report.layout import run_title, section_title
+from harness.report.layout import row_name, run_title, section_title
 from harness.report.page import Page, Section, percent_text, share_text
 from harness.truth.verdicts import Verdict
 
@@ -35,8 +35,8 @@ def page(analysis: AaAnalysis) -> Page:
     for row in analysis.rows:
         key = (row.profile, section_title(row.metric, row.cell))
         section = sections.setdefault(key, Section(f"{key[0]} against itself", key[1], _HEADINGS, matrix=True))
-        name = f"{label_of(row.cell.without('direction'))} {row.metric.part}".strip()
-        section.rows.append((f"{name}{footnotes.marks(row.notes)}", *_cells(row)))
+        name = f"{row_name(row.metric, row.cell)}{footnotes.marks(row.notes)}"
+        section.rows.append((name, *_cells(row)))
     legend = LEGEND.format(margin=share_text(analysis.margin), blocks=analysis.blocks)
     title = run_title(analysis.meta)
     return Page(title, _findings(analysis), tuple(sections.values()), footnotes.lines(), legend)

@@ -14,13 +14,14 @@ from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
 from harness.model.path import WHOLE
 from harness.model.trial import UNDERLAY, Cell
-from harness.report import notes, percentiles
-from harness.report.arms import NOTHING, Arm, arms, reported
+from harness.report import notes
+from harness.report.arms import NOTHING, Arm, arms
 from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of, is_bounded_by_headers, wire_shares
 from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Arms, Contrast, contrasts
 from harness.report.match import Match, setups_of
+from harness.report.reported import replies, reported
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
@@ -118,7 +119,7 @@ def _metrics(run: _Run, contrast: Contrast, cell: Cell) -> list[Metric]:
     """Return the metrics of a contrast; of two measures, those that both report."""
     ours = run.arms.get((contrast.profile, cell), NOTHING)
     base = run.arms.get((contrast.baseline, contrast.baseline_cell(cell)), NOTHING)
-    metrics = percentiles.known(reported(cell, run.columns, [ours]), [ours, base])
+    metrics = reported(cell, run.columns, [ours], [base])
     if not contrast.measure:
         return metrics
     return [metric for metric in metrics if metric.name in MEASURES[contrast.measure].metrics]
@@ -149,8 +150,7 @@ class _Draft:
         """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
         if not self.metric.better or self.estimate is None or self.match.refusal:
             return None
-        target = 0.0 if self.metric.tries else 1.0
-        return verdicts.Question(self.estimate, self.ceiling.ratio if self.ceiling else target)
+        return verdicts.Question(self.estimate, self.ceiling.ratio if self.ceiling else None)
 
 
 def _drafts(run: _Run, contrast: Contrast, cell: Cell, metric: Metric) -> list[_Draft]:
@@ -175,8 +175,7 @@ def _draft(run: _Run, contrast: Contrast, cell: Cell, metric: Metric, ours: Arm,
 def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> stats.Ratio | Difference:
     """Return the ratio of two arms, or the difference of their shares."""
     if metric.tries:
-        counted = [float(arm.figures(METRICS[metric.tries]).sum()) for arm in (ours, base)]
-        return match.difference((counted[0], counted[1]))
+        return match.difference((ours.tries(metric), base.tries(metric)))
     measure = MEASURES.get(cell.measure)
     sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
     return match.ratio((sizes[0], sizes[1]))
@@ -206,8 +205,8 @@ def _row(run: _Run, draft: _Draft, answer: verdicts.Answer | None) -> Row:
     blocks = len(draft.match.ours)
     verdict = draft.match.refusal if draft.metric.better else None
     against_ceiling = None
-    if answer is not None:
-        place = answer.place if draft.metric.tries else verdicts.place_of(answer.interval, 1.0, run.margin)
+    if answer is not None and draft.estimate is not None:
+        place = verdicts.place_of(verdicts.Question(draft.estimate), answer.interval, run.margin)
         verdict = verdicts.verdict_of(place, higher_is_better=draft.metric.better is Better.HIGHER)
         against_ceiling = verdicts.CEILING_VERDICTS[answer.place] if draft.ceiling is not None else None
     verdict, loaded = run.background.judged(draft.metric, (draft.ours, draft.base), verdict)
@@ -220,7 +219,7 @@ def _row(run: _Run, draft: _Draft, answer: verdicts.Answer | None) -> Row:
         blocks=blocks,
         median=medians[0],
         baseline_median=medians[1],
-        replies=percentiles.replies(draft.ours, draft.metric),
+        replies=replies(draft.ours, draft.metric),
         wire_shares=wire_shares(run.meta, draft.cell, draft.metric, draft.ceiling, medians),
         cv=draft.cv,
         ratio=draft.ratio,

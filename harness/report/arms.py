@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.measures.metrics import METRICS, NODE_METRICS
-from harness.measures.registry import MEASURES
+from harness.measures.metrics import METRICS
 from harness.model.metrics import Facts, Metric
 from harness.model.path import PathState
 from harness.model.trial import Cell, Status
@@ -71,6 +70,10 @@ class Arm:
     def figures(self, metric: Metric) -> Figures:
         """Return the figures of the ok trials that have one."""
         return self.column(metric)[self.has(metric)]
+
+    def tries(self, metric: Metric) -> float:
+        """Return of how many tries the shares of a metric are, all ok trials together; 0 where nobody counted."""
+        return float(self.figures(METRICS[metric.tries]).sum())
 
     def zeros(self, metric: Metric) -> int:
         """Return how many figures `figures` left out because they are 0."""
@@ -198,17 +201,3 @@ class _Lenient(dict[str, "pd.Series[float]"]):
 
     def __missing__(self, name: str) -> pd.Series[float]:
         return pd.Series(math.nan, index=self._index)
-
-
-def reported(cell: Cell, columns: Columns, measured: Sequence[Arm]) -> list[Metric]:
-    """Return the metrics of a cell that are reported: its measure's main one, and the others that have figures.
-
-    Metrics that this harness does not know are reported where there are any figures, those of a measure that it does
-    not know, too.
-    """
-    metrics = {**METRICS, **columns.metrics} | METRICS
-    measure = MEASURES.get(cell.measure)
-    strangers = [name for name in columns.metrics if name not in METRICS]
-    names = [*measure.rows, *strangers] if measure else [n for n in columns.metrics if n not in NODE_METRICS]
-    main = names[0] if measure else ""
-    return [metrics[n] for n in names if n == main or any(len(arm.figures(metrics[n])) for arm in measured)]

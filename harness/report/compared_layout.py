@@ -62,7 +62,7 @@ def _compared_section(section: Section, rows: Sequence[ComparedRow], sample: Sam
         if row.difference:
             ratio = [points_text(row.difference.difference), points_text(row.interval)]
         verdict = worded(row.verdict, row.samples_to_tell, f"{sample}s", row.lost)
-        section.rows.append((row_name(row), *figures, *ratio, f"{verdict}{marks(row.notes)}".strip()))
+        section.rows.append((row_name(row.metric, row.cell), *figures, *ratio, f"{verdict}{marks(row.notes)}".strip()))
     return section
 
 

@@ -16,9 +16,8 @@ from harness.measures.registry import order_of
 from harness.model.metrics import Better, Metric
 from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell
-from harness.report import compared_notes, percentiles
-from harness.report.arms import reported
-from harness.report.background import Background
+from harness.report import compared_notes
+from harness.report.reported import reported
 from harness.report.samples import Basis, Draft, Sample, drafts
 from harness.report.sides import sides_of
 from harness.report.trials import RunData
@@ -90,8 +89,7 @@ def compare_runs(
             dict.fromkeys(key for member in members for key in member.arms),
             key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])),
         )
-        for own in [[member.arm(profile, cell) for member in members]]
-        for metric in percentiles.known(reported(cell, columns, own), own)
+        for metric in reported(cell, columns, [member.arm(profile, cell) for member in members])
     ]
     ratios, underlays, absolutes = (
         [draft for key in keys for draft in drafts(basis, *key, sides, sample)]
@@ -118,9 +116,7 @@ def _rows(
     estimates = [draft.estimate for draft in asked]
     moved = [_moved(draft, underlays) if _is_gated(draft) else None for draft in asked]
     questions = [
-        verdicts.Question(estimate, 0.0 if draft.metric.tries else 1.0)
-        if estimate and not draft.refusal and not gate
-        else None
+        verdicts.Question(estimate) if estimate and not draft.refusal and not gate else None
         for draft, estimate, gate in zip(asked, estimates, moved, strict=True)
     ]
     answers: list[verdicts.Answer | None] = [None] * len(asked)
@@ -186,6 +182,6 @@ def _disturbed(
         arms = [member.arm(draft.profile, draft.cell)]
         if draft.basis is Basis.UNDERLAY:
             arms.append(member.arm(UNDERLAY, member.underlay_cell(draft.cell)))
-        verdict, loaded = Background.of(member.run).judged(draft.metric, arms, verdict)
+        verdict, loaded = member.background.judged(draft.metric, arms, verdict)
         notes += (loaded,) if loaded and loaded not in notes else ()
     return verdict, notes

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.measures.metrics import CPU_SHARES
-from harness.measures.registry import label_of, title_of
+from harness.measures.registry import title_of
 from harness.model.errors import InputError
 from harness.model.metrics import Metric
 from harness.model.trial import Cell
 from harness.report.aa import analyse_aa, is_against_itself
 from harness.report.analysis import analyse
-from harness.report.layout import run_title, section_title
+from harness.report.layout import row_name, run_title, section_title
 from harness.report.narrow import against_underlay
 from harness.report.page import Page, Section, percent_text, share_text
 from harness.report.trials import RunData
@@ -122,8 +122,7 @@ def page(detection: Detection) -> Page:
         key = (row.profile, section_title(row.metric, row.cell))
         section = sections.setdefault(key, Section(*key, ("", "scatter", "blocks", "min"), matrix=True))
         blocks = (f"> {MOST_BLOCKS}", "") if row.blocks is None else _cells(row.blocks, detection.block_s)
-        name = f"{label_of(row.cell.without('direction'))} {row.metric.part}".strip()
-        section.rows.append((name, percent_text(row.scatter, 3), *blocks))
+        section.rows.append((row_name(row.metric, row.cell), percent_text(row.scatter, 3), *blocks))
     unknown = [f"no scatter is known of {', '.join(detection.unknown)}"] if detection.unknown else []
     return Page(
         run_title(detection.meta), (detection.answer,), tuple(sections.values()), tuple(unknown), _legend(detection)

@@ -11,7 +11,6 @@ from harness.model.notes import Note
 from harness.model.trial import UNDERLAY, Cell, Direction
 from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
-from harness.report.comparison import ComparedRow
 from harness.report.contrasts import Against
 from harness.report.decomposition import steps
 from harness.report.findings import findings
@@ -111,9 +110,9 @@ def section_title(metric: Metric, cell: Cell) -> str:
     return f"{metric.title}{f' {label}' if label else ''}{way}"
 
 
-def row_name(row: Row | ComparedRow) -> str:
-    """Return a row's cell as the table calls it; who sends is in the title."""
-    return f"{label_of(row.cell.without('direction'))} {row.metric.part}".strip()
+def row_name(metric: Metric, cell: Cell) -> str:
+    """Return what the table calls a row: its cell, and a part of the metric; who sends is in the title."""
+    return f"{label_of(cell.without('direction'))} {metric.part}".strip()
 
 
 def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], Row], marks: Marks) -> Section:
@@ -135,7 +134,7 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
         first.contrast.title, section_title(first.metric, first.cell), (*headings, "verdict" if compared else "")
     )
     for row in rows:
-        cells = [row_name(row), number_text(row.median, divisor, digits)]
+        cells = [row_name(row.metric, row.cell), number_text(row.median, divisor, digits)]
         if not with_ceiling:
             cells.append(number_text(row.baseline_median, divisor, digits))
         ratio = row.ratio.ratio if row.ratio else None
@@ -230,7 +229,7 @@ def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
             share = by_key.get((row.contrast, row.cell, name))
             figures = (share.median, share.baseline_median) if share else (None, None)
             texts += ["" if figure is None else f"{number_text(figure, divisor, 0)}{unit}" for figure in figures]
-        section.rows.append((row_name(row), *texts))
+        section.rows.append((row_name(row.metric, row.cell), *texts))
     return [section] if any(any(cells[1:]) for cells in section.rows) else []
 
 

@@ -97,19 +97,17 @@ def _compared_record(row: ComparedRow, sample: Sample, factors: Sequence[str]) -
 
 def _estimate(ratio: Ratio | None, difference: Difference | None, adjusted: Interval | None) -> Record:
     """Return a ratio, or a difference, with its plain 95 % interval and the one that is widened for its family."""
-    record: Record = {}
-    for name, value, estimate in (
-        ("ratio", ratio.ratio if ratio else None, ratio),
-        ("difference", difference.difference if difference else None, difference),
-        ("adjusted", None, None),
-    ):
-        interval = adjusted if name == "adjusted" else estimate.interval() if estimate else None
-        record |= {} if name == "adjusted" else {name: value}
-        record |= {
-            f"{name}_low": interval.low if interval else None,
-            f"{name}_high": interval.high if interval else None,
-        }
-    return record
+    return {
+        "ratio": ratio.ratio if ratio else None,
+        **_limits("ratio", ratio.interval() if ratio else None),
+        "difference": difference.difference if difference else None,
+        **_limits("difference", difference.interval() if difference else None),
+        **_limits("adjusted", adjusted),
+    }
+
+
+def _limits(name: str, interval: Interval | None) -> Record:
+    return {f"{name}_low": interval.low if interval else None, f"{name}_high": interval.high if interval else None}
 
 
 def _spread(spread: Spread | None) -> Record:

@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.measures.metrics import METRICS
 from harness.model.metrics import Metric
 from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
@@ -81,11 +80,10 @@ class Draft:
 
     def _least_error(self) -> float:
         """Return what a difference of these shares is off by at least, for each is of so many tries only."""
-        tries = METRICS[self.metric.tries]
         arms = [member.arm(self.profile, self.cell) for side in self.sides for member in side]
         if self.basis is Basis.UNDERLAY:
             arms += [member.arm(UNDERLAY, member.underlay_cell(self.cell)) for side in self.sides for member in side]
-        counted = [(arm.figures(self.metric), float(arm.figures(tries).sum())) for arm in arms]
+        counted = [(arm.figures(self.metric), arm.tries(self.metric)) for arm in arms]
         runs = max(map(len, self.sides))
         return least_error([(_mean(own), count) for own, count in counted if len(own)]) / runs
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from harness.model.errors import InputError
 from harness.model.trial import UNDERLAY, Cell
 from harness.report.arms import NOTHING, Arm, arms
+from harness.report.background import Background
 from harness.report.contrasts import Arms, own_mtu
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
@@ -23,6 +24,7 @@ class Member:
     name: str
     run: RunData
     arms: Arms
+    background: Background
     _underlay_cells: dict[Cell, Cell] = field(default_factory=dict)
 
     @property
@@ -71,7 +73,9 @@ def sides_of(a: Sequence[RunData], b: Sequence[RunData], *, across_hosts: bool) 
 
 def _side(letter: str, runs: Sequence[RunData]) -> Side:
     names = [letter] if len(runs) == 1 else [f"{letter}{number}" for number in range(1, len(runs) + 1)]
-    return tuple(Member(name, run, arms(run.trials, run.meta)) for name, run in zip(names, runs, strict=True))
+    return tuple(
+        Member(name, run, arms(run.trials, run.meta), Background.of(run)) for name, run in zip(names, runs, strict=True)
+    )
 
 
 def _is_local(meta: RunMeta | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.truth.spread import Spread
-from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, student, welch_error
+from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, reach_of, welch_error
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,15 @@ class Difference:
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
-        if self.error is None or self.freedom is None:
+        reach = reach_of(self, alpha)
+        if reach is None:
             return None
-        reach = student(self.freedom, alpha) * self.error
         return Interval(max(self.difference - reach, -1.0), min(self.difference + reach, 1.0))
+
+    @property
+    def neutral(self) -> float:
+        """The difference that is none."""
+        return 0.0
 
     def edges(self, target: float, margin: float) -> tuple[float, float]:
         """Return between what a difference is none: the margin is one of percentage points here."""

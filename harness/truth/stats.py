@@ -57,10 +57,16 @@ class Ratio:
 
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases (Student's t); None without an error."""
-        if self.error is None or self.freedom is None:
+        reach = reach_of(self, alpha)
+        if reach is None:
             return None
-        factor = math.exp(student(self.freedom, alpha) * self.error) if self.error else 1.0
+        factor = math.exp(reach)
         return Interval(self.ratio / factor, self.ratio * factor)
+
+    @property
+    def neutral(self) -> float:
+        """The ratio that is no difference."""
+        return 1.0
 
     def edges(self, target: float, margin: float) -> tuple[float, float]:
         """Return between what a ratio makes no difference to its target."""
@@ -92,6 +98,11 @@ class Estimate(Protocol):
         """How many pairs it is of."""
         ...
 
+    @property
+    def neutral(self) -> float:
+        """What it is where there is no difference."""
+        ...
+
     def interval(self, alpha: float = ALPHA) -> Interval | None:
         """Return the interval that misses the truth in `alpha` of all cases."""
         ...
@@ -108,6 +119,13 @@ class Estimate(Protocol):
 def student(freedom: float, alpha: float) -> float:
     """Return how many standard errors an interval reaches to each side, to miss the truth in `alpha` of all cases."""
     return quantile(freedom, 1 - alpha / 2)
+
+
+def reach_of(estimate: Estimate, alpha: float) -> float | None:
+    """Return how far an interval reaches to each side, on the scale of the error; None without an error."""
+    if estimate.error is None or estimate.freedom is None:
+        return None
+    return student(estimate.freedom, alpha) * estimate.error if estimate.error else 0.0
 
 
 def blocks_for(distance: float, estimate: Estimate, alpha: float) -> int | None:

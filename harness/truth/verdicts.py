@@ -78,10 +78,15 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Question:
-    """A ratio and what it is held against: 1, or what the headers allow; or a difference, held against 0."""
+    """An estimate and what it is held against: what the headers allow, or, without one, what makes no difference."""
 
     estimate: Estimate
-    target: float = 1.0
+    target: float | None = None
+
+    @property
+    def held_against(self) -> float:
+        """1 of a ratio, 0 of a difference, unless there is another target."""
+        return self.estimate.neutral if self.target is None else self.target
 
 
 @dataclass(frozen=True)
@@ -112,13 +117,9 @@ def answers(questions: Sequence[Question | None], margin: float) -> list[Answer 
     return [None if question is None else _answer(question, level, margin) for question in questions]
 
 
-def place_of(interval: Interval | None, target: float, margin: float) -> Place:
-    """Return where the interval of a ratio lies to its target; one that is not known leaves everything open."""
-    return place_between(interval, target * (1 - margin), target * (1 + margin))
-
-
-def place_between(interval: Interval | None, low: float, high: float) -> Place:
-    """Return where an interval lies to what is between two edges; one that is not known leaves everything open."""
+def place_of(question: Question, interval: Interval | None, margin: float) -> Place:
+    """Return where an interval of an estimate lies to its target; one that is not known leaves everything open."""
+    low, high = question.estimate.edges(question.held_against, margin)
     if interval is None:
         return Place.OPEN
     if interval.high < low:
@@ -129,13 +130,12 @@ def place_between(interval: Interval | None, low: float, high: float) -> Place:
 
 
 def _place(question: Question, alpha: float, margin: float) -> Place:
-    estimate = question.estimate
-    return place_between(estimate.interval(alpha), *estimate.edges(question.target, margin))
+    return place_of(question, question.estimate.interval(alpha), margin)
 
 
 def _answer(question: Question, alpha: float, margin: float) -> Answer:
     place, estimate = _place(question, alpha, margin), question.estimate
-    blocks = estimate.blocks_to_tell(question.target, margin, alpha) if place is Place.OPEN else None
+    blocks = estimate.blocks_to_tell(question.held_against, margin, alpha) if place is Place.OPEN else None
     return Answer(place, estimate.interval(alpha), blocks)
 
 

@@ -39,7 +39,7 @@ def asked(ratios: Sequence[Ratio], margin: float) -> list[Answer | None]:
 def by_itself(ratio: Ratio, margin: float) -> Answer:
     """Return what a row would say without regard to the others: its 95 % interval, and where that lies."""
     interval = ratio.interval()
-    return Answer(place_of(interval, 1.0, margin), interval)
+    return Answer(place_of(Question(ratio), interval, margin), interval)
 
 
 def case(name: str, ratios: Sequence[float], margin: float, *, sd: float = 0.0, one_baseline: bool = False) -> Case:

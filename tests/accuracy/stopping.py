@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from harness.truth.stats import Ratio, paired_ratio
-from harness.truth.verdicts import FIRST_LOOK, MIN_BLOCKS, Place, place_of
+from harness.truth.verdicts import FIRST_LOOK, MIN_BLOCKS, Place, Question, place_of
 from tests.accuracy.coverage import holds
 from tests.accuracy.noise import ARMS, PROFILE, UNDERLAY, Noise, drift, heavy, normal, stalls, together, wander
 from tests.accuracy.tables import Case, Figures, Table, percent
@@ -27,7 +27,7 @@ def narrow(ratio: Ratio) -> bool:
 
 def decided(ratio: Ratio) -> bool:
     """Stop where the interval leaves 1 out: what a run must not do."""
-    return place_of(ratio.interval(), 1.0, 0.0) is not Place.OPEN
+    return place_of(Question(ratio), ratio.interval(), 0.0) is not Place.OPEN
 
 
 def stopped(rows: Sequence[Sequence[Sequence[float]]], rule: Rule, least: int) -> list[Ratio]:

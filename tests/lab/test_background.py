@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ from harness.truth.verdicts import MIN_BLOCKS
 from tests.lab.bench import bench as own_bench
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine
+from tests.lab.test_run import rows_of
 
 pytestmark = pytest.mark.lab
 
@@ -38,11 +38,6 @@ def busy_core() -> Iterator[None]:
             burning.kill()
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture(name="run", params=["one kernel", "kernels of their own"])
 def either_lab(request: pytest.FixtureRequest, machine: Machine, tmp_path: Path) -> Iterator[Run]:
     """Run the harness on the local lab, or on hosts of which it is not told that they share a kernel."""
@@ -58,12 +53,12 @@ def test_busy_core_beside_a_run(machine: Machine, run: Run) -> None:
         command = run(*WORDS)
     assert command.exit_code == 0, command.stderr
     (folder,) = [path for path in machine.results() if path.name in command.stderr]
-    trials = rows(folder / "trials.csv")
+    trials = rows_of(folder / "trials.csv")
     on_hosts = trials[0]["client_background_cpus"] != ""
     assert on_hosts == (json.loads((folder / "run.json").read_text(encoding="utf-8"))["lab"] != "local")
     for name in ("client_background_cpus", "server_background_cpus") if on_hosts else ("foreign_cpu_s",):
         assert statistics.mean(float(trial[name]) for trial in trials) > 0.5, "of one core, in a second"
-    summary = rows(folder / "summary.csv")
+    summary = rows_of(folder / "summary.csv")
     judged = [row for row in summary if row["metric"] in JUDGED]
     assert {row["metric"] for row in judged} == set(JUDGED)
     assert {row["verdict"] for row in judged} == {"disturbed"}

@@ -1,6 +1,5 @@
 """Four nodes on a switch: the lab by itself, and a run of pairs side by side, whole and interrupted."""
 
-import csv
 import json
 import shutil
 import signal
@@ -14,17 +13,13 @@ from harness.nodes.remote import Remote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
 from tests.lab.snapshots import differences, host_snapshot
+from tests.lab.test_run import rows_of
 
 pytestmark = pytest.mark.lab
 
 PAIRS = ("k8s-1:k8s-2", "k8s-3:k8s-4")
 SHORT = f"run --profile vxlan --mtu 1450 --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 SIDE_BY_SIDE = [*SHORT, "--nodes", "4", "--pairs", ",".join(PAIRS), "--parallel-pairs"]
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(name="machine")

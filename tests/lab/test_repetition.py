@@ -1,6 +1,5 @@
 """Small runs of what repeats: the harness against itself, whole and interrupted, a pilot, and a run that ends early."""
 
-import csv
 import json
 import shutil
 import signal
@@ -10,6 +9,7 @@ import pytest
 
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
+from tests.lab.test_run import rows_of
 
 pytestmark = pytest.mark.lab
 
@@ -17,11 +17,6 @@ TINY = f"--measure ping --duration 1 --omit 0 --seed 7 --out {OUT}".split()
 VXLAN = ["--profile", "vxlan", "--mtu", "1450"]
 WIDE = "90%"
 """Wide enough for the round trips of any machine that is not itself at its end."""
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(name="machine")

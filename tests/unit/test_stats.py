@@ -178,7 +178,7 @@ def ratio(value: float, error: float, n: int = 6) -> Ratio:
     ],
 )
 def test_a_verdict_is_where_its_interval_lies(low: float, high: float, place: Place, higher: str, lower: str) -> None:
-    assert verdicts.place_of(Interval(low, high), 1.0, 0.01) is place
+    assert verdicts.place_of(Question(ratio(1.0, 0.0)), Interval(low, high), 0.01) is place
     assert verdicts.verdict_of(place, higher_is_better=True) == higher
     assert verdicts.verdict_of(place, higher_is_better=False) == lower
 
@@ -228,7 +228,9 @@ def test_the_widest_level_at_which_enough_decide_is_found_for_any_family() -> No
             (
                 level
                 for level in levels
-                if sum(verdicts.place_of(one.interval(level), 1, 0.01) is not Place.OPEN for one in family) * 0.05 / 12
+                if sum(verdicts.place_of(Question(one), one.interval(level), 0.01) is not Place.OPEN for one in family)
+                * 0.05
+                / 12
                 >= level * (1 - 1e-9)
             ),
             levels[-1],
