@@ -28,8 +28,10 @@ TITLES = {
 _COAT_ENDS = "wireguard"
 
 
-def changes(before: Sequence[Frame], now: Sequence[Frame], point: Point) -> tuple[str, ...]:
-    """Return what is different now from what it was at the point before; `point` is where it is now."""
+def changes(before: Sequence[Frame] | None, now: Sequence[Frame], point: Point) -> tuple[str, ...]:
+    """Return what is different now from what it was at the point before, if there was one; `point` is where it is."""
+    if before is None:
+        return tuple(_burst(now, point))
     said: list[str] = []
     if len(now) > len(before):
         said.append(f"cut into {len(now)} fragments of {' and '.join(str(frame.length) for frame in now)} bytes")
@@ -37,9 +39,7 @@ def changes(before: Sequence[Frame], now: Sequence[Frame], point: Point) -> tupl
         said.append(f"{len(before)} fragments joined to one packet")
     said += _headers(before[0], now[0], whole=len(before) == len(now) == 1)
     said += _rewritten(before[0], now[0])
-    if len(now) == 1 and now[0].length > point.mtu + sum(layer.size for layer in now[0].layers[:1]):
-        said += _burst(now[0], point)
-    return tuple(said)
+    return (*said, *_burst(now, point))
 
 
 def _headers(before: Frame, now: Frame, *, whole: bool) -> list[str]:
@@ -104,9 +104,12 @@ def _pair(layer: Layer) -> tuple[object, object]:
     return layer.fields["src"], layer.fields["dst"]
 
 
-def _burst(now: Frame, point: Point) -> list[str]:
-    """Return what a frame larger than its device's MTU is."""
-    tcp = inner(now)[-1]
-    if tcp.name != "tcp":
-        return [f"larger than the MTU of {point.mtu}"]
-    return [f"a GSO burst: one buffer of {now.length} bytes, cut to segments later, by the NIC or just before it"]
+def _burst(now: Sequence[Frame], point: Point) -> list[str]:
+    """Return what a frame is that is larger than its device's MTU."""
+    frame = now[0]
+    own = sum(layer.size for layer in frame.layers[:1] if layer.name == "ethernet")
+    if frame.length <= point.mtu + own:
+        return []
+    if inner(frame)[-1].name != "tcp":
+        return [f"larger than the device's MTU of {point.mtu}"]
+    return [f"a GSO burst: one buffer of {frame.length} bytes, which is cut to segments later, by the NIC or just before"]
