@@ -25,7 +25,7 @@ TITLES = {
     "arp": "ARP",
 }
 """What readers know headers as."""
-_COAT_ENDS = "wireguard"
+_SEALED = "wireguard"
 
 
 def changes(before: Sequence[Frame] | None, now: Sequence[Frame], point: Point) -> tuple[str, ...]:
@@ -37,33 +37,46 @@ def changes(before: Sequence[Frame] | None, now: Sequence[Frame], point: Point) 
         said.append(f"cut into {len(now)} fragments of {' and '.join(str(frame.length) for frame in now)} bytes")
     elif len(now) < len(before):
         said.append(f"{len(before)} fragments joined to one packet")
-    said += _headers(before[0], now[0], whole=len(before) == len(now) == 1)
+    if len(before) == len(now) == 1 and _data(now[0]) < _data(before[0]):
+        said.append(f"a GSO burst cut to segments; this is the first, of {_data(now[0])} bytes of data")
+    said += _headers(before[0], now[0])
     said += _rewritten(before[0], now[0])
     return (*said, *_burst(now, point))
 
 
-def _headers(before: Frame, now: Frame, *, whole: bool) -> list[str]:
+def _headers(before: Frame, now: Frame) -> list[str]:
     """Return which headers came in front or went, with their sizes."""
     old, new = (Counter((layer.name, layer.size) for layer in _coat(frame)) for frame in (before, now))
+    padding = abs(now.length - before.length) - abs(_size(new) - _size(old)) if _is_sealed(before, now) else 0
     said = []
-    for sign, gone in (("+", new - old), ("-", old - new)):
+    for verb, sign, gone, order in (("put in front", "+", new - old, now), ("taken off", "-", old - new, before)):
         if gone:
-            order = _coat(now if sign == "+" else before)
-            parts = [f"{TITLES.get(layer.name, layer.name)} {layer.size}" for layer in _picked(order, gone)]
-            count = sum(size * times for (_, size), times in gone.items())
-            verb = "put in front" if sign == "+" else "taken off"
-            total = abs(now.length - before.length) if whole and not (new - old and old - new) else count
-            said.append(f"{sign}{total} bytes {verb}: {', '.join(parts)}{_padding(total - count)}")
+            parts = [f"{TITLES.get(layer.name, layer.name)} {layer.size}" for layer in _picked(_coat(order), gone)]
+            parts += [f"padding {padding}"] if padding > 0 else []
+            said.append(f"{sign}{_size(gone) + max(padding, 0)} bytes {verb}: {', '.join(parts)}")
     return said
 
 
-def _padding(count: int) -> str:
-    return f", padding {count}" if count > 0 else ""
+def _size(headers: Counter[tuple[str, int]]) -> int:
+    return sum(size * times for (_, size), times in headers.items())
+
+
+def _is_sealed(*frames: Frame) -> bool:
+    return any(layer.name == _SEALED for frame in frames for layer in frame.layers)
+
+
+def _data(frame: Frame) -> int:
+    """Return the bytes of TCP data in a frame, 0 where it is not TCP."""
+    return frame.length - sum(layer.size for layer in frame.layers) if inner(frame)[-1:] and _is_tcp(frame) else 0
+
+
+def _is_tcp(frame: Frame) -> bool:
+    return inner(frame)[-1].name == "tcp"
 
 
 def _coat(frame: Frame) -> tuple[Layer, ...]:
     """Return everything in front of the innermost packet; what is sealed has no inside that shows."""
-    if any(layer.name == _COAT_ENDS for layer in frame.layers):
+    if _is_sealed(frame):
         return frame.layers
     shown = inner(frame)
     return frame.layers[: len(frame.layers) - len(shown)]
@@ -84,9 +97,8 @@ def _rewritten(before: Frame, now: Frame) -> list[str]:
     """Return what routing changed: the addresses of the innermost Ethernet header, and the time to live."""
     old, new = (frame.all("ethernet")[-1:] for frame in (before, now))
     said = []
-    sealed = any(layer.name == _COAT_ENDS for layer in (*before.layers, *now.layers))
-    is_same_depth = len(before.all("ethernet")) == len(now.all("ethernet")) or len(_coat(now)) > 1
-    if old and new and not sealed and is_same_depth and _pair(old[0]) != _pair(new[0]) and _bare(before) and _bare(now):
+    sealed = _is_sealed(before, now)
+    if old and new and not sealed and _bare(before) and _bare(now) and _pair(old[0]) != _pair(new[0]):
         said.append("MAC addresses rewritten")
     ttl = [next((layer.fields.get("ttl") for layer in inner(frame)), None) for frame in (before, now)]
     if not sealed and None not in ttl and ttl[0] != ttl[1]:
@@ -110,6 +122,6 @@ def _burst(now: Sequence[Frame], point: Point) -> list[str]:
     own = sum(layer.size for layer in frame.layers[:1] if layer.name == "ethernet")
     if frame.length <= point.mtu + own:
         return []
-    if inner(frame)[-1].name != "tcp":
+    if not _is_tcp(frame):
         return [f"larger than the device's MTU of {point.mtu}"]
     return [f"a GSO burst: one buffer of {frame.length} bytes, which is cut to segments later, by the NIC or just before"]
