@@ -221,3 +221,18 @@ def _inner_size(frame: Frame) -> int:
     return frame.length - outer
 
 
+
+
+def refused(first: Point, said: str) -> Loss:
+    """Return the loss of a packet that its sender did not even send, and said why."""
+    too_long = "too long" in said
+    return Loss(
+        None,
+        first,
+        "the sender refuses to send it" if said else "nothing was sent",
+        said or "no packet was seen at any point",
+        "the packet is larger than the MTU of the device, or than what the sender knows of the path (`ip route get`, a "
+        "cached MTU lasts 10 minutes), and must not be cut: leave -M do out, or send less"
+        if too_long
+        else "see whether the endpoint has a route and its device is up",
+    )
