@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.measures import iperf3
@@ -51,18 +50,18 @@ class Sent:
     answered: int = 0
 
 
-def send(sending: Sending, remotes: tuple[Remote, Remote], path: Path, mtu: int, cancelled: Callable[[], bool]) -> Sent:
+def send(sending: Sending, remotes: tuple[Remote, Remote], path: Path, mtu: int) -> Sent:
     """Send from the client's endpoint to the server's.
 
-    Raises ToolError where a program cannot be run, ConnectionLostError, and KeyboardInterrupt once `cancelled`.
+    Raises ToolError where a program cannot be run, and ConnectionLostError.
     """
     if sending.tcp:
-        return _tcp(remotes, path, mtu, cancelled)
+        return _tcp(remotes, path, mtu)
     words = f"ping -n -c {sending.count} -i {_INTERVAL_S} -W {_WAIT_S} -s {sending.size - ICMP_BYTES}".split()
     words += ["-M", sending.pmtudisc] if sending.pmtudisc else []
     argv = [*words, path.server.address]
     with remotes[0].background([*path.client.enter, *argv]) as running:
-        done = running.wait(sending.limit_s, cancelled=cancelled)
+        done = running.wait(sending.limit_s)
     found = _RECEIVED.search(done.stdout)
     if found is None:
         raise ToolError(f"ping: {done.stderr.strip()[-200:] or done.stdout.strip()[-200:]}")
@@ -74,7 +73,7 @@ def _is_error(line: str) -> bool:
     return "error" in line or line.startswith("From ") or "too long" in line
 
 
-def _tcp(remotes: tuple[Remote, Remote], path: Path, mtu: int, cancelled: Callable[[], bool]) -> Sent:
+def _tcp(remotes: tuple[Remote, Remote], path: Path, mtu: int) -> Sent:
     """Move some data by iperf3; that it fails is told by what was seen."""
     client, server = remotes
     port = Port("tcp", FIRST_PORT)
@@ -85,7 +84,7 @@ def _tcp(remotes: tuple[Remote, Remote], path: Path, mtu: int, cancelled: Callab
         readings.parse(ready.stdout)
         with client.background([*path.client.enter, *argv.split()]) as running:
             try:
-                done = running.wait(_GRACE_S, cancelled=cancelled)
+                done = running.wait(_GRACE_S)
             except (TimeoutError, ConnectionLostError) as error:
                 return Sent(argv, str(error))
     said = (done.stderr or done.stdout).strip().splitlines()

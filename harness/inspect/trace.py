@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -18,11 +18,16 @@ from harness.inspect.sending import Sending, Sent, send
 from harness.inspect.story import Scene, told
 from harness.inspect.tables import Tables
 from harness.labs.base import Lab
+from harness.measures import iperf3, ping
+from harness.model.containers import Engine
 from harness.model.jobs import Side
 from harness.model.node import Node
+from harness.model.pairs import Pair
 from harness.model.path import Endpoint, Kind, Path
 from harness.model.trace import Place, Trace
 from harness.nodes.remote import Remote
+from harness.results.plan import Setup
+from harness.run.standing import Equipment, grounded, standing, supported
 
 _IP_PROTOCOLS = {"gre": "47", "ipv4": "4", "ipv6": "41"}
 """IP protocol numbers (IANA) by the header that follows the outer IP header."""
@@ -47,11 +52,11 @@ class Traced:
     captures: Mapping[int, Captures] = field(default_factory=dict)
 
 
-def trace(subject: Subject, remotes: tuple[Remote, Remote], cancelled: Callable[[], bool]) -> Traced:
+def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
     """Send, capture at every interface of the path meanwhile, and put together what was seen.
 
     Nothing on the nodes is changed but entries that the kernel learned of the endpoints. Raises LabError where a node
-    lacks tcpdump, ToolError, ConnectionLostError, and KeyboardInterrupt once `cancelled`.
+    lacks tcpdump, ToolError and ConnectionLostError.
     """
     require_tcpdump(remotes)
     path, lab = subject.path, subject.lab
@@ -64,7 +69,7 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote], cancelled: Callable[
         flow = _flow(subject)
         by_name = {remote.name: remote for remote in remotes}
         with capturing(by_name, stops, flow, subject.sending.limit_s + 2 * len(stops)) as harvest:
-            sent = send(subject.sending, remotes, path, subject.mtu, cancelled)
+            sent = send(subject.sending, remotes, path, subject.mtu)
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]
     captures = {number: decode.read(data, flow.carrier) for number, data in harvest.files.items()}
@@ -159,3 +164,21 @@ def _result(subject: Subject, scene: Scene, sent: Sent) -> Trace:
         said=sent.said,
         notes=story.notes,
     )
+
+
+def trace_on(
+    equipment: Equipment, setup: Setup, profiles: Mapping[str, Profile], sending: Sending, *, keep: bool = False
+) -> Traced:
+    """Bring a set-up of one profile and one MTU up, follow what is sent over it, and take it down again unless `keep`.
+
+    Nothing is verified before: what is wrong is what a trace is for. Raises what `standing` and `trace` do.
+    """
+    with grounded(equipment, (), (iperf3.Iperf3.name if sending.tcp else ping.Ping.name,), Engine.NONE, keep=keep) as ground:
+        pair = Pair(ground.lab.client.name, ground.lab.server.name)
+        lab, remotes = ground.lab.limited_to((pair,)), ground.of_pair(pair)
+        supported(setup, profiles, remotes, equipment.observer, skip=False)
+        name, mtu = setup.profiles[-1], setup.mtus[0]
+        with standing(equipment, lab, profiles, setup, keep=keep, verify=False) as raised:
+            equipment.observer.stage("following packets")
+            path = raised.paths[pair][name, mtu]
+            return trace(Subject(lab, profiles[name], mtu, path, sending), remotes)

@@ -36,6 +36,7 @@ ONLY_IN = {
     "pandas": "harness.report",
     "scipy": "harness.truth.student harness.truth.power",
     "MLRsearch": "harness.measures.mlrsearch",
+    "scapy": "harness.inspect.decode",
     "click": "harness.cli",
 }
 NOT_PURE = {"subprocess", "socket", "asyncio", "paramiko", "ansible_runner"}
