@@ -40,7 +40,11 @@ LEAST_BYTES, MOST_BYTES = 28, 65535
     "--mtu", type=click.IntRange(68, 65535), default=DEFAULT_MTU, show_default=True, help="The endpoints' MTU in bytes."
 )
 @click.option(
-    "--count", type=click.IntRange(1, MOST_ECHOES), default=3, show_default=True, help="Echoes; times are over all of them."
+    "--count",
+    type=click.IntRange(1, MOST_ECHOES),
+    default=3,
+    show_default=True,
+    help="Echoes; times are over all of them.",
 )
 @click.option(
     "--size",

@@ -56,7 +56,9 @@ def require_tcpdump(remotes: Sequence[Remote]) -> None:
     """Raise LabError where a node has no tcpdump."""
     for remote in remotes:
         if remote.run(["tcpdump", "--version"]).exit_code == _NOT_FOUND:
-            raise LabError(f"{remote.name} has no tcpdump, by which packets are followed; apt-get install tcpdump there.")
+            raise LabError(
+                f"{remote.name} has no tcpdump, by which packets are followed; apt-get install tcpdump there."
+            )
 
 
 @contextmanager
@@ -127,7 +129,9 @@ def _inside(flow: Flow, carrier: Carrier) -> str:
     if hidden or ":" in flow.source or ":" in flow.destination:
         return ""
     start = HEADER_BYTES["ethernet"] + overhead(carrier.headers)
-    one, two = (int.from_bytes(bytes(map(int, address.split("."))), "big") for address in (flow.source, flow.destination))
+    one, two = (
+        int.from_bytes(bytes(map(int, address.split("."))), "big") for address in (flow.source, flow.destination)
+    )
 
     def at(place: int, value: int) -> str:
         return f"ether[{start + place}:4] = {value}"

@@ -124,4 +124,6 @@ def _burst(now: Sequence[Frame], point: Point) -> list[str]:
         return []
     if not _is_tcp(frame):
         return [f"larger than the device's MTU of {point.mtu}"]
-    return [f"a GSO burst: one buffer of {frame.length} bytes, which is cut to segments later, by the NIC or just before"]
+    return [
+        f"a GSO burst: one buffer of {frame.length} bytes, which is cut to segments later, by the NIC or just before"
+    ]

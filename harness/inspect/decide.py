@@ -47,14 +47,14 @@ def decisions(frame: Frame, point: Point, ground: Ground, *, leaving: bool) -> t
     return tuple(step(frame, point, ground, leaving)) if step else ()
 
 
-def _endpoint(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[Decision]:
+def _endpoint(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[Decision]:  # noqa: ARG001 - as the others
     if not leaving or _is_arp(frame):
         return []
     route = ground.tables.routes.get(INSIDE)
     return _routed(route, ground, inside=True) if route else []
 
 
-def _port(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[Decision]:  # noqa: ARG001 - as the others
+def _port(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[Decision]:  # noqa: ARG001 - as above
     quote = ground.tables.port(point.device)
     if quote is None or not leaving:
         return []

@@ -33,7 +33,7 @@ _ARP_OPERATIONS = {1: "who-has", 2: "is-at"}
 _FRAGMENT_UNIT = 8
 
 
-class OpenVpnLength(Packet):  # type: ignore[misc] - scapy's classes are made by a metaclass without types
+class OpenVpnLength(Packet):
     """The length in front of each packet that OpenVPN sends over TCP."""
 
     name = "OpenVPN length"
@@ -97,7 +97,7 @@ def _ipv6_fragment(packet: Any) -> dict[str, str | int]:  # noqa: ANN401 - see a
 
 
 def _tcp(packet: Any) -> dict[str, str | int]:  # noqa: ANN401 - see above
-    options = dict(option[:2] for option in packet.options if isinstance(option, tuple))
+    options: dict[str, Any] = dict(option[:2] for option in packet.options if isinstance(option, tuple))
     fields = {"sport": packet.sport, "dport": packet.dport, "seq": packet.seq, "ack": packet.ack}
     return fields | {"flags": str(packet.flags)} | ({"mss": options["MSS"]} if "MSS" in options else {})
 
@@ -150,7 +150,7 @@ def read(capture: bytes, carrier: Carrier | None) -> Captures:
     """Return the frames of a capture file; one that was cut short is read as far as it goes."""
     if not capture:
         return Captures(ETHERNET, ())
-    reader = RawPcapReader(io.BytesIO(capture))
+    reader: Any = RawPcapReader(io.BytesIO(capture))  # type: ignore[arg-type] # its annotation leaves files out
     unit_s = 1e-9 if reader.nano else 1e-6
     return Captures(
         reader.linktype,

@@ -108,8 +108,10 @@ def _firewall(case: _Case) -> Finding:
             return (
                 f"{chain} drops it on {point.node}",
                 f"`{rule}` counted {count} packets meanwhile",
-                "a node that forwards has to accept the overlay's network in FORWARD, by a rule in front of this one; "
-                "Docker sets the policy to DROP when it switches forwarding on",
+                (
+                    "a node that forwards has to accept the overlay's network in FORWARD, in front of this rule; "
+                    "Docker sets the policy to DROP when it switches forwarding on"
+                ),
             )
     return None
 
@@ -144,7 +146,7 @@ def _unresolved(case: _Case) -> Finding:
             return (
                 f"nobody answers for {hop} on {device} of {case.last.node}",
                 f"`{neighbour.line}`",
-                f"see whether {hop} is up, and whether ARP gets there: that is flooded, and the answer has to come back",
+                f"see whether {hop} is up, and whether ARP gets there (it is flooded) and its answer comes back",
             )
     return None
 
@@ -155,7 +157,7 @@ def _no_route(case: _Case) -> Finding:
             return (
                 f"{case.last.node} has no route",
                 f"`{quote.command}` says: {quote.line}",
-                "add the route, or see why whoever sets it does not; forwarding may be off as well (net.ipv4.ip_forward)",
+                "add the route, or see why whoever sets it does not; net.ipv4.ip_forward may be off as well",
             )
     return None
 
@@ -172,14 +174,18 @@ def _too_large(case: _Case) -> Finding:
         return (
             f"{where} has an MTU of {case.following.mtu}, too small for the {size} bytes that {case.last.node} sends",
             f"the packet leaves {case.last.device} with {size} bytes (MTU {case.last.mtu} there) and does not come in",
-            f"give both NICs, and the switches in between, the same MTU, or the overlay one that is smaller by its "
-            f"headers: {case.following.mtu - (size - _inner_size(case.frame))} bytes",
+            (
+                f"give both NICs, and the switches in between, the same MTU, or the overlay one that is smaller by its "
+                f"headers: {case.following.mtu - (size - _inner_size(case.frame))} bytes"
+            ),
         )
     return (
         f"a packet of {size} bytes does not fit through {where}, whose MTU is {case.following.mtu}",
         f"it was {size} bytes at {case.last.device}; nothing told its sender, or it does not listen",
-        f"an MTU of {case.following.mtu} at the endpoints lets it pass; where a bridge is in between, nobody sends "
-        "`fragmentation needed`, and the packet is lost without a word",
+        (
+            f"an MTU of {case.following.mtu} at the endpoints lets it pass; where a bridge is in between, nobody sends "
+            "`fragmentation needed`, and the packet is lost without a word"
+        ),
     )
 
 
@@ -189,8 +195,10 @@ def _checksum(case: _Case) -> Finding:
     return (
         f"{case.following.node} throws datagrams away whose checksum is wrong",
         next(text for text in case.counted if "UdpInCsumErrors" in text),
-        "a NIC that computes checksums of encapsulated packets wrongly does this: compare with `ethtool -K NIC "
-        "tx-checksum-ip-generic off`, which costs segmentation offload as well (`harness run --offload`)",
+        (
+            "a NIC that computes checksums of encapsulated packets wrongly does this: compare with `ethtool -K NIC "
+            "tx-checksum-ip-generic off`, which costs segmentation offload as well (`harness run --offload`)"
+        ),
     )
 
 
@@ -200,8 +208,10 @@ def _unknown(case: _Case) -> tuple[str, str, str]:
         return (
             f"it left {case.last.device} and did not come in by {case.following.device}",
             "no counter of either node that is read here says why" if not case.counted else case.counted[0],
-            "what is between the nodes drops it: a security group or firewall for this protocol and port, an address "
-            "filter of the hypervisor, or a switch with a smaller MTU",
+            (
+                "what is between the nodes drops it: a security group or firewall for this protocol and port, an "
+                "address filter of the hypervisor, or a switch with a smaller MTU"
+            ),
         )
     return (
         f"it got lost {where}",
@@ -219,8 +229,6 @@ def _inner_size(frame: Frame) -> int:
     """Return the bytes of the innermost IP packet."""
     outer = sum(layer.size for layer in frame.layers[: len(frame.layers) - len(inner(frame))])
     return frame.length - outer
-
-
 
 
 def refused(first: Point, said: str) -> Loss:

@@ -27,7 +27,7 @@ _RECEIVED = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 @dataclass(frozen=True)
 class Sending:
-    """What is sent: so many echoes in IP packets of `size` bytes, or TCP; `pmtudisc` is ping's -M, empty for its own."""
+    """What is sent: echoes in IP packets of `size` bytes, or TCP; `pmtudisc` is ping's -M, empty for its own."""
 
     count: int = 3
     size: int = DEFAULT_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +56,10 @@ def told(scene: Scene, source: str, destination: str, sent: Sent) -> Story:
     walks = teller.walks(chosen)
     notes: list[str] = []
     if not any(one.loss for one in walks) and sent.sent and sent.answered < sent.sent:
-        walks = [*walks, Walk("echo", f"{sent.sent} sent, {sent.answered} answered", (), _silence(packets, points, sent))]
+        walks = [
+            *walks,
+            Walk("echo", f"{sent.sent} sent, {sent.answered} answered", (), _silence(packets, points, sent)),
+        ]
     elif sent.sent > sent.answered:
         notes.append(f"{sent.sent - sent.answered} of {sent.sent} echoes were not answered")
     times = [*_times(packets, points, walk.REQUEST), *_times(packets, points[::-1], walk.REPLY)]
@@ -63,8 +67,10 @@ def told(scene: Scene, source: str, destination: str, sent: Sent) -> Story:
 
 
 def _is_ours(packet: Seen, ends: set[str]) -> bool:
-    """Tell whether a packet is of the endpoints: with many flows in one tunnel a filter cannot tell all others apart."""
-    found = {str(value) for _, frames in packet.at for layer in walk.inner(frames[0])[:1] for value in layer.fields.values()}
+    """Tell whether a packet is of the endpoints: a filter cannot tell every other flow in a tunnel apart."""
+    found = {
+        str(value) for _, frames in packet.at for layer in walk.inner(frames[0])[:1] for value in layer.fields.values()
+    }
     return bool(found & ends)
 
 
@@ -147,7 +153,10 @@ class _Teller:
         first_side = packet.at[0][0].side
         for point, frames in packet.at:
             decided = decisions(
-                frames[0], point, self._sights[point.node].ground, leaving=point.side is first_side and self._leaves(packet)
+                frames[0],
+                point,
+                self._sights[point.node].ground,
+                leaving=point.side is first_side and self._leaves(packet),
             )
             is_last = point == packet.at[-1][0] and point.place is Place.ENDPOINT
             hops.append(
@@ -215,7 +224,7 @@ def _times(packets: Sequence[Seen], points: Sequence[Point], what: str) -> Itera
     """Yield how long echoes took from each point to the next; the first one, which had caches to fill, left out."""
     echoes = [packet for packet in packets if packet.key[:2] == (walk.ECHO, what)]
     counted = echoes[1:] or echoes
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in itertools.pairwise(points):
         taken = [
             packet.frames_at(end)[0].time_s - packet.frames_at(start)[0].time_s
             for packet in counted
@@ -249,8 +258,6 @@ def _owners(scene: Scene, walks: Sequence[Walk]) -> dict[str, str]:
         for prefix, links in (("", sight.after.links), ("endpoint ", sight.after.inside)):
             for link in links.values():
                 for address in (link.mac, *link.addresses):
-                    if address in met:
+                    if address and address in met:
                         owners.setdefault(address, f"{prefix}{link.name}@{node}")
     return owners
-
-

@@ -1,4 +1,4 @@
-"""What a node says of itself: links, routes, neighbours, forwarding entries, firewall and counters, as it prints them."""
+"""What a node says of itself, as it prints it: links, routes, neighbours, forwarding entries, firewall, counters."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Tables:
         """Return the entry of a bridge (whose port it names) or of a tunnel (whose peer it names) for a MAC address."""
         for line in self.texts.get("fdb", "").splitlines():
             words = line.split()
-            of_bridge = " ".join(("master", device)) in line and "self" not in words
+            of_bridge = f"master {device}" in line and "self" not in words
             of_tunnel = words[1:3] == ["dev", device] and "dst" in words
             if words[:1] == [mac] and (of_bridge or of_tunnel):
                 return Quote("bridge fdb show", line.strip())
@@ -82,7 +82,7 @@ class Tables:
         """Return what says of which bridge a device is a port."""
         for line in self.texts.get("ports", "").splitlines():
             if re.match(rf"\d+: {re.escape(device)}[@:]", line):
-                return Quote("bridge link show", line.strip())
+                return Quote("bridge link show", line.strip().partition(" priority ")[0])
         return None
 
     def tunnel(self, device: str) -> Quote | None:
@@ -93,7 +93,7 @@ class Tables:
                 continue
             _, found, settings = line.partition(f"\\    {link.kind} ")
             if found:
-                words = f"{link.kind} {settings}".split(" addrgenmode ")[0]
+                words = f"{link.kind} {settings}".split(" bridge_slave ")[0].split(" addrgenmode ")[0]
                 return Quote(f"ip -d link show dev {device}", " ".join(words.replace("\\", " ").split()))
         return None
 

@@ -93,7 +93,12 @@ def _stops(subject: Subject, seen: Sequence[Tables]) -> list[Stop]:
     lab, path = subject.lab, subject.path
     others = [link.name for link in subject.profile.links]
     sides = zip(
-        (lab.client, lab.server), Side, (path.client, path.server), seen, (path.client_nic, path.server_nic), strict=True
+        (lab.client, lab.server),
+        Side,
+        (path.client, path.server),
+        seen,
+        (path.client_nic, path.server_nic),
+        strict=True,
     )
     client, server = (
         stops_of(node.name, side, endpoint, known, nic, path.claim.tunnel, others)
@@ -173,7 +178,9 @@ def trace_on(
 
     Nothing is verified before: what is wrong is what a trace is for. Raises what `standing` and `trace` do.
     """
-    with grounded(equipment, (), (iperf3.Iperf3.name if sending.tcp else ping.Ping.name,), Engine.NONE, keep=keep) as ground:
+    with grounded(
+        equipment, (), (iperf3.Iperf3.name if sending.tcp else ping.Ping.name,), Engine.NONE, keep=keep
+    ) as ground:
         pair = Pair(ground.lab.client.name, ground.lab.server.name)
         lab, remotes = ground.lab.limited_to((pair,)), ground.of_pair(pair)
         supported(setup, profiles, remotes, equipment.observer, skip=False)

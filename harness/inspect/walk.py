@@ -157,7 +157,7 @@ def _add_sealed(seen: list[Seen], frames: Mapping[Point, Sequence[Frame]]) -> No
         if form is None:
             continue
         claimed.add(id(form))
-        at = {point: own for point, own in packet.at} | {
+        at = dict(packet.at) | {
             point: (match,) for point, own in sealed.items() for match in own if _mark(match) == _mark(form)
         }
         ordered = sorted(at, key=lambda point: point.number, reverse=start.number > _peer_of(start, sealed).number)

@@ -123,7 +123,8 @@ def standing(
 ) -> Iterator[Raised]:
     """Give the paths of a set-up, up and verified on the pairs of a lab, and take them down again unless `keep`.
 
-    `turn` is which time that is, of how many. Who looks for what is wrong with a path does without `verify`. Raises PlaybookError, ConnectionLostError and VerificationError.
+    `turn` is which time that is, of how many. Who looks for what is wrong with a path does without `verify`.
+    Raises PlaybookError, ConnectionLostError and VerificationError.
     """
     observer, fabric = equipment.observer, equipment.fabric(lab, profiles)
     where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
