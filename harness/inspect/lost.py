@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.inspect.decide import OUTER, Ground
+from harness.inspect.decide import AWAY, INSIDE, OUTER, Ground
 from harness.inspect.tables import DEFAULT_DESTINATION, Tables, next_hop
 from harness.inspect.walk import Seen, inner
 from harness.model.trace import Frame, Loss, Place, Point
@@ -25,11 +25,12 @@ _DROPS = {
 
 @dataclass(frozen=True)
 class Sight:
-    """A node before and after: its tables, how it decides, and the other node's underlay address."""
+    """A node before and after: its tables, how it decides, and the other node's underlay address and name."""
 
     before: Tables
     ground: Ground
     peer: str
+    peer_name: str
 
     @property
     def after(self) -> Tables:
@@ -117,20 +118,30 @@ def _firewall(case: _Case) -> Finding:
 
 
 def _nowhere(case: _Case) -> Finding:
-    """Find a forwarding entry of the tunnel that leads to somebody else."""
-    if case.last.place not in (Place.TUNNEL, Place.NIC) or not case.here.ground.tunnel:
+    """Find a forwarding entry of the tunnel that leads to somebody else.
+
+    A packet whose own sender has a permanent entry that names another peer than it comes from is dropped as well
+    (drivers/net/vxlan/vxlan_core.c, vxlan_snoop).
+    """
+    device, tables, here = case.here.ground.tunnel, case.here.after, case.here
+    comes_in = case.last.place is Place.NIC and case.following.place is Place.TUNNEL
+    leaves = case.last.place is Place.TUNNEL or (case.last.place is Place.NIC and not comes_in)
+    if not device or not (comes_in or leaves):
         return None
-    device = case.here.ground.tunnel
-    mac = _inner_destination(case.frame)
-    tables = case.here.after
-    entry = tables.forwarding(mac, device) or tables.forwarding(DEFAULT_DESTINATION, device)
+    mac = _inner_mac(case.frame, "src" if comes_in else "dst")
+    entry = tables.forwarding(mac, device)
+    if entry is None and leaves:
+        entry = tables.forwarding(DEFAULT_DESTINATION, device)
     words = entry.line.split() if entry else []
-    peer = words[words.index("dst") + 1] if "dst" in words else case.here.peer
-    if entry is None or peer == case.here.peer:
+    peer = words[words.index("dst") + 1] if "dst" in words else here.peer
+    if entry is None or peer == here.peer:
         return None
+    what = f"the forwarding entry of {device} on {case.last.node} leads to {peer}, which is not {here.peer_name}"
+    if comes_in:
+        what += ": being permanent, it also has what comes from that MAC address by another way dropped"
     return (
-        f"the forwarding entry of {device} on {case.last.node} leads to {peer}, which is not {case.following.node}",
-        f"`{entry.line}`, but {case.following.node} is {case.here.peer}",
+        what,
+        f"`{entry.line}`, but {here.peer_name} is {here.peer}",
         f"the entry of this MAC address (bridge fdb show dev {device}) is stale or wrong: see what sets it there",
     )
 
@@ -152,8 +163,11 @@ def _unresolved(case: _Case) -> Finding:
 
 
 def _no_route(case: _Case) -> Finding:
+    """Find that a packet which has to be routed has nowhere to go."""
+    to_bridge = case.last.place is Place.BRIDGE and _inner_mac(case.frame, "dst") == case.last.mac
+    asked = {Place.ENDPOINT: INSIDE, Place.BRIDGE: AWAY if to_bridge else "", Place.TUNNEL: OUTER}
     for name, quote in case.here.after.routes.items():
-        if not next_hop(quote)[1] and name != OUTER:
+        if name == asked.get(case.last.place) and not next_hop(quote)[1]:
             return (
                 f"{case.last.node} has no route",
                 f"`{quote.command}` says: {quote.line}",
@@ -220,9 +234,10 @@ def _unknown(case: _Case) -> tuple[str, str, str]:
     )
 
 
-def _inner_destination(frame: Frame) -> str:
+def _inner_mac(frame: Frame, end: str) -> str:
+    """Return an address (`src`, `dst`) of the innermost Ethernet header, empty without one."""
     at = len(frame.layers) - len(inner(frame)) - 1
-    return str(frame.layers[at].fields["dst"]) if at >= 0 and frame.layers[at].name == "ethernet" else ""
+    return str(frame.layers[at].fields[end]) if at >= 0 and frame.layers[at].name == "ethernet" else ""
 
 
 def _inner_size(frame: Frame) -> int:

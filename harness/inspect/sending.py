@@ -70,7 +70,7 @@ def send(sending: Sending, remotes: tuple[Remote, Remote], path: Path, mtu: int)
 
 
 def _is_error(line: str) -> bool:
-    return "error" in line or line.startswith("From ") or "too long" in line
+    return "local error" in line or "too long" in line or line.startswith("From ")
 
 
 def _tcp(remotes: tuple[Remote, Remote], path: Path, mtu: int) -> Sent:

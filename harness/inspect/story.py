@@ -140,11 +140,12 @@ class _Teller:
             return forward if what == walk.REQUEST else forward[::-1]
         if kind == walk.TCP:
             return forward if rest[0] == self._destination else forward[::-1]
-        is_asked = any(other.key[0] == walk.ECHO for other in packets)
-        if kind == walk.ARP and what == "who-has" and rest[1] == self._destination and not is_asked:
-            answered = any(other.key[:2] == (walk.ARP, "is-at") and other.key[2] == rest[1] for other in packets)
-            return [] if answered else forward
-        return []
+        if kind != walk.ARP or any(other.key[0] in (walk.ECHO, walk.TCP) for other in packets):
+            return []  # it was answered, wherever the answer came from
+        if what == "is-at":
+            return forward[::-1] if rest[0] == self._destination else []
+        answered = any(other.key[:2] == (walk.ARP, "is-at") and other.key[2] == rest[1] for other in packets)
+        return forward if rest[1] == self._destination and not answered else []
 
     def _hops(self, packet: Seen) -> tuple[Hop, ...]:
         hops: list[Hop] = []

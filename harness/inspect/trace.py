@@ -73,6 +73,7 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]
     captures = {number: decode.read(data, flow.carrier) for number, data in harvest.files.items()}
+    names = (lab.client.name, lab.server.name)
     scene = Scene(
         chain=tuple(stop.point for stop in stops),
         frames={
@@ -81,7 +82,7 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
             if stop.point.number in captures
         },
         sights={
-            node.name: Sight(old, _ground(new, stops, node, path), flow.outer[1 - number])
+            node.name: Sight(old, _ground(new, stops, node, path), flow.outer[1 - number], names[1 - number])
             for number, (node, old, new) in enumerate(zip((lab.client, lab.server), before, after, strict=True))
         },
         shared_clock=lab.shared_kernel,

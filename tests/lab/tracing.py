@@ -42,11 +42,15 @@ class Dissected:
 
 
 def traced(
-    bench: Bench, profile: str, mtu: int = 1450, folders: Sequence[Path] = (), mtus: Sequence[int] = MTUS, **what: object
+    bench: Bench,
+    profile: str,
+    mtu: int = 1450,
+    folders: Sequence[Path] = (),
+    **what: object,
 ) -> Traced:
     """Trace a profile that is up on a bench; `what` is sent."""
     lab = bench.lab.limited_to((Pair(bench.lab.client.name, bench.lab.server.name),))
-    setup = Setup(("underlay", profile) if profile != "underlay" else ("underlay",), tuple(mtus), NIC_MTU)
+    setup = Setup(("underlay", profile) if profile != "underlay" else ("underlay",), MTUS, NIC_MTU)
     shapes = {name: load(name, folders) for name in setup.profiles}
     path = paths(setup, shapes, lab.client, lab.server)[profile, mtu]
     return trace(Subject(lab, shapes[profile], mtu, path, Sending(**what)), bench.nodes)  # type: ignore[arg-type]
