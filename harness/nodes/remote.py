@@ -21,13 +21,15 @@ from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
-from harness.nodes.running import Background
+from harness.nodes.running import ANNOUNCE, Background
 from harness.nodes.target import NOT_ASKED, Passwords, Target
 
 KEEPALIVE_S = 10
 """How often an idle connection says something, so that one which is dead is noticed (target.SILENCE_S)."""
 MARK = "VXLAN_HARNESS"
 """Environment variable that holds a connection's mark."""
+# `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
+_SIGNAL = 'kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"'
 _END_MARKED = """
 for mark in "$@"; do
   for path in $(grep -lzxF -- "$mark" /proc/[0-9]*/environ 2>/dev/null); do
@@ -153,7 +155,12 @@ class Remote:
 
     def background(self, argv: Sequence[str]) -> Background:
         """Start argv and return at once."""
-        return Background(self, argv)
+        channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *argv])
+        return Background(self.name, argv, channel, self._signal, self.is_connected)
+
+    def _signal(self, signal: str, pid: str) -> None:
+        """Send a signal to a process and its group."""
+        self.run(["sh", "-c", _SIGNAL, "sh", signal, pid])
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Run argv to its end. Raises ConnectionLostError, also when it takes longer than `timeout_s`."""

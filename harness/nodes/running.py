@@ -6,32 +6,41 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+import paramiko
 
 from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
 from harness.nodes.connection import CONNECT_TIMEOUT_S
-
-if TYPE_CHECKING:
-    from harness.nodes.remote import Remote
 
 _CHUNK_BYTES = 65536
 _POLL_S = 0.25
 """How long a read may block before Ctrl-C and time limits are looked at."""
 # A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
 # An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
-_ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
-# `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
-_SIGNAL = 'kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"'
+ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
 
 
 class Background:
-    """A command that runs on a node; leaving its `with` block ends it."""
+    """A command that runs on a node (`name`), announced on its channel; leaving its `with` block ends it.
 
-    def __init__(self, remote: Remote, argv: Sequence[str]) -> None:
+    `signal` sends a signal to a pid on the node, `is_connected` tells whether the connection stands.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        channel: paramiko.Channel,
+        signal: Callable[[str, str], None],
+        is_connected: Callable[[], bool],
+    ) -> None:
         self.argv = tuple(argv)
-        self._remote = remote
-        self._channel = remote.open_channel(["sh", "-c", _ANNOUNCE, "sh", *argv])
+        self._name = name
+        self._channel = channel
+        self._signal = signal
+        self._is_connected = is_connected
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._pid = ""
@@ -62,7 +71,7 @@ class Background:
         completed = self._completed()
         if completed.exit_code < 0:  # SSH has no exit code of a process that a signal ended, either
             raise ConnectionLostError(
-                f"{self._remote.name}: the connection broke while `{self.argv[0]}` ran, or somebody killed it."
+                f"{self._name}: the connection broke while `{self.argv[0]}` ran, or somebody killed it."
             )
         return completed
 
@@ -104,7 +113,7 @@ class Background:
     def end(self) -> None:
         """End the command if it still runs, by its own pid, and close its channel."""
         try:
-            if not self.has_ended and self._remote.is_connected():
+            if not self.has_ended and self._is_connected():
                 self._send("KILL", time.monotonic() + CONNECT_TIMEOUT_S)
         except (ConnectionLostError, TimeoutError):
             pass  # the next connection ends it by its mark, and should there be none, `timeout` around every server
@@ -116,7 +125,7 @@ class Background:
         while not self._pid and self._receive(deadline):
             pass
         if self._pid and not self.has_ended:
-            self._remote.run(["sh", "-c", _SIGNAL, "sh", signal, self._pid])
+            self._signal(signal, self._pid)
 
     def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
         done = 0
@@ -147,7 +156,7 @@ class Background:
             self._drain_stderr()
             return False
         if time.monotonic() > deadline:
-            raise TimeoutError(f"`{self.argv[0]}` on {self._remote.name} did not end in time")
+            raise TimeoutError(f"`{self.argv[0]}` on {self._name} did not end in time")
         return True
 
     def _drain_stderr(self) -> None:

@@ -62,7 +62,9 @@ def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
     )
 
 
-def frame(packet: Packet, time_s: float = 0.0, carrier: Carrier | None = None, link_type: int = decode.ETHERNET) -> Frame:
+def frame(
+    packet: Packet, time_s: float = 0.0, carrier: Carrier | None = None, link_type: int = decode.ETHERNET
+) -> Frame:
     """Return what decoding makes of a packet."""
     data = bytes(packet)
     return Frame(time_s, len(data), decode.layers(data, link_type, carrier))
@@ -235,7 +237,9 @@ def tables(**changed: object) -> Tables:
         "routes": {
             INSIDE: Quote("ip route get 172.17.0.3", "172.17.0.3 dev eth0 src 172.17.0.2 uid 0"),
             OUTER: Quote("ip route get 172.12.1.12", "172.12.1.12 dev ens33 src 172.12.1.11 uid 0"),
-            AWAY: Quote("ip route get 172.17.0.3 from 172.17.0.2 iif docker0", "RTNETLINK answers: Network unreachable"),
+            AWAY: Quote(
+                "ip route get 172.17.0.3 from 172.17.0.2 iif docker0", "RTNETLINK answers: Network unreachable"
+            ),
         },
     }
     return Tables(**(known | changed))  # type: ignore[arg-type]
