@@ -164,9 +164,12 @@ def read(capture: bytes, carrier: Carrier | None) -> Captures:
 def _whole(reader: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - scapy's reader and its records
     while True:
         try:
-            yield next(reader)
+            data, meta = next(reader)
         except (StopIteration, EOFError, Scapy_Exception):
             return
+        if len(data) < meta.caplen:  # scapy gives what there is of a record that was not written to its end
+            return
+        yield data, meta
 
 
 def layers(data: bytes, link_type: int, carrier: Carrier | None) -> tuple[Layer, ...]:
