@@ -40,6 +40,7 @@ _KINDS = {"ethernet": "MAC", "ipv4": "IP", "ipv6": "IP"}
 _ECHO = {("icmp", 8): "echo request", ("icmp", 0): "echo reply"}  # RFC 792
 _ECHO |= {("icmpv6", 128): "echo request", ("icmpv6", 129): "echo reply"}  # RFC 4443 section 4
 _ARP_REQUEST = 1  # RFC 826
+_MOST_SIZES = 3
 _OFFSET_UNIT = {"ipv4": 8, "ipv6": 8}  # RFC 791 section 3.1, RFC 8200 section 4.5
 
 
@@ -145,7 +146,9 @@ def _icmp(layer: Layer) -> str:
 
 
 def size_text(hop: Hop) -> str:
-    """Return how many bytes a hop's frames have: `98 bytes`, `1514 + 84 bytes`."""
+    """Return how many bytes a hop's frames have: `98 bytes`, `1514 + 84 bytes`, `65692 bytes in 45 frames`."""
+    if len(hop.frames) > _MOST_SIZES:
+        return f"{total(hop)} bytes in {len(hop.frames)} frames"
     return f"{' + '.join(str(frame.length) for frame in hop.frames)} bytes"
 
 
@@ -155,14 +158,16 @@ def total(hop: Hop) -> int:
 
 
 def fragments(hop: Hop) -> list[str]:
-    """Return a line on each fragment of a hop, none where the packet is whole."""
+    """Return a line on each fragment of a hop (of many, on the first two and the last), none for a whole packet."""
     if len(hop.frames) == 1:
         return []
     lines = []
     for number, frame in enumerate(hop.frames, 1):
         cut = next((layer for layer in frame.all("ipv4", "ipv6") if _is_cut(layer)), None)
         where = "" if cut is None else f", {_offset(cut)}"
-        lines.append(f"fragment {number} of {len(hop.frames)}: {frame.length} bytes{where}")
+        lines.append(f"{number} of {len(hop.frames)}: {frame.length} bytes{where}")
+    if len(lines) > _MOST_SIZES:
+        lines[2:-1] = [f"{len(lines) - 3} more"]
     return lines
 
 
@@ -173,7 +178,7 @@ def _is_cut(layer: Layer) -> bool:
 def _offset(layer: Layer) -> str:
     offset = int(layer.fields.get("frag", 0)) * _OFFSET_UNIT[layer.name]
     more = "more follow (MF)" if "MF" in str(layer.fields.get("flags", "")) else "the last"
-    return f"payload from byte {offset} on, {more}"
+    return f"from byte {offset} on, {more}"
 
 
 def added(first: Hop, wire: Hop) -> list[tuple[str, int]]:

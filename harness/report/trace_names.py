@@ -64,7 +64,8 @@ def folded(text: str, width: int, first: str = "", then: str | None = None) -> l
     only where there is none at the edge.
     """
     then = " " * len(first) if then is None else then
-    lines, line, is_empty = [], first, True
+    lines: list[str] = []
+    line, is_empty = first, True
     for word in text.split(" "):
         rest = word
         if not is_empty and len(line) + 1 + len(rest) > width:

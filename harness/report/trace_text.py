@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.model.trace import Decision, Trace
 from harness.report.trace_names import WIDTH, folded, plain
-from harness.report.trace_view import HopView, TraceView, WalkView, view
+from harness.report.trace_view import UNCHANGED, HopView, TraceView, WalkView, view
 
 _DEEP = " " * 6
 _LABEL = 12
@@ -45,6 +45,9 @@ def _lines(seen: TraceView) -> Iterator[Line]:
     for said in seen.said:
         yield from _styled(said, "dim", "  ")
     yield from _way(seen)
+    if seen.walks:
+        yield Line("")
+        yield from _styled(UNCHANGED, "dim")
     for walk in seen.walks:
         yield Line("")
         yield from _walk(walk)
@@ -91,9 +94,13 @@ def _walk(walk: WalkView) -> Iterator[Line]:
     yield from _styled(f"{walk.name}: {walk.summary}", "bold")
     if walk.lost:
         yield from _loss(walk)
+    was_long = True
     for hop in walk.hops:
-        yield Line("")
+        is_long = bool(hop.facts or hop.decisions)
+        if is_long or was_long:
+            yield Line("")
         yield from _hop(hop)
+        was_long = is_long
     if walk.lost and walk.hops:
         yield Line("")
         yield from _styled(walk.lost, "bold red", " X  ")
@@ -113,7 +120,7 @@ def _hop(hop: HopView) -> Iterator[Line]:
         yield from _styled(where, "cyan", then=_DEEP)
         yield from _styled(figures, "cyan", _DEEP)
     for label, said in hop.facts:
-        yield from _styled(said, "yellow" if label == "here" else "", _label(label), " " * (len(_DEEP) + _LABEL))
+        yield from _styled(said, "yellow" if label == "changed" else "", _label(label), " " * (len(_DEEP) + _LABEL))
     for decision in hop.decisions:
         yield from _decision(decision)
 
@@ -130,12 +137,12 @@ def _decision(decision: Decision) -> Iterator[Line]:
 
 
 def _times(seen: TraceView) -> Iterator[Line]:
-    yield from _heading("Times per step, in µs")
-    if not seen.times:
-        yield from _styled("no packet was seen at two points", "dim", "  ")
+    if seen.clock:
+        yield from _heading("Times per step, in µs" if seen.times else "Times")
     for kind in dict.fromkeys(row[0] for row in seen.times):
         yield from _kind(kind, [row[1:] for row in seen.times if row[0] == kind])
-    yield Line("")
+    if seen.times:
+        yield Line("")
     for sentence in seen.clock:
         yield from _styled(sentence, "dim", "  ")
 

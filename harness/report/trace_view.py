@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.model.trace import Clock, Decision, Frame, Hop, Layer, Loss, Place, StepTime, Trace, Walk
+from harness.model.trace import Clock, Decision, Frame, Hop, Layer, Loss, Place, Point, StepTime, Trace, Walk
 from harness.report import trace_layers
 from harness.report.trace_names import Names, plain
 
 CAPTURES = (
-    "A capture stamps a frame when it leaves the queue towards its device, so waiting in a queue (qdisc) counts to the "
-    "step before.",
-    "A bridge hands its copy to the capture after it has forwarded the frame, so a step into or out of a bridge may be "
-    "zero or negative.",
-    "Capturing itself takes time at each point: compare steps with each other, and take a latency from an untraced run.",
+    "A frame is stamped when it leaves the queue towards its device: waiting in a qdisc counts to the step before.",
+    "A bridge hands its copy to a capture after it has forwarded the frame: a step into or out of it may be <= 0.",
+    "Capturing takes time at each point: compare steps with each other, and take latency from a run without a trace.",
 )
+UNCHANGED = "A hop of which nothing more is said saw the same headers as the hop before."
 _US = 1e6
 
 
 @dataclass(frozen=True)
 class HopView:
-    """One hop: where (`eth0@k8s-1`), when, how large, and the facts that are new here: label and text."""
+    """One hop: where (`eth0@k8s-1`), when, how large, and what is new here: label and text, nothing if nothing is."""
 
     number: int
     where: str
@@ -67,16 +66,18 @@ def view(trace: Trace) -> TraceView:
     """Return what there is to say of a trace."""
     names = Names(trace.owners)
     return TraceView(
-        title=f"Trace of {plain(trace.profile)} at MTU {trace.mtu} (lab {plain(trace.lab)}): "
-        f"{trace.nodes[0]} {trace.source} -> {trace.nodes[1]} {trace.destination}",
+        title=plain(
+            f"Trace of {trace.profile} at MTU {trace.mtu} (lab {trace.lab}): "
+            f"{trace.nodes[0]} {trace.source} -> {trace.nodes[1]} {trace.destination}"
+        ),
         bottom_lines=bottom_lines(trace),
         command=plain(trace.command),
         said=tuple(plain(line) for line in trace.said.splitlines() if line.strip()),
-        points=tuple((str(p.number + 1), p.node, p.device, p.place.value, str(p.mtu)) for p in trace.points),
+        points=tuple(_point(point) for point in trace.points),
         legend=tuple(names.legend()),
         walks=tuple(_walk(trace, walk, names) for walk in trace.walks),
-        times=tuple(_time(step) for step in trace.times),
-        clock=(clock_sentence(trace), *CAPTURES),
+        times=tuple(_time(step) for step in trace.times if _is_known(trace, step)),
+        clock=(clock_sentence(trace), *CAPTURES) if trace.walks or trace.times else (),
         notes=tuple(plain(note) for note in trace.notes),
     )
 
@@ -99,15 +100,16 @@ def exchanges(walks: Sequence[Walk]) -> dict[str, list[Walk]]:
 
 def _bottom_line(trace: Trace, name: str, walks: Sequence[Walk]) -> str:
     first = walks[0]
-    ends = f"{plain(name)}: {_ends(trace, first)}" if first.hops else plain(name)
+    ends = plain(f"{name}: {_ends(trace, first)}" if first.hops else name)
     lost = next((walk for walk in walks if walk.loss), None)
     if lost is not None and lost.loss is not None:
-        return f"{ends}: {lost.name.rpartition(' ')[2]} LOST {_where(lost.loss)}: {plain(lost.loss.cause)}"
+        return plain(f"{ends}: {lost.name.rpartition(' ')[2]} LOST {_where(lost.loss)}: {lost.loss.cause}")
     if not first.hops:
         return f"{ends}: seen nowhere"
     hops = " + ".join(str(len(walk.hops)) for walk in walks)
     back = " and back" if len(walks) > 1 else ""
-    return f"{ends}{back}, {hops} hops, {trace_layers.size_text(first.hops[0])}, {on_wire(first)}"
+    word = "hop" if hops == "1" else "hops"
+    return f"{ends}{back}, {hops} {word}, {trace_layers.size_text(first.hops[0])}, {on_wire(first)}"
 
 
 def on_wire(walk: Walk) -> str:
@@ -115,7 +117,7 @@ def on_wire(walk: Walk) -> str:
     wire = max((hop for hop in walk.hops if hop.point.place is Place.NIC), key=trace_layers.total, default=None)
     if wire is None:
         return "seen on no NIC"
-    size = trace_layers.size_text(wire).removesuffix(" bytes")
+    size = trace_layers.size_text(wire).replace(" bytes", "")
     more = trace_layers.total(wire) - trace_layers.total(walk.hops[0])
     if not more:
         return f"{size} on the wire"
@@ -143,24 +145,25 @@ def _walk(trace: Trace, walk: Walk, names: Names) -> WalkView:
     hops = []
     for number, hop in enumerate(walk.hops):
         before = walk.hops[number - 1] if number else None
-        facts = [("here", plain(change)) for change in hop.changes]
-        facts += [("fragments", line) for line in trace_layers.fragments(hop)]
+        facts = [("changed", plain(change)) for change in hop.changes]
+        cuts = trace_layers.fragments(hop)
+        facts += [("fragment", cut) for cut in cuts if before is None or cuts != trace_layers.fragments(before)]
         facts += _headers(hop.frames, sent, seen, names)
         size = trace_layers.size_text(hop)
         more = trace_layers.total(hop) - trace_layers.total(before) if before else 0
         hops.append(
             HopView(
                 number + 1,
-                str(hop.point),
-                f"{hop.point.place.value}, MTU {hop.point.mtu}",
+                plain(str(hop.point)),
+                f"{place_text(hop.point)}, MTU {hop.point.mtu}",
                 since_text(trace, walk, hop),
                 f"{size} ({more:+d})" if more else size,
-                tuple(facts) or (("here", "nothing changed"),),
+                tuple(facts),
                 hop.decisions,
             )
         )
     loss = walk.loss
-    lost = f"LOST {_where(loss)}" if loss else ""
+    lost = plain(f"LOST {_where(loss)}") if loss else ""
     return WalkView(plain(walk.name), plain(walk.summary), tuple(hops), lost, _loss(loss) if loss else ())
 
 
@@ -194,7 +197,7 @@ def _described(layer: Layer, names: Names) -> str:
 
 def _loss(loss: Loss) -> tuple[tuple[str, str], ...]:
     rows = [("cause", loss.cause), ("fact", loss.fact), *(("counted", counter) for counter in loss.counted)]
-    return tuple((label, plain(text)) for label, text in [*rows, ("look at", loss.advice)] if text.strip())
+    return tuple((label, plain(text)) for label, text in [*rows, ("advice", loss.advice)] if text.strip())
 
 
 def since_text(trace: Trace, walk: Walk, hop: Hop) -> str:
@@ -202,13 +205,12 @@ def since_text(trace: Trace, walk: Walk, hop: Hop) -> str:
     if trace.clock is not Clock.APART or hop.point.node == walk.hops[0].point.node:
         return f"{_us(hop.since_s, sign=True)} µs"
     start = next(other for other in walk.hops if other.point.node == hop.point.node)
-    since = hop.frames[0].time_s - start.frames[0].time_s
-    return f"{_us(since, sign=True)} µs on {hop.point.node}"
+    return f"{_us(hop.since_s - start.since_s, sign=True)} µs on {plain(hop.point.node)}"
 
 
 def clock_sentence(trace: Trace) -> str:
     """Say whose clock the times are of, and what follows for steps between nodes."""
-    first, second = trace.nodes
+    first, second = map(plain, trace.nodes)
     if trace.clock is Clock.SHARED:
         return "Both nodes run on one kernel, so all times are of one clock."
     if trace.clock is Clock.ALIGNED:
@@ -225,7 +227,21 @@ def clock_sentence(trace: Trace) -> str:
 
 def _time(step: StepTime) -> tuple[str, ...]:
     figures = (_us(value) for value in (step.median_s, step.lower_s, step.upper_s))
-    return (plain(step.kind), str(step.start), str(step.end), str(step.count), *figures)
+    return (plain(step.kind), plain(str(step.start)), plain(str(step.end)), str(step.count), *figures)
+
+
+def _is_known(trace: Trace, step: StepTime) -> bool:
+    """Leave out steps between clocks that nothing has brought together."""
+    return trace.clock is not Clock.APART or step.start.node == step.end.node
+
+
+def place_text(point: Point) -> str:
+    """Return what a point is, as a reader knows it."""
+    return "NIC" if point.place is Place.NIC else point.place.value
+
+
+def _point(point: Point) -> tuple[str, ...]:
+    return (str(point.number + 1), plain(point.node), plain(point.device), place_text(point), str(point.mtu))
 
 
 def _us(seconds: float, *, sign: bool = False) -> str:

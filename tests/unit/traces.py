@@ -7,11 +7,14 @@ made up altogether, in the form in which Linux has these things.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from harness.model.jobs import Side
 from harness.model.trace import By, Clock, Decision, Frame, Hop, Layer, Loss, Place, Point, StepTime, Trace, Walk
+from harness.report.trace_formats import FORMATS
 
 C01, C02 = "02:42:ac:11:00:02", "02:42:ac:11:00:03"
 NIC1, NIC2 = "00:0c:29:bd:fb:4a", "00:0c:29:e2:bf:86"
@@ -42,7 +45,9 @@ def echo(kind: int, seq: int = 0) -> Layer:
     return Layer("icmp", 8, {"type": kind, "code": 0, "id": 0x1D00, "seq": seq})
 
 
-def coat(src: str, dst: str, sport: int, vni: int, dport: int = 4789, macs: Sequence[str] = (NIC1, NIC2)) -> list[Layer]:
+def coat(
+    src: str, dst: str, sport: int, vni: int, dport: int = 4789, macs: Sequence[str] = (NIC1, NIC2)
+) -> list[Layer]:
     return [
         ethernet(*macs),
         ipv4(src, dst),
@@ -57,7 +62,7 @@ def length(layers: Sequence[Layer], payload: int) -> int:
 
 def hop(point: Point, time_s: float, start_s: float, layers: Sequence[Layer], payload: int, *changes: str) -> Hop:
     frame = Frame(time_s, length(layers, payload), tuple(layers))
-    return Hop(point, (frame,), round(time_s - start_s, 9), changes)
+    return Hop(point, (frame,), round(time_s - start_s, 6), changes)
 
 
 # --- the document's capture ------------------------------------------------------------------------------------------
@@ -223,7 +228,7 @@ def step_times(way: Sequence[Point], count: int = 10) -> tuple[StepTime, ...]:
     """Return times of each step both ways; those at bridges are below zero."""
     made = []
     for kind, ordered in (("request", way), ("reply", way[::-1])):
-        for number, (start, end) in enumerate(zip(ordered, ordered[1:], strict=False)):
+        for number, (start, end) in enumerate(itertools.pairwise(ordered)):
             median = -0.4e-6 if Place.BRIDGE is start.place else (3.2 + 11 * number) * 1e-6
             made.append(StepTime(kind, start, end, count, median, median - 0.6e-6, median + 2.25e-6))
     return tuple(made)
@@ -338,14 +343,14 @@ def fragmented() -> Trace:
     hops = []
     for seen in whole.walks[2].hops:
         frame = Frame(seen.frames[0].time_s, length(packet, 1472), tuple(packet))
-        frames = (frame,)
+        frames: tuple[Frame, ...] = (frame,)
         if seen.point.place is Place.NIC:
             first = [*coat("172.12.1.11", "172.12.1.12", 45497, 20), *packet]
             first[1] = ipv4("172.12.1.11", "172.12.1.12", flags="MF", frag=0)
             second = [ethernet(NIC1, NIC2), ipv4("172.12.1.11", "172.12.1.12", flags="", frag=185)]
             frames = (
                 Frame(frame.time_s, 1514, tuple(first)),
-                Frame(round(frame.time_s + 3e-6, 6), length(second, 70), tuple(second)),
+                Frame(round(frame.time_s + 3e-6, 6), length(second, 50), tuple(second)),
             )
         hops.append(replace(seen, frames=frames))
     walk = replace(whole.walks[2], hops=tuple(hops), summary="echo request, 1472 bytes of data")
@@ -424,3 +429,22 @@ TRACES = {
     "wireguard": wireguard,
 }
 """Each trace by its name, which is also that of its golden files."""
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "trace"
+SUFFIXES = {"text": "txt", "markdown": "md", "json": "json", "svg": "svg"}
+
+
+def golden_of() -> list[tuple[str, str]]:
+    """Return which traces have a golden file of which format: two of JSON and SVG, which are long."""
+    return [
+        (name, kind)
+        for name in TRACES
+        for kind in SUFFIXES
+        if kind in {"text", "markdown"} or name in {"lost", "wireguard"}
+    ]
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, kind in golden_of():
+        (GOLDEN / f"{name}.{SUFFIXES[kind]}").write_text(FORMATS[kind](TRACES[name]()), encoding="utf-8")
