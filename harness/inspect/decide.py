@@ -65,6 +65,8 @@ def _bridge(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[D
     mac = _destination(frame)
     if mac == BROADCAST:
         return [Decision(By.FDB, "", "", f"a broadcast: {point.device} floods it to every other port")]
+    if mac == point.mac and _is_arp(frame):
+        return [Decision(By.LINK, "", "", f"for {point.device} itself: the node's own ARP takes it in")]
     if mac == point.mac:
         route = ground.tables.routes.get(AWAY)
         return _routed(route, ground) if route and leaving else []

@@ -42,11 +42,11 @@ POINTS = tuple(
 )
 
 
-def echo(seq: int = 1, *, reply: bool = False, payload: int = 56, **ip: object) -> Packet:
+def echo(seq: int = 1, *, reply: bool = False, payload: int = 56, **ip: int) -> Packet:
     """Return an echo between the endpoints as it is in an Ethernet frame."""
     ends = {"src": "172.17.0.3", "dst": "172.17.0.2"} if reply else {"src": "172.17.0.2", "dst": "172.17.0.3"}
     macs = {"src": SERVER, "dst": CLIENT} if reply else {"src": CLIENT, "dst": SERVER}
-    return Ether(**macs) / IP(**ends, **ip) / ICMP(type=0 if reply else 8, id=7, seq=seq) / Raw(bytes(payload))
+    return Ether(**macs) / IP(**ends | ip) / ICMP(type=0 if reply else 8, id=7, seq=seq) / Raw(bytes(payload))
 
 
 def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
@@ -147,7 +147,7 @@ def test_a_packet_is_followed_in_its_direction_whatever_a_bridge_shows_late() ->
 
 def test_fragments_stay_together() -> None:
     large = echo(payload=1472, id=77)
-    pieces = fragment(outer(large).copy(), fragsize=1480)
+    pieces = fragment(outer(large).copy(), fragsize=1480)  # type: ignore[no-untyped-call]
     frames = {POINTS[3]: [frame(large)], POINTS[4]: [frame(piece, 1e-6 * at) for at, piece in enumerate(pieces, 1)]}
     (packet,) = walk.packets(frames)
     assert [len(own) for _, own in packet.at] == [1, len(pieces)]
