@@ -103,7 +103,8 @@ def _bottom_line(trace: Trace, name: str, walks: Sequence[Walk]) -> str:
     ends = plain(f"{name}: {_ends(trace, first)}" if first.hops else name)
     lost = next((walk for walk in walks if walk.loss), None)
     if lost is not None and lost.loss is not None:
-        return plain(f"{ends}: {lost.name.rpartition(' ')[2]} LOST {_where(lost.loss)}: {lost.loss.cause}")
+        kind = lost.name.removeprefix(name).strip()
+        return plain(f"{ends}: {kind}{' ' if kind else ''}LOST {_where(lost.loss)}: {lost.loss.cause}")
     if not first.hops:
         return f"{ends}: seen nowhere"
     hops = " + ".join(str(len(walk.hops)) for walk in walks)
@@ -119,8 +120,8 @@ def on_wire(walk: Walk) -> str:
         return "seen on no NIC"
     size = trace_layers.size_text(wire).replace(" bytes", "")
     more = trace_layers.total(wire) - trace_layers.total(walk.hops[0])
-    if not more:
-        return f"{size} on the wire"
+    if more <= 0:  # less than none: a burst of TCP segments, of which one is shown
+        return f"{size} on the wire{f' ({more:+d})' if more else ''}"
     coat = ", ".join(f"{header} {count}" for header, count in trace_layers.added(walk.hops[0], wire))
     return f"{size} on the wire ({more:+d}{': ' if coat else ''}{coat})"
 
@@ -135,6 +136,8 @@ def _ends(trace: Trace, walk: Walk) -> str:
 
 
 def _where(loss: Loss) -> str:
+    if loss.after and loss.after == loss.before:
+        return f"at {loss.after}"
     after = f"after {loss.after}" if loss.after else "before the first point"
     return f"{after}, on the way to {loss.before}" if loss.before else after
 
@@ -214,14 +217,15 @@ def clock_sentence(trace: Trace) -> str:
     if trace.clock is Clock.SHARED:
         return "Both nodes run on one kernel, so all times are of one clock."
     if trace.clock is Clock.ALIGNED:
+        side = "ahead" if trace.offset_s >= 0 else "behind"
         return (
-            f"{first} and {second} have a clock each. {second}'s was moved by {_us(trace.offset_s, sign=True)} µs, "
-            "supposing that the wire takes equally long both ways: a step from node to node is half of the way there "
-            "and back, and says nothing on either way alone."
+            f"{first} and {second} have a clock each; {second}'s was {_us(abs(trace.offset_s))} µs {side} and is set "
+            "right here, supposing that the wire takes equally long both ways: a step from node to node is half of the "
+            "way there and back, and says nothing on either way alone."
         )
     return (
-        f"{first} and {second} have a clock each, and nothing was there to bring them together: times on {second} "
-        f"count from the packet's first hop there, and the time from node to node is not known."
+        f"{first} and {second} have a clock each, and nothing was there to bring them together: times count "
+        "from a packet's first hop on each node, and the time from node to node is not known."
     )
 
 
