@@ -16,6 +16,7 @@ CAPTURES = (
 )
 UNCHANGED = "A hop of which nothing more is said saw the same headers as the hop before."
 _US = 1e6
+_WAYS = ("request", "reply")
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def bottom_lines(trace: Trace) -> tuple[str, ...]:
 
 
 def exchanges(walks: Sequence[Walk]) -> dict[str, list[Walk]]:
-    """Return walks by the name they share: `echo 1` for `echo 1 request` and `echo 1 reply`."""
+    """Return walks by the name they share: `echo 1` for `echo 1 request` and `echo 1 reply`, in either order."""
     found: dict[str, list[Walk]] = {}
     for walk in walks:
-        found.setdefault(walk.name.rpartition(" ")[0] or walk.name, []).append(walk)
+        shared = [word for word in walk.name.split() if word not in _WAYS]
+        found.setdefault(" ".join(shared) or walk.name, []).append(walk)
     return found
 
 
@@ -103,7 +105,7 @@ def _bottom_line(trace: Trace, name: str, walks: Sequence[Walk]) -> str:
     ends = plain(f"{name}: {_ends(trace, first)}" if first.hops else name)
     lost = next((walk for walk in walks if walk.loss), None)
     if lost is not None and lost.loss is not None:
-        kind = lost.name.removeprefix(name).strip()
+        kind = next((word for word in lost.name.split() if word in _WAYS), "")
         return plain(f"{ends}: {kind}{' ' if kind else ''}LOST {_where(lost.loss)}: {lost.loss.cause}")
     if not first.hops:
         return f"{ends}: seen nowhere"

@@ -26,7 +26,7 @@ from harness.report.trace_markdown import markdown
 from harness.report.trace_names import WIDTH, Names, folded
 from harness.report.trace_svg import shown, svg
 from harness.report.trace_text import drawn, text
-from harness.report.trace_view import bottom_lines
+from harness.report.trace_view import bottom_lines, exchanges
 from tests.unit.traces import (
     C01,
     C02,
@@ -371,3 +371,8 @@ def test_burst_that_is_cut_to_segments_has_no_coat_of_less_than_nothing() -> Non
 def test_icmp_error_says_which_mtu_fits() -> None:
     error = Layer("icmp", 8, {"type": "unreachable", "code": 4, "mtu": 1450})
     assert trace_layers.described(error, Names({})) == "unreachable, code 4, MTU 1450"
+
+
+def test_request_and_reply_are_one_exchange_wherever_their_number_stands() -> None:
+    walks = [replace(walk, name=name) for walk in docker().walks[:2] for name in (walk.name, "echo request 12")]
+    assert [[*exchanges(walks)], len(exchanges(walks)["ARP 1"])] == [["ARP 1", "echo 12"], 2]
