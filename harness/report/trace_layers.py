@@ -16,6 +16,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "vlan": "VLAN",
         "ipv4": "IPv4",
         "ipv6": "IPv6",
+        "ipv6_fragment": "IPv6 fragment",
         "udp": "UDP",
         "tcp": "TCP",
         "tcp_timestamps": "TCP timestamps",
@@ -37,11 +38,7 @@ _LINK = ("ethernet", "vlan")
 _QUOTES_A_PACKET = ("icmp", "icmpv6")  # RFC 792: an error carries the head of the packet that it is about
 _TUNNEL = frozenset(HEADER_BYTES) - {"ethernet", "vlan", "ipv4", "ipv6", "udp", "tcp", "tcp_timestamps"}
 _KINDS = {"ethernet": "MAC", "ipv4": "IP", "ipv6": "IP"}
-_ECHO = {("icmp", 8): "echo request", ("icmp", 0): "echo reply"}  # RFC 792
-_ECHO |= {("icmpv6", 128): "echo request", ("icmpv6", 129): "echo reply"}  # RFC 4443 section 4
-_ARP_REQUEST = 1  # RFC 826
 _MOST_SIZES = 3
-_OFFSET_UNIT = {"ipv4": 8, "ipv6": 8}  # RFC 791 section 3.1, RFC 8200 section 4.5
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,8 @@ def described(layer: Layer, names: Names) -> str:
     if layer.name in {"ipv4", "ipv6"}:
         return ", ".join([f"{fields.get('src', '?')} -> {fields.get('dst', '?')}", *_of_ip(fields)])
     if layer.name in {"udp", "tcp"}:
-        return f"port {fields.get('sport', '?')} -> {fields.get('dport', '?')}"
+        ports = f"port {fields.get('sport', '?')} -> {fields.get('dport', '?')}"
+        return ", ".join([ports, *_named(fields, "flags", "mss", zero=False)])
     if layer.name == "arp":
         return _arp(fields, names)
     if layer.name in _QUOTES_A_PACKET:
@@ -127,22 +125,25 @@ def described(layer: Layer, names: Names) -> str:
 
 
 def _of_ip(fields: Mapping[str, str | int]) -> list[str]:
-    lives = [f"TTL {fields[name]}" for name in ("ttl", "hlim") if name in fields]
+    lives = [f"TTL {fields['ttl']}"] if "ttl" in fields else []
     return [*lives, *(["DF"] if "DF" in str(fields.get("flags", "")) else [])]
 
 
 def _arp(fields: Mapping[str, str | int], names: Names) -> str:
-    asks = str(fields.get("op")) in {str(_ARP_REQUEST), "who-has"}
-    if asks:
+    if fields.get("op") == "who-has":
         return f"who has {fields.get('pdst', '?')}? tell {fields.get('psrc', '?')}"
     return f"{fields.get('psrc', '?')} is at {names.beside(fields.get('hwsrc', '?'))}"
 
 
 def _icmp(layer: Layer) -> str:
-    kind = layer.fields.get("type", "?")
-    word = _ECHO.get((layer.name, kind) if isinstance(kind, int) else ("", 0), f"type {kind}")
-    others = [f"{name} {layer.fields[name]}" for name in ("code", "id", "seq") if layer.fields.get(name, "") != ""]
-    return ", ".join([word, *(other for other in others if other != "code 0")])
+    kind = str(layer.fields.get("type", "?")).replace("-", " ")
+    return ", ".join([kind, *_named(layer.fields, "code", "id", "seq"), *_named(layer.fields, "mtu", zero=False)])
+
+
+def _named(fields: Mapping[str, str | int], *names: str, zero: bool = True) -> list[str]:
+    """Return those fields that are there, each behind its name; those of 0 only if `zero`."""
+    there = [name for name in names if fields.get(name) or (zero and name in fields)]
+    return [f"{name.replace('mtu', 'MTU')} {fields[name]}" for name in there]
 
 
 def size_text(hop: Hop) -> str:
@@ -163,7 +164,7 @@ def fragments(hop: Hop) -> list[str]:
         return []
     lines = []
     for number, frame in enumerate(hop.frames, 1):
-        cut = next((layer for layer in frame.all("ipv4", "ipv6") if _is_cut(layer)), None)
+        cut = next((layer for layer in frame.all("ipv4", "ipv6_fragment") if _is_cut(layer)), None)
         where = "" if cut is None else f", {_offset(cut)}"
         lines.append(f"{number} of {len(hop.frames)}: {frame.length} bytes{where}")
     if len(lines) > _MOST_SIZES:
@@ -172,11 +173,11 @@ def fragments(hop: Hop) -> list[str]:
 
 
 def _is_cut(layer: Layer) -> bool:
-    return bool(layer.fields.get("frag")) or "MF" in str(layer.fields.get("flags", ""))
+    return bool(layer.fields.get("offset")) or "MF" in str(layer.fields.get("flags", ""))
 
 
 def _offset(layer: Layer) -> str:
-    offset = int(layer.fields.get("frag", 0)) * _OFFSET_UNIT[layer.name]
+    offset = layer.fields.get("offset", 0)
     more = "more follow (MF)" if "MF" in str(layer.fields.get("flags", "")) else "the last"
     return f"from byte {offset} on, {more}"
 
@@ -184,20 +185,22 @@ def _offset(layer: Layer) -> str:
 def added(first: Hop, wire: Hop) -> list[tuple[str, int]]:
     """Return what a packet carries at `wire` beyond what it had at `first`: headers outermost first, then the rest.
 
-    The link's own header stands at both and does not count. `other` is what no header accounts for, such as padding.
+    The link's own header stands at both and does not count. What no header accounts for comes last: `padding` around
+    a packet that is not readable, `other` around one that is.
     """
     before, after = readable(first.frames).layers, readable(wire.frames).layers
     while before and after and before[0].name == after[0].name and before[0].name in _LINK:
         before, after = before[1:], after[1:]
     same = 0
-    if coats(readable(wire.frames), addresses(before)).inner:
+    is_readable = bool(coats(readable(wire.frames), addresses(before)).inner)
+    if is_readable:
         while same < min(len(before), len(after)) and before[-1 - same].name == after[-1 - same].name:
             same += 1
     found = [(title(layer.name), layer.size) for layer in after[: len(after) - same]]
     further = [(f"fragment {number} headers", _headers(frame)) for number, frame in _others(wire)]
     found += [(name, size) for name, size in further if size]
     rest = total(wire) - total(first) - sum(size for _, size in found)
-    return [*found, *([("other", rest)] if rest else [])]
+    return [*found, *([("other" if is_readable else "padding", rest)] if rest else [])]
 
 
 def _others(hop: Hop) -> list[tuple[int, Frame]]:

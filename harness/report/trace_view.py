@@ -16,6 +16,7 @@ CAPTURES = (
 )
 UNCHANGED = "A hop of which nothing more is said saw the same headers as the hop before."
 _US = 1e6
+_WAYS = ("request", "reply")
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ def bottom_lines(trace: Trace) -> tuple[str, ...]:
 
 
 def exchanges(walks: Sequence[Walk]) -> dict[str, list[Walk]]:
-    """Return walks by the name they share: `echo 1` for `echo 1 request` and `echo 1 reply`."""
+    """Return walks by the name they share: `echo 1` for `echo 1 request` and `echo 1 reply`, in either order."""
     found: dict[str, list[Walk]] = {}
     for walk in walks:
-        found.setdefault(walk.name.rpartition(" ")[0] or walk.name, []).append(walk)
+        shared = [word for word in walk.name.split() if word not in _WAYS]
+        found.setdefault(" ".join(shared) or walk.name, []).append(walk)
     return found
 
 
@@ -103,7 +105,8 @@ def _bottom_line(trace: Trace, name: str, walks: Sequence[Walk]) -> str:
     ends = plain(f"{name}: {_ends(trace, first)}" if first.hops else name)
     lost = next((walk for walk in walks if walk.loss), None)
     if lost is not None and lost.loss is not None:
-        return plain(f"{ends}: {lost.name.rpartition(' ')[2]} LOST {_where(lost.loss)}: {lost.loss.cause}")
+        kind = next((word for word in lost.name.split() if word in _WAYS), "")
+        return plain(f"{ends}: {kind}{' ' if kind else ''}LOST {_where(lost.loss)}: {lost.loss.cause}")
     if not first.hops:
         return f"{ends}: seen nowhere"
     hops = " + ".join(str(len(walk.hops)) for walk in walks)
@@ -119,8 +122,8 @@ def on_wire(walk: Walk) -> str:
         return "seen on no NIC"
     size = trace_layers.size_text(wire).replace(" bytes", "")
     more = trace_layers.total(wire) - trace_layers.total(walk.hops[0])
-    if not more:
-        return f"{size} on the wire"
+    if more <= 0:  # less than none: a burst of TCP segments, of which one is shown
+        return f"{size} on the wire{f' ({more:+d})' if more else ''}"
     coat = ", ".join(f"{header} {count}" for header, count in trace_layers.added(walk.hops[0], wire))
     return f"{size} on the wire ({more:+d}{': ' if coat else ''}{coat})"
 
@@ -135,6 +138,8 @@ def _ends(trace: Trace, walk: Walk) -> str:
 
 
 def _where(loss: Loss) -> str:
+    if loss.after and loss.after == loss.before:
+        return f"at {loss.after}"
     after = f"after {loss.after}" if loss.after else "before the first point"
     return f"{after}, on the way to {loss.before}" if loss.before else after
 
@@ -214,14 +219,15 @@ def clock_sentence(trace: Trace) -> str:
     if trace.clock is Clock.SHARED:
         return "Both nodes run on one kernel, so all times are of one clock."
     if trace.clock is Clock.ALIGNED:
+        side = "ahead" if trace.offset_s >= 0 else "behind"
         return (
-            f"{first} and {second} have a clock each. {second}'s was moved by {_us(trace.offset_s, sign=True)} µs, "
-            "supposing that the wire takes equally long both ways: a step from node to node is half of the way there "
-            "and back, and says nothing on either way alone."
+            f"{first} and {second} have a clock each; {second}'s was {_us(abs(trace.offset_s))} µs {side} and is set "
+            "right here, supposing that the wire takes equally long both ways: a step from node to node is half of the "
+            "way there and back, and says nothing on either way alone."
         )
     return (
-        f"{first} and {second} have a clock each, and nothing was there to bring them together: times on {second} "
-        f"count from the packet's first hop there, and the time from node to node is not known."
+        f"{first} and {second} have a clock each, and nothing was there to bring them together: times count "
+        "from a packet's first hop on each node, and the time from node to node is not known."
     )
 
 

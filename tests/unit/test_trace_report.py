@@ -26,7 +26,7 @@ from harness.report.trace_markdown import markdown
 from harness.report.trace_names import WIDTH, Names, folded
 from harness.report.trace_svg import shown, svg
 from harness.report.trace_text import drawn, text
-from harness.report.trace_view import bottom_lines
+from harness.report.trace_view import bottom_lines, exchanges
 from tests.unit.traces import (
     C01,
     C02,
@@ -59,7 +59,7 @@ def long_names() -> Trace:
         Point(number, node if number < 8 else "k8s-2", point.side, f"vethabcdef{number:05}", point.place, 65536)
         for number, point in enumerate((*DOCKER_POINTS[:8], *DOCKER_POINTS[2:]))
     ]
-    packet = [ethernet(C01, C02), Layer("ipv6", 40, {"src": IPV6, "dst": IPV6[:-1] + "9", "hlim": 64})]
+    packet = [ethernet(C01, C02), Layer("ipv6", 40, {"src": IPV6, "dst": IPV6[:-1] + "9", "ttl": 64})]
     hops = [
         Hop(point, (Frame(0.0, 20000, tuple(packet)),) * 45, 1.5 * point.number, ("a\x1b[31m | <b>&\x00 `x` " * 9,))
         for point in many
@@ -107,7 +107,7 @@ SENT = "echo 1: k8s-1 172.17.0.2 -> k8s-2 172.17.0.3"
 SIZES_DOCKER = f"98 bytes, 148 on the wire (+50: {VXLAN})"
 SIZES_ARP = f"42 bytes, 92 on the wire (+50: {VXLAN})"
 SIZES_CUT = f"1514 bytes, 1514 + 84 on the wire (+84: {VXLAN}, fragment 2 headers 34)"
-SIZES_WIREGUARD = "98 bytes, 170 on the wire (+72: IPv4 20, UDP 8, WireGuard 32, other 12)"
+SIZES_WIREGUARD = "98 bytes, 170 on the wire (+72: IPv4 20, UDP 8, WireGuard 32, padding 12)"
 LOST = "request LOST after cni0@k8s-1, on the way to flannel.1@k8s-1: the node's firewall drops what it forwards"
 
 
@@ -159,12 +159,14 @@ def test_packet_in_a_form_not_decoded_is_known_by_its_foreign_addresses() -> Non
 
 
 def test_packet_quoted_in_an_icmp_error_is_no_inner_packet() -> None:
-    quoted = Frame(0, 98, (ethernet(C01, C02), ipv4("10.0.0.1", "10.0.0.2"), echo(3), ipv4("10.0.0.2", "10.0.0.9")))
+    quoted = Frame(
+        0, 98, (ethernet(C01, C02), ipv4("10.0.0.1", "10.0.0.2"), echo("unreachable"), ipv4("10.0.0.2", "10.0.0.9"))
+    )
     assert trace_layers.coats(quoted).outer == ()
 
 
 def test_packet_directly_in_a_packet() -> None:
-    frame = Frame(0, 118, (ethernet(C01, C02), ipv4("10.0.0.1", "10.0.0.2"), ipv4("10.9.0.1", "10.9.0.2"), echo(8)))
+    frame = Frame(0, 118, (ethernet(C01, C02), ipv4("10.0.0.1", "10.0.0.2"), ipv4("10.9.0.1", "10.9.0.2"), echo()))
     found = trace_layers.coats(frame)
     assert [len(found.outer), len(found.inner)] == [2, 2]
     assert trace_layers.addresses(frame.layers) == ("10.9.0.1", "10.9.0.2")
@@ -350,3 +352,27 @@ def test_svg_shows_the_first_exchange_of_each_kind_and_the_first_that_was_lost()
     ]
     names = [walk.name for walk in shown((*docker().walks, *later))]
     assert names == [*(walk.name for walk in docker().walks), "echo 3 request"]
+
+
+def test_walk_without_a_number_and_loss_at_a_point() -> None:
+    loss = Loss(DOCKER_POINTS[9], DOCKER_POINTS[9], "it did not answer", "no reply was seen", "")
+    trace = replace(docker(), walks=(replace(docker().walks[2], name="echo", hops=(), loss=loss),))
+    assert bottom_lines(trace)[0] == "echo: LOST at eth0@k8s-2: it did not answer"
+    assert "LOST at eth0@k8s-2" in text(trace)
+
+
+def test_burst_that_is_cut_to_segments_has_no_coat_of_less_than_nothing() -> None:
+    first, *others = docker().walks[2].hops
+    burst = replace(first, frames=(replace(first.frames[0], length=65226),))
+    trace = replace(docker(), walks=(replace(docker().walks[2], hops=(burst, *others)),))
+    assert bottom_lines(trace)[0] == f"{SENT}, 10 hops, 65226 bytes, 148 on the wire (-65078)"
+
+
+def test_icmp_error_says_which_mtu_fits() -> None:
+    error = Layer("icmp", 8, {"type": "unreachable", "code": 4, "mtu": 1450})
+    assert trace_layers.described(error, Names({})) == "unreachable, code 4, MTU 1450"
+
+
+def test_request_and_reply_are_one_exchange_wherever_their_number_stands() -> None:
+    walks = [replace(walk, name=name) for walk in docker().walks[:2] for name in (walk.name, "echo request 12")]
+    assert [[*exchanges(walks)], len(exchanges(walks)["ARP 1"])] == [["ARP 1", "echo 12"], 2]

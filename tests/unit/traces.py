@@ -41,8 +41,8 @@ def ipv4(src: str, dst: str, ttl: int = 64, **more: str | int) -> Layer:
     return Layer("ipv4", 20, {"src": src, "dst": dst, "ttl": ttl, **more})
 
 
-def echo(kind: int, seq: int = 0) -> Layer:
-    return Layer("icmp", 8, {"type": kind, "code": 0, "id": 0x1D00, "seq": seq})
+def echo(kind: str = "echo-request", seq: int = 0) -> Layer:
+    return Layer("icmp", 8, {"type": kind, "id": 0x1D00, "seq": seq})
 
 
 def coat(
@@ -157,8 +157,8 @@ def docker_walk(
 
 def docker() -> Trace:
     """Return the document's trace: ARP and the first echo there and back."""
-    asked = Layer("arp", 28, {"op": 1, "hwsrc": C01, "psrc": "172.17.0.2", "pdst": "172.17.0.3"})
-    told = Layer("arp", 28, {"op": 2, "hwsrc": C02, "psrc": "172.17.0.3", "pdst": "172.17.0.2"})
+    asked = Layer("arp", 28, {"op": "who-has", "hwsrc": C01, "psrc": "172.17.0.2", "pdst": "172.17.0.3"})
+    told = Layer("arp", 28, {"op": "is-at", "hwsrc": C02, "psrc": "172.17.0.3", "pdst": "172.17.0.2"})
     there, back = ipv4("172.17.0.2", "172.17.0.3", flags="DF"), ipv4("172.17.0.3", "172.17.0.2")
     walks = (
         docker_walk(
@@ -184,7 +184,7 @@ def docker() -> Trace:
         docker_walk(
             "echo 1 request",
             "echo request 172.17.0.2 -> 172.17.0.3, id 7424, seq 0, 56 bytes of data",
-            [ethernet(C01, C02), there, echo(8)],
+            [ethernet(C01, C02), there, echo()],
             56,
             45497,
             START_S + 589e-6,
@@ -194,7 +194,7 @@ def docker() -> Trace:
         docker_walk(
             "echo 1 reply",
             "echo reply 172.17.0.3 -> 172.17.0.2, id 7424, seq 0, 56 bytes of data",
-            [ethernet(C02, C01), back, echo(0)],
+            [ethernet(C02, C01), back, echo("echo-reply")],
             56,
             59330,
             START_S + 869e-6,
@@ -271,16 +271,16 @@ def flannel() -> Trace:
     macs = [ethernet(POD1, CNI1), ethernet(VTEP1, VTEP2), ethernet(CNI2, POD2)]
     outer = coat("172.12.1.11", "172.12.1.12", 51891, 1, 8472)
     stacks: list[tuple[list[Layer], tuple[str, ...]]] = [
-        ([macs[0], data[0], echo(8)], ()),
-        ([macs[0], data[0], echo(8)], ()),
-        ([macs[0], data[0], echo(8)], ()),
-        ([macs[1], data[1], echo(8)], ("rewritten: MACs", "TTL 64 -> 63")),
-        ([*outer, macs[1], data[1], echo(8)], (ON,)),
-        ([*outer, macs[1], data[1], echo(8)], ()),
-        ([macs[1], data[1], echo(8)], (OFF,)),
-        ([macs[2], data[2], echo(8)], ("rewritten: MACs", "TTL 63 -> 62")),
-        ([macs[2], data[2], echo(8)], ()),
-        ([macs[2], data[2], echo(8)], ()),
+        ([macs[0], data[0], echo()], ()),
+        ([macs[0], data[0], echo()], ()),
+        ([macs[0], data[0], echo()], ()),
+        ([macs[1], data[1], echo()], ("rewritten: MACs", "TTL 64 -> 63")),
+        ([*outer, macs[1], data[1], echo()], (ON,)),
+        ([*outer, macs[1], data[1], echo()], ()),
+        ([macs[1], data[1], echo()], (OFF,)),
+        ([macs[2], data[2], echo()], ("rewritten: MACs", "TTL 63 -> 62")),
+        ([macs[2], data[2], echo()], ()),
+        ([macs[2], data[2], echo()], ()),
     ]
     pod_route = Decision(
         By.ROUTE,
@@ -339,15 +339,15 @@ def flannel() -> Trace:
 def fragmented() -> Trace:
     """Return a packet of 1500 bytes in a tunnel over MTU 1500: the outer packet goes in two fragments."""
     whole = docker()
-    packet = [ethernet(C01, C02), ipv4("172.17.0.2", "172.17.0.3"), echo(8)]
+    packet = [ethernet(C01, C02), ipv4("172.17.0.2", "172.17.0.3"), echo()]
     hops = []
     for seen in whole.walks[2].hops:
         frame = Frame(seen.frames[0].time_s, length(packet, 1472), tuple(packet))
         frames: tuple[Frame, ...] = (frame,)
         if seen.point.place is Place.NIC:
             first = [*coat("172.12.1.11", "172.12.1.12", 45497, 20), *packet]
-            first[1] = ipv4("172.12.1.11", "172.12.1.12", flags="MF", frag=0)
-            second = [ethernet(NIC1, NIC2), ipv4("172.12.1.11", "172.12.1.12", flags="", frag=185)]
+            first[1] = ipv4("172.12.1.11", "172.12.1.12", flags="MF", offset=0)
+            second = [ethernet(NIC1, NIC2), ipv4("172.12.1.11", "172.12.1.12", flags="", offset=1480)]
             frames = (
                 Frame(frame.time_s, 1514, tuple(first)),
                 Frame(round(frame.time_s + 3e-6, 6), length(second, 50), tuple(second)),
@@ -386,15 +386,15 @@ WIREGUARD_POINTS = points(WIREGUARD_KINDS, {})
 
 def wireguard() -> Trace:
     """Return an encrypted tunnel: on the NIC nothing of the packet is readable, on wg0 it has no Ethernet."""
-    data = [ipv4("172.17.0.2", "172.17.0.3", 63), echo(8)]
+    data = [ipv4("172.17.0.2", "172.17.0.3", 63), echo()]
     outer = [
         ethernet(NIC1, NIC2),
         ipv4("172.12.1.11", "172.12.1.12"),
         Layer("udp", 8, {"sport": 51820, "dport": 51820}),
         Layer("wireguard", 32, {"receiver": 7, "counter": 12}),
     ]
-    first, bare = [ethernet(C01, NIC1), ipv4("172.17.0.2", "172.17.0.3"), echo(8)], data
-    last = [ethernet(NIC2, C02), ipv4("172.17.0.2", "172.17.0.3", 62), echo(8)]
+    first, bare = [ethernet(C01, NIC1), ipv4("172.17.0.2", "172.17.0.3"), echo()], data
+    last = [ethernet(NIC2, C02), ipv4("172.17.0.2", "172.17.0.3", 62), echo()]
     stacks: list[tuple[list[Layer], int, tuple[str, ...]]] = [
         (first, 56, ()),
         (bare, 56, ("removed: Ethernet 14", "TTL 64 -> 63")),
