@@ -11,8 +11,9 @@ from harness.report.trace_names import Names, plain
 
 CAPTURES = (
     "A frame is stamped when it leaves the queue towards its device: waiting in a qdisc counts to the step before.",
-    "A frame that has come in by one device keeps that time for those it is handed up to, so such steps read 0; a bridge's "
-    "copy comes after the frame was forwarded, so a step out of it may be below 0.",
+    "A frame that has come in by one device keeps that time for all that it is handed up to: such steps read 0.",
+    "A bridge hands its copy of what it sends to a capture late: a step out of it may be below 0.",
+    "Of several packets the first is not counted, for it finds caches empty.",
     "Capturing takes time at each point: compare steps with each other, and take latency from a run without a trace.",
 )
 UNCHANGED = "A hop of which nothing more is said saw the same headers as the hop before."
