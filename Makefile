@@ -16,7 +16,7 @@ help:  ## print the targets
 run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds options (as root)
 	@$(call as_root,$(bin)/harness run --profile vxlan $(ARGS))
 
-test: WITH = --docker
+test: WITH = --docker --tshark
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)
 	@$(call as_root,$(bin)/python -m pytest -m "" -n 2 --dist loadfile $(ARGS))
 
@@ -40,7 +40,7 @@ lint: setup  ## ruff, mypy, yamllint, ansible-lint
 	@$(bin)/yamllint --strict .
 	@PATH="$(CURDIR)/$(bin):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_LIBRARY=playbooks/library $(bin)/ansible-lint --offline -q
 
-setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daemon too, which stays off
+setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daemon too, which stays off; --tshark
 	@scripts/setup.sh $(WITH)
 
 clean:  ## remove .venv and caches; results stay

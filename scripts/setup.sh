@@ -3,6 +3,7 @@
 # Does nothing, quickly, when both are there. Exit 2: something is missing that this script cannot get.
 #
 # --docker: also a Docker daemon, for --containers docker in the local lab and for the tests.
+# --tshark: also what the tests hold decoded captures against.
 # --vagrant: also what `make test-vagrant` needs, which is a lot; see docs/vagrant.md.
 # SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
 set -eu
@@ -17,8 +18,9 @@ PATH=${PATH#"$PWD/.venv/bin:"}
 for option in "$@"; do
     case $option in
     --docker) docker=yes ;;
+    --tshark) tshark=yes ;;
     --vagrant) vagrant=yes ;;
-    *) echo "setup: unknown option $option; there are --docker and --vagrant." >&2 && exit 2 ;;
+    *) echo "setup: unknown option $option; there are --docker, --tshark and --vagrant." >&2 && exit 2 ;;
     esac
 done
 
@@ -172,6 +174,7 @@ install_packages() {
 # --- main ------------------------------------------------------------------------------------------------
 
 [ -z "${docker-}" ] || programs="$programs dockerd:docker.io docker:docker.io"
+[ -z "${tshark-}" ] || programs="$programs tshark:tshark"
 [ -z "${vagrant-}" ] || programs="$programs $vagrant_programs"
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"

@@ -17,6 +17,7 @@ from harness.cli.lab import lab
 from harness.cli.plan import plan
 from harness.cli.profiles import profiles
 from harness.cli.run import run
+from harness.cli.trace import trace
 from harness.model.errors import INTERRUPTED, HarnessError
 
 
@@ -26,7 +27,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-for command in (run, plan, compare, aa, profiles, doctor, lab):
+for command in (run, trace, plan, compare, aa, profiles, doctor, lab):
     app.add_command(command)
 
 

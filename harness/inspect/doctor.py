@@ -19,6 +19,7 @@ PROGRAMS = {
     "ip": "makes links and namespaces",
     "bridge": "reads forwarding entries",
     "ss": "sees that a server listens",
+    "tcpdump": "captures, for `harness trace`",
     "tc": "shapes the lab's link",
     "ethtool": "reads the NIC's offloads",
     "ssh": "is what Ansible connects with",

@@ -103,8 +103,8 @@ def _reading(sections: dict[str, list[str]]) -> Reading:
         softirq_cpu_s=round(cpus[0]["irq"] + cpus[0]["softirq"], 2),
         tools_cpu_s=_tools_cpu_s(sections.get("ancestors", [])),
         devices=dict(_device(line) for line in named[:first] if ":" in line),
-        node=_snmp(named[first:]),
-        endpoint=_snmp(sections["endpoint"]),
+        node=snmp(named[first:]),
+        endpoint=snmp(sections["endpoint"]),
         route_mtu=metrics.get("mtu"),
     )
 
@@ -132,8 +132,8 @@ def _device(line: str) -> tuple[str, Counters]:
     return name.strip(), Counters(numbers[0], numbers[1], numbers[8], numbers[9])
 
 
-def _snmp(lines: Sequence[str]) -> dict[str, int]:
-    """Parse /proc/net/snmp, pairs of lines of names and values, into `IpFragCreates` and the like."""
+def snmp(lines: Sequence[str]) -> dict[str, int]:
+    """Return what /proc/net/snmp says in pairs of lines, names and values, as `IpFragCreates` and the like."""
     values: dict[str, int] = {}
     for names, numbers in zip(lines[::2], lines[1::2], strict=True):
         prefix = names.split(":")[0]

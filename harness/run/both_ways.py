@@ -19,7 +19,8 @@ from harness.model.jobs import Job, Port
 from harness.model.path import Path
 from harness.model.trial import Cell, Direction, Measured, Timing
 from harness.nodes import readings
-from harness.nodes.remote import Background, Remote
+from harness.nodes.remote import Remote
+from harness.nodes.running import Background
 from harness.results.plan import Plan
 
 SECONDS = 1.0

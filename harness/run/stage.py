@@ -14,7 +14,8 @@ from harness.model.jobs import Completed, Job, Performed, Port, Ramp, Side
 from harness.model.path import Endpoint, Path
 from harness.model.readings import Reading, Span
 from harness.nodes import readings
-from harness.nodes.remote import Background, Remote
+from harness.nodes.remote import Remote
+from harness.nodes.running import Background
 from harness.truth import cpu
 
 STOPPING_S = 5.0

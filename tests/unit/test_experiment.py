@@ -25,7 +25,8 @@ from harness.model.path import Claim, Kind
 from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
 from harness.nodes import background
-from harness.nodes.remote import Background, Remote
+from harness.nodes.remote import Remote
+from harness.nodes.running import Background
 from harness.report.trials import read_trials
 from harness.results.meta import read_meta
 from harness.results.plan import Plan, Setup

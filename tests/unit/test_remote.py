@@ -12,7 +12,8 @@ from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.nodes.remote import _SIGNAL as SIGNAL
-from harness.nodes.remote import MARK, Background, Remote
+from harness.nodes.remote import MARK, Remote
+from harness.nodes.running import Background
 from harness.nodes.target import Target
 
 

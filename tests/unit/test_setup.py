@@ -225,7 +225,7 @@ def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
 def test_an_unknown_option_is_refused(machine: Machine) -> None:
     outcome = machine.setup("--dokcer")
     assert (outcome.code, outcome.calls) == (2, [])
-    assert outcome.err == "setup: unknown option --dokcer; there are --docker and --vagrant.\n"
+    assert outcome.err == "setup: unknown option --dokcer; there are --docker, --tshark and --vagrant.\n"
 
 
 def test_programs_in_sbin_count(machine: Machine) -> None:
@@ -314,6 +314,12 @@ def test_docker_is_brought_only_when_asked_for_and_stays_off(machine: Machine) -
     mask = outcome.position("systemctl --quiet mask docker.service docker.socket containerd.service")
     assert mask < outcome.position(" install ")
     assert "systemctl unmask docker.service docker.socket containerd.service" in outcome.out
+
+
+def test_tshark_is_brought_only_when_asked_for(machine: Machine) -> None:
+    assert installed(machine.setup("--tshark")) == ["tshark"]
+    machine.program("tshark", "#!/bin/sh\n")
+    assert not machine.setup("--tshark").ran("apt-get")
 
 
 def test_a_docker_that_is_there_is_left_alone(machine: Machine) -> None:

@@ -1,0 +1,167 @@
+"""A command that runs on a node, until it ends or is ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import paramiko
+
+from harness.model.errors import ConnectionLostError
+from harness.model.jobs import Completed
+from harness.nodes.connection import CONNECT_TIMEOUT_S
+
+_CHUNK_BYTES = 65536
+_POLL_S = 0.25
+"""How long a read may block before Ctrl-C and time limits are looked at."""
+# A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
+# An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
+ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
+
+
+class Background:
+    """A command that runs on a node (`name`), announced on its channel; leaving its `with` block ends it.
+
+    `signal` sends a signal to a pid on the node, `is_connected` tells whether the connection stands.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        channel: paramiko.Channel,
+        signal: Callable[[str, str], None],
+        is_connected: Callable[[], bool],
+    ) -> None:
+        self.argv = tuple(argv)
+        self._name = name
+        self._channel = channel
+        self._signal = signal
+        self._is_connected = is_connected
+        self._stdout = bytearray()
+        self._stderr = bytearray()
+        self._pid = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def wait(
+        self,
+        timeout_s: float,
+        on_line: Callable[[str], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Completed:
+        """Return when the command has ended, handing each line of its output to `on_line` as it comes.
+
+        Raises TimeoutError (the command goes on: `end` it) and ConnectionLostError; KeyboardInterrupt once `cancelled`,
+        which is how Ctrl-C reaches a thread that is not the main one.
+        """
+        lines = self._lines(time.monotonic() + timeout_s, cancelled)
+        for line in lines:
+            if on_line is not None:
+                on_line(line)
+        completed = self._completed()
+        if completed.exit_code < 0:  # SSH has no exit code of a process that a signal ended, either
+            raise ConnectionLostError(
+                f"{self._name}: the connection broke while `{self.argv[0]}` ran, or somebody killed it."
+            )
+        return completed
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command is known to have ended."""
+        return self._channel.exit_status_ready()
+
+    @property
+    def output(self) -> bytes:
+        """What the command has printed so far, as far as it was read."""
+        return bytes(self._stdout)
+
+    def said(self) -> str:
+        """Return what has come of the command's errors so far."""
+        return bytes(self._stderr).decode("utf-8", "replace")
+
+    def await_output(self, count: int, timeout_s: float) -> bool:
+        """Return whether the command printed so many bytes, before it ended or the time was over."""
+        deadline = time.monotonic() + timeout_s
+        with suppress(TimeoutError):
+            while (not self._pid or len(self._stdout) < count) and self._receive(deadline):
+                pass
+        return bool(self._pid) and len(self._stdout) >= count
+
+    def stop(self, timeout_s: float) -> Completed:
+        """Ask the command to end, with SIGTERM, and return how it did. Raises TimeoutError and ConnectionLostError."""
+        deadline = time.monotonic() + timeout_s
+        self._send("TERM", deadline)
+        for _ in self._lines(deadline, lambda: False):
+            pass
+        return self._completed()
+
+    def _completed(self) -> Completed:
+        code = self._channel.recv_exit_status()
+        stdout, stderr = (bytes(part).decode("utf-8", "replace") for part in (self._stdout, self._stderr))
+        return Completed(self.argv, code, stdout, stderr)
+
+    def end(self) -> None:
+        """End the command if it still runs, by its own pid, and close its channel."""
+        try:
+            if not self.has_ended and self._is_connected():
+                self._send("KILL", time.monotonic() + CONNECT_TIMEOUT_S)
+        except (ConnectionLostError, TimeoutError):
+            pass  # the next connection ends it by its mark, and should there be none, `timeout` around every server
+        finally:
+            self._channel.close()
+
+    def _send(self, signal: str, deadline: float) -> None:
+        """Send a signal to the command, once its pid is known, unless it has ended by then."""
+        while not self._pid and self._receive(deadline):
+            pass
+        if self._pid and not self.has_ended:
+            self._signal(signal, self._pid)
+
+    def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
+        done = 0
+        open_ = True
+        while open_:
+            if cancelled():
+                raise KeyboardInterrupt
+            open_ = self._receive(deadline)
+            while (end := self._stdout.find(b"\n", done)) >= 0:
+                yield self._stdout[done:end].decode("utf-8", "replace")
+                done = end + 1
+
+    def _receive(self, deadline: float) -> bool:
+        """Take in what has come; return False once there will be no more."""
+        self._channel.settimeout(_POLL_S)
+        try:
+            chunk = self._channel.recv(_CHUNK_BYTES)
+        except TimeoutError:
+            chunk = None
+        while self._channel.recv_stderr_ready():
+            self._stderr += self._channel.recv_stderr(_CHUNK_BYTES)
+        if chunk:
+            self._stdout += chunk
+            if not self._pid and b"\n" in self._stdout:
+                pid, _, rest = bytes(self._stdout).partition(b"\n")
+                self._pid, self._stdout = pid.decode("ascii", "replace").strip(), bytearray(rest)
+        elif chunk is not None:
+            self._drain_stderr()
+            return False
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"`{self.argv[0]}` on {self._name} did not end in time")
+        return True
+
+    def _drain_stderr(self) -> None:
+        try:
+            while chunk := self._channel.recv_stderr(_CHUNK_BYTES):
+                self._stderr += chunk
+        except TimeoutError:
+            return
