@@ -1,7 +1,8 @@
 """Two links between routers: what goes where, and the run over them as a user starts it.
 
 Whether all of 8 flows fall on one link is chance, once in 128 trials. So trials are judged by the links that they used,
-and how many of these there are by what chance leaves possible in all but one of 10,000 runs.
+and how many of these there are by what chance leaves possible in all but one of 10,000 runs. A flow of a tunnel may
+change its port in a trial, and its link with it, when TCP runs into a timeout: then there are more ports than flows.
 """
 
 from __future__ import annotations
@@ -78,10 +79,12 @@ def test_every_trial_is_proven(rows: list[dict[str, str]]) -> None:
 
 def test_one_flow_has_one_port_and_one_link(rows: list[dict[str, str]]) -> None:
     for profile in (*SPREAD, "vxlan-one-port"):
-        for row in of(rows, profile, 1):
-            assert (row["outer_ports"], row["links_used"]) == ("1", "1"), row
-            assert float(row["busiest_link_ratio"]) > 0.99
-            assert float(row["goodput_bps"]) < LINK_BPS
+        own = of(rows, profile, 1)
+        steady = [row for row in own if row["outer_ports"] == "1"]
+        assert len(steady) >= (BLOCKS - 1 if profile == "vxlan" else BLOCKS)
+        assert {row["links_used"] for row in steady} == {"1"}
+        assert all(float(row["busiest_link_ratio"]) > 0.99 for row in steady)
+        assert all(float(row["goodput_bps"]) < LINK_BPS for row in own)
 
 
 @pytest.mark.parametrize("profile", SPREAD)
@@ -89,7 +92,9 @@ def test_flows_with_ports_of_their_own_gain_a_link(rows: list[dict[str, str]], p
     own = of(rows, profile, FLOWS)
     on_one = sum(row["links_used"] == "1" for row in own)
     assert at_least_chance(on_one, len(own), one_link_chance(FLOWS, 2)) > UNLIKELY
-    assert {row["outer_ports"] for row in own} == {str(FLOWS)}
+    ports = [int(row["outer_ports"]) for row in own]
+    assert min(ports) >= FLOWS
+    assert max(ports) <= (FLOWS if profile == "underlay" else 2 * FLOWS)
     assert ratio(rows, profile, 2) > 1.9 * (1 - TOLERANCE)
     for row in own:
         carried = [int(row[f"link_{number}_bytes"]) for number in (1, 2)]
@@ -135,7 +140,7 @@ def test_hosts_without_links_have_the_split_computed(machine: Machine, tmp_path:
     rows = rows_of(machine.results()[-1] / "trials.csv")
     for row in rows:
         ports = int(row["outer_ports"])
-        assert ports == int(row["flows"])
+        assert ports >= int(row["flows"])
         assert math.ceil(ports / 4) <= int(row["hashed_busiest_flows"]) <= ports
         assert (row["links_used"], row["link_1_bytes"]) == ("", "")
     assert "4 links, reckoned with" in run.stdout
