@@ -11,7 +11,9 @@ import click
 from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
+from harness.labs.routers import MIN_LINKS
 from harness.measures.factors import FACTORS, one_of, share
+from harness.measures.metrics import MOST_LINKS
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
@@ -26,7 +28,7 @@ FACTOR_PREFIX = "factor_"
 """In front of a factor's name in what click hands to a command."""
 
 
-def _rate(text: str) -> str:
+def parse_rate_text(text: str) -> str:
     """Return the text of a rate, which the lab itself reads."""
     parse_rate(text)
     return text
@@ -40,10 +42,15 @@ made_lab_option = click.option(
 )
 rate_option = click.option(
     "--rate",
-    type=Parsed("RATE", _rate),
+    type=Parsed("RATE", parse_rate_text),
     default=DEFAULT_RATE,
     show_default=True,
     help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
+)
+links_option = click.option(
+    "--links",
+    type=click.IntRange(MIN_LINKS, MOST_LINKS),
+    help="Links of the local lab, each of --rate, between two routers that spread flows over them.",
 )
 nodes_option = click.option(
     "--nodes",
@@ -141,14 +148,22 @@ def _expanded(expand: Callable[[Sequence[str]], tuple[Value, ...]]) -> Callable[
     return levels
 
 
+def _extent_options() -> Iterable[Decorator]:
+    yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
+    yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
+    yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
+    yield click.option(
+        "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
+    )
+
+
 def _plan_options() -> Iterable[Decorator]:
     yield profile_option
     yield lab_option
     yield measure_option
     yield from (_factor_option(factor) for factor in FACTORS.values() if factor.scope is not Scope.LABEL)
-    yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
-    yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
-    yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield from _extent_options()
     yield click.option(
         "--setups",
         type=click.IntRange(1, 1000),
@@ -156,11 +171,7 @@ def _plan_options() -> Iterable[Decorator]:
         show_default=True,
         help="Times that the profiles are set up: between groups of blocks they are torn down and set up again.",
     )
-    yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
     yield rate_option
-    yield click.option(
-        "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
-    )
     yield profiles_dir_option
     yield containers_option
     yield click.option("--image", help="Image of those containers; without it a tiny one is made on each node.")
@@ -175,8 +186,17 @@ def _plan_options() -> Iterable[Decorator]:
     )
 
 
+def extent_options(command: Command) -> Command:
+    """Give a command the options that say how long it measures, and in which order."""
+    return _with(command, _extent_options())
+
+
 def plan_options(command: Command) -> Command:
     """Give a command the options that say what would be measured."""
-    for option in reversed([*_plan_options()]):
+    return _with(command, _plan_options())
+
+
+def _with(command: Command, options: Iterable[Decorator]) -> Command:
+    for option in reversed([*options]):
         command = option(command)
     return command

@@ -78,8 +78,11 @@ class Prepared:
     waves: tuple[pairs.Wave, ...] = ()
 
 
-def prepare(options: Options, *, keep: bool = False) -> Prepared:
-    """Return plan, profiles and lab (`keep`: one that outlives this process); InputError for what cannot be used."""
+def prepare(options: Options, *, keep: bool = False, links: int | None = None) -> Prepared:
+    """Return plan, profiles and lab; InputError for what cannot be used.
+
+    `keep`: the lab outlives this process. `links`: flows are asked to spread over as many; the local lab has them.
+    """
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
@@ -88,7 +91,7 @@ def prepare(options: Options, *, keep: bool = False) -> Prepared:
     levels = dict(options.levels)
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, options.image)
-    source = _lab_source(options, keep=keep)
+    source = _lab_source(options, keep=keep, links=links or 0)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
@@ -108,11 +111,12 @@ def prepare(options: Options, *, keep: bool = False) -> Prepared:
         ),
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
         setups=options.setups,
+        links=links,
     )
     return Prepared(made, loaded, source, waves)
 
 
-def _lab_source(options: Options, *, keep: bool = False) -> LabSource:
+def _lab_source(options: Options, *, keep: bool, links: int) -> LabSource:
     """Return where the nodes come from; InputError where there are more than two, and no pairs of them chosen."""
     if options.lab == LOCAL:
         count = options.nodes or MIN_NODES
@@ -120,7 +124,8 @@ def _lab_source(options: Options, *, keep: bool = False) -> LabSource:
             raise InputError(
                 f"--nodes {count}: say which of them are measured, by --pairs k8s-1:k8s-2,… or --pairs all."
             )
-        return LocalLab(options.rate, count=count, keep=keep, containers=Engine(options.containers))
+        engine = Engine(options.containers)
+        return LocalLab(options.rate, count=count, keep=keep, containers=engine, links=links)
     if options.nodes is not None:
         raise InputError("--nodes is for the local lab; an inventory has the hosts that are in it.")
     if options.lab == VAGRANT:

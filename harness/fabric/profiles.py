@@ -33,6 +33,8 @@ Attribute = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")
 SysctlKey = Annotated[str, StringConstraints(pattern=r"^net(\.[a-z0-9_$-]+){1,5}$")]
 Network = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
 Value = bool | int | Word
+Range = tuple[int, int]
+"""Two numbers behind one word, such as those of `srcport`."""
 Mtu = Annotated[int, Field(ge=68, le=65535)] | Annotated[str, StringConstraints(pattern=r"^\$[a-z_]+$")]
 
 
@@ -47,7 +49,7 @@ class Link(Part):
 
     name: Device
     kind: Attribute
-    attributes: dict[Attribute, Value] = Field(default_factory=dict)
+    attributes: dict[Attribute, Value | Range] = Field(default_factory=dict)
     mtu: Mtu | None = None
     mac: Word | None = None
     master: Device | None = None

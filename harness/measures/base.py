@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from harness.model.factors import Levels, Value
 from harness.model.jobs import Completed, Job, Performed, Program
+from harness.model.path import Path
 from harness.model.trial import MTU, Cell, Measured, Timing
 
 TIMEOUT_GRACE_S = 15
@@ -18,6 +19,8 @@ TIMEOUT_GRACE_S = 15
 CLIENT_GRACE_S = 15.0
 """How much longer than it measures a client may take before the trial counts as failed."""
 
+MakeConditions = Callable[[Path, Callable[[], int]], "Conditions"]
+"""Makes the conditions of one trial, from its path and what gives it ports."""
 Perform = Callable[[Sequence[Job]], Performed]
 """Runs jobs side by side until those that end by themselves have ended; gives what became of them.
 
@@ -29,18 +32,25 @@ Raises ToolError and ConnectionLostError.
 class Conditions:
     """What the argv of a measure's jobs depend on beside the cell.
 
-    `address` is the server endpoint's. `next_port` gives a port that no other job has had. `link_bps` is the rate that
+    `path` is where its traffic goes. `next_port` gives a port that no other job has had. `link_bps` is the rate that
     a share of the link is a share of: what the link is shaped to, else what TCP was seen to reach on it; None where
-    neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node.
+    neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node. `links` is how
+    many links flows are to be thought spread over, None where that is not asked.
     """
 
     timing: Timing
-    address: str
+    path: Path
     next_port: Callable[[], int]
     congestion_control: str
     link_bps: float | None
     shaped: bool
     versions: Mapping[str, str | None]
+    links: int | None = None
+
+    @property
+    def address(self) -> str:
+        """The address of the server's endpoint."""
+        return self.path.server.address
 
 
 class Measure(ABC):
@@ -110,6 +120,13 @@ class Measure(ABC):
     def packet_bytes(self, levels: Mapping[str, Value]) -> int | None:  # noqa: ARG002 - for those that limit it
         """Return the size of the largest IP packet that a cell sends, None where that follows its MTU."""
         return None
+
+    def is_held_against_nic_mtu(self, levels: Mapping[str, Value]) -> bool:
+        """Tell whether the underlay is measured at its NIC's own MTU as well, which is what a user has without overlay.
+
+        That is of no use for packets that fit any MTU.
+        """
+        return self.packet_bytes(levels) is None
 
     def live_figure(self, line: str) -> str | None:  # noqa: ARG002 - for those that print figures as they come
         """Return the figure in one line of a live job's output, for showing; None where it has none."""

@@ -43,14 +43,31 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Carrier:
+    """What a tunnel's packets travel in from client to server: the outer addresses, IP protocol and destination port.
+
+    `protocol` is `udp`, `tcp`, or the number of one that has no ports; `port` is None then.
+    """
+
+    source: str
+    destination: str
+    protocol: str
+    port: int | None
+
+
+@dataclass(frozen=True)
 class Path:
-    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim."""
+    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim.
+
+    Without a `carrier` packets go out as the endpoints send them.
+    """
 
     client: Endpoint
     server: Endpoint
     client_nic: str
     server_nic: str
     claim: Claim
+    carrier: Carrier | None = None
 
 
 class Fate(StrEnum):

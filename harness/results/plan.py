@@ -57,7 +57,8 @@ class Plan:
 
     `setups` is how often that is set up: torn down and set up again between groups of blocks. `runs`: the blocks are
     those of so many runs, one after the other, each analysed by itself. `until_width`: there are so many blocks at
-    most, and it ends before them once intervals reach no further than that (a share) to either side.
+    most, and it ends before them once intervals reach no further than that (a share) to either side. `links`: it asks
+    how flows are spread over so many links, whether there are any or not.
 
     Raises InputError for an MTU that the underlay cannot carry, and for set-ups without a block.
     """
@@ -72,6 +73,7 @@ class Plan:
     setups: int = 1
     runs: int = 1
     until_width: float | None = None
+    links: int | None = None
 
     def __post_init__(self) -> None:
         nic_mtu = self.setup.nic_mtu
@@ -122,7 +124,7 @@ class Plan:
         """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
         visits = [(profile, cell) for profile in self.setup.profiles for cell in cells]
         if UNDERLAY in self.setup.profiles:
-            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _fills_mtu(cell)]
+            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _is_held_against_nic_mtu(cell)]
             visits += [(UNDERLAY, cell) for cell in dict.fromkeys(at_nic) if cell not in cells]
         return visits
 
@@ -182,6 +184,6 @@ class Plan:
 _PLAN = TypeAdapter(Plan)
 
 
-def _fills_mtu(cell: Cell) -> bool:
-    """Tell whether a cell's packets are as large as its MTU lets them be."""
-    return cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None
+def _is_held_against_nic_mtu(cell: Cell) -> bool:
+    """Tell whether the underlay is measured in a cell at its NIC's own MTU as well."""
+    return cell.measure not in MEASURES or MEASURES[cell.measure].is_held_against_nic_mtu(dict(cell.levels))

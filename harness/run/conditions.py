@@ -10,10 +10,11 @@ import harness
 from harness.fabric.profiles import Profile
 from harness.fabric.topology import DOCKER_BRIDGE
 from harness.labs.base import Lab
-from harness.measures.base import Conditions
+from harness.measures.base import Conditions, MakeConditions
 from harness.measures.registry import programs
 from harness.model.containers import Engine
 from harness.model.notes import About, Note
+from harness.model.path import Path
 from harness.results.meta import ProfileMeta, RunMeta, described
 from harness.results.plan import Plan
 from harness.results.schema import Columns
@@ -21,22 +22,23 @@ from harness.results.schema import Columns
 
 def conditions_of(
     plan: Plan, lab: Lab, environments: Mapping[str, Mapping[str, Any]], link_bps: float | None
-) -> Callable[[str, Callable[[], int]], Conditions]:
-    """Return what makes the conditions of one trial, from the server's address and what gives it ports.
+) -> MakeConditions:
+    """Return what makes the conditions of one trial.
 
     `link_bps` is what TCP reached on a link whose rate the lab does not know.
     """
     versions = {name: environments[lab.client.name].get(name) for name in programs(plan.measures)}
 
-    def conditions(address: str, next_port: Callable[[], int]) -> Conditions:
+    def conditions(path: Path, next_port: Callable[[], int]) -> Conditions:
         return Conditions(
             timing=plan.timing,
-            address=address,
+            path=path,
             next_port=next_port,
             congestion_control=plan.congestion_control,
             link_bps=lab.rate_bps or link_bps,
             shaped=lab.rate_bps is not None,
             versions=versions,
+            links=plan.links,
         )
 
     return conditions
