@@ -40,17 +40,34 @@ class Claim:
     least_overhead: int
     path_mtu: int
     nic_mtu: int
+    captured: str = ""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A device whose counters are read under another name (`label`), from a namespace that may not be the node's.
+
+    `namespace` is a path on the node, empty for the node's own.
+    """
+
+    label: str
+    device: str
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
 class Path:
-    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim."""
+    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim.
+
+    `counted`, the client's first: where the claim's tunnel is no device of the nodes' own namespaces by that name.
+    """
 
     client: Endpoint
     server: Endpoint
     client_nic: str
     server_nic: str
     claim: Claim
+    counted: tuple[Counted, Counted] | None = None
 
 
 class Fate(StrEnum):
