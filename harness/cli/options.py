@@ -11,17 +11,19 @@ import click
 from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
-from harness.measures.factors import FACTORS, one_of, share
+from harness.measures.factors import FACTORS, one_of, rate_bps, share
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
+from harness.model.found import Between
 from harness.results.plan import PRESETS
 from harness.truth.verdicts import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
+LEAST_BOUND_BPS = 5e6
 FACTOR_PREFIX = "factor_"
 """In front of a factor's name in what click hands to a command."""
 
@@ -30,6 +32,14 @@ def _rate(text: str) -> str:
     """Return the text of a rate, which the lab itself reads."""
     parse_rate(text)
     return text
+
+
+def _bound(text: str) -> float:
+    """Return a rate that traffic is held to, in bit/s; below the least of them pings alone would be more."""
+    bound = rate_bps(text)
+    if bound < LEAST_BOUND_BPS:
+        raise InputError(f"{text!r} is too little for trials; give 5mbit or more")
+    return bound
 
 
 lab_option = click.option(
@@ -44,6 +54,12 @@ rate_option = click.option(
     default=DEFAULT_RATE,
     show_default=True,
     help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
+)
+between_option = click.option(
+    "--between",
+    type=Parsed("A,B", Between.parse),
+    help="Endpoints that are there, one on each node: containers by name or id, netns:NAME, pid:N. Nothing is set up; "
+    "the path between them is found. NAME=A,B names it in the results.",
 )
 nodes_option = click.option(
     "--nodes",
@@ -158,6 +174,13 @@ def _plan_options() -> Iterable[Decorator]:
     )
     yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
     yield rate_option
+    yield between_option
+    yield click.option(
+        "--max-rate",
+        "max_bps",
+        type=Parsed("RATE", _bound),
+        help="What no trial may send more than, both ways together, e.g. 100mbit.",
+    )
     yield click.option(
         "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from harness.inspect import decode, spaces, stack
 from harness.inspect.capture import capturing, require_tcpdump
@@ -35,7 +36,20 @@ _LEAST_BYTES, _VARIED_BYTES = 420, 64
 _MOST_OVERHEAD = 200
 _ICMP_BYTES = 28
 _CAPTURING_S = 20.0
-_SETTINGS = ("id", "remote", "remote6", "local", "local6", "port", "key", "ikey", "ttl", "external", "proxy", "learning")
+_SETTINGS = (
+    "id",
+    "remote",
+    "remote6",
+    "local",
+    "local6",
+    "port",
+    "key",
+    "ikey",
+    "ttl",
+    "external",
+    "proxy",
+    "learning",
+)
 """Of what a node says of a tunnel: what tells which one it is."""
 
 
@@ -72,7 +86,7 @@ def find(between: Between, ground: Ground) -> Found:
         for node, end, reach, one in zip(nodes, ends, reaches, looked, strict=True)
     ]
     found = Found(between.name, sides[0], sides[1], wire, min(node.mtu for node in nodes))
-    return Found(**{**vars(found), "notes": (*notes, *_notes(found, nodes, seen))})
+    return replace(found, notes=(*notes, *_notes(found, nodes, seen)))
 
 
 def _echoed(
@@ -96,7 +110,7 @@ def _echoed(
             for number, (node, side) in enumerate(zip(nodes, Side, strict=True))
         ]
         by_name = {remote.name: remote for remote in remotes}
-        with capturing(by_name, stops, lambda _stop, words=filtered: words, _CAPTURING_S) as harvest:
+        with capturing(by_name, stops, partial(_filter, filtered), _CAPTURING_S) as harvest:
             _ping(remotes[0], client, reaches[1].source, pattern, size)
         seen = [stack.told(decode.read(harvest.files[number], None), pattern, size) for number in range(2)]
         wire = stack.joined(seen[0], seen[1], ECHOES)
@@ -106,6 +120,10 @@ def _echoed(
         nics = " nor ".join(f"{node.device} of {node.name}" for node in nodes)
         return Wire(None, echoes=ECHOES, seen=wire.seen, unknown=f"no echo is to be recognised on {nics}")
     return wire
+
+
+def _filter(words: str, _stop: Stop) -> str:
+    return words
 
 
 def _ping(remote: Remote, client: Endpoint, address: str, pattern: bytes, size: int) -> None:
@@ -121,7 +139,7 @@ def _side(node: Node, end: Endpoint, reach: Reach, looked: _Looked, wire: Wire, 
     if nic is None:
         raise LabError(f"{node.name} has no device {node.device}; set underlay_device in the inventory.")
     first = end.links[reach.device]
-    devices = [_device(Place.ENDPOINT, Device(end.namespace, first), f"{reach.source}, {end.what}")]
+    devices = [_device(Place.ENDPOINT, Device(end.namespace, first), reach.source)]
     tunnel = _tunnel(looked, wire, size)
     devices += _between(end, first, looked.spaces, tunnel)
     if tunnel is not None:
@@ -149,18 +167,18 @@ def _settings(link: Link) -> str:
 
 def _tunnel(looked: _Looked, wire: Wire, size: int) -> Device | None:
     """Return the device that put these headers in front of the echoes; None where none did, or several may have."""
-    found = [
-        device
-        for device in spaces.tunnels(looked.spaces)
-        if spaces.fits(device.link, wire)
-        and spaces.grew(*(one.get((device.namespace, device.link.name)) for one in (looked.before, looked.after)),
-                        ECHOES, size)
-    ]
+    fitting = [device for device in spaces.tunnels(looked.spaces) if spaces.fits(device.link, wire)]
+    found = [device for device in fitting if _carried(looked, device, size)]
     return found[0] if len(found) == 1 else None
 
 
+def _carried(looked: _Looked, device: Device, size: int) -> bool:
+    key = (device.namespace, device.link.name)
+    return spaces.grew(looked.before.get(key), looked.after.get(key), ECHOES, size)
+
+
 def _between(end: Endpoint, first: Link, seen: Spaces, tunnel: Device | None) -> list[FoundDevice]:
-    """Return what lies between an endpoint and its tunnel or NIC: the veth pair's other end, and the bridge it is in."""
+    """Return what lies between an endpoint and its tunnel or NIC: a veth's other end, and the bridge it is in."""
     if first.kind != "veth":
         return []
     outer = spaces.other_end(seen, first, end.namespace)

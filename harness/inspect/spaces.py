@@ -13,9 +13,7 @@ from harness.nodes.remote import Remote
 
 OWN = ""
 """What the node's own namespace is called."""
-TUNNELS = frozenset(
-    "vxlan geneve gre gretap ip6gre ip6gretap ipip sit ip6tnl wireguard tun".split()
-)
+TUNNELS = frozenset("vxlan geneve gre gretap ip6gre ip6gretap ipip sit ip6tnl wireguard tun".split())
 """Kinds of devices that put headers in front of packets."""
 _KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("ipv4",): ("ipip",),

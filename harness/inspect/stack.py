@@ -1,4 +1,4 @@
-"""The headers in front of echoes of ours, read from captured frames: by what is in the frames, not by known ports. Pure.
+"""The headers in front of echoes of ours, read from captured frames: by what is in them, not by known ports. Pure.
 
 An echo is known by the pattern that fills it, so whatever stands in front of it is the tunnel's. What a port carries is
 tried: of the ways to read it, the right one leads to the very place at which the echo's own header stands. What is
@@ -25,8 +25,8 @@ _STAMP_BYTES, _ICMP_BYTES = 16, 8
 _IP_BYTES = HEADER_BYTES["ipv4"]
 _PLAIN_IPV4, _ICMP = 0x45, 1
 """The first byte of an IPv4 header without options, and ICMP's protocol number."""
-_VXLAN_FLAGS = b"\x08\x00\x00\x00"
-"""RFC 7348, section 5: the flag that the VNI is valid, and reserved bits."""
+_VXLAN_VALID = 0x08
+"""RFC 7348, section 5: the flag that the VNI is valid."""
 _GENEVE_INSIDE = (b"\x65\x58", b"\x08\x00")
 """RFC 8926, section 3.4: Ethernet, or IPv4, follows."""
 _WIREGUARD_DATA = b"\x04\x00\x00\x00"
@@ -109,10 +109,10 @@ def _ways(data: bytes, link_type: int) -> Iterator[Carrier | None]:
         network, transport = outside[-2].name, outside[-1]
         inside = data[sum(layer.size for layer in outside) :]
         behind: list[tuple[str, ...]] = [("openvpn_length",), ()]
-        if transport.name == "udp" and inside[:4] == _VXLAN_FLAGS:
-            behind = [("vxlan", "ethernet")]
-        elif transport.name == "udp" and inside[2:4] in _GENEVE_INSIDE:
+        if transport.name == "udp" and inside[2:4] in _GENEVE_INSIDE:
             behind = [("geneve", "ethernet")]
+        elif transport.name == "udp" and inside[:1] and inside[0] & _VXLAN_VALID:
+            behind = [("vxlan", "ethernet"), *behind]
         for names in behind:
             yield Carrier(transport.name, int(transport.fields["dport"]), (network, transport.name, *names))
     yield None

@@ -87,7 +87,10 @@ def parse_rate(text: str) -> float | None:
 
 
 class LocalLab:
-    """Nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
+    """Nodes in namespaces of this machine.
+
+    `keep`: they outlive this process (`harness lab up`). `found`: they are those of a lab that stands.
+    """
 
     def __init__(
         self,
@@ -97,7 +100,9 @@ class LocalLab:
         keep: bool = False,
         state_root: Path = kept.STATE_ROOT,
         containers: Engine = Engine.NONE,
+        found: bool = False,
     ) -> None:
+        self.found = found
         self.count = count
         self.rate = rate
         self.containers = containers
@@ -127,6 +132,8 @@ class LocalLab:
         if standing is not None:
             self._require_alike(standing)
             return _lab(self.directory.parent / kept.KEPT, standing)
+        if self.found:
+            raise LabError("the local lab is not up, so no endpoint is there; `harness lab up` brings it up.")
         if self.directory.exists():
             kept.remove(self.directory)
         self._brought_up = True

@@ -22,10 +22,10 @@ _STAT_CUTIME, _STAT_CSTIME = 13, 14
 """Fields of /proc/PID/stat, counted behind the program's name (proc_pid_stat(5))."""
 
 # $1 the peer endpoint's address, $2 `before` or `after`, $3 ports to wait for, such as `-t:5201 -u:5202`, $4 another
-# namespace whose devices count, or nothing; behind them the words that enter the endpoint. The wait reads the kernel's table: a probing connection would use up the server's
-# one test. Counters come first after a trial and last before it, so that the readings themselves stay out of the
-# difference, and few programs are started for them. The programs of a connection are children of its sshd, which
-# counts what those that have ended used.
+# namespace whose devices count, or nothing; behind them the words that enter the endpoint. The wait reads the kernel's
+# table: a probing connection would use up the server's one test. Counters come first after a trial and last before it,
+# so that the readings themselves stay out of the difference, and few programs are started for them. The programs of a
+# connection are children of its sshd, which counts what those that have ended used.
 _SCRIPT = f"""
 destination=$1 when=$2 ports=$3 hidden=$4
 shift 4

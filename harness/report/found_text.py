@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.model.found import Found, FoundEnd, Wire
+from harness.fabric.existing import said
+from harness.model.found import Found, FoundEnd
 from harness.truth import wire as arithmetic
 
 _INDENT = "  "
@@ -15,24 +16,9 @@ def text(found: Found) -> str:
     return "".join(f"{line}\n" for line in _lines(found))
 
 
-def summary(found: Found) -> str:
-    """Return in a line what a path is: `VXLAN, VNI 4097, UDP port 4789: 50 bytes in front of each packet`."""
-    headers = found.wire.headers
-    if headers is None:
-        return f"cannot be told: {found.wire.unknown}"
-    if not headers:
-        return "no tunnel: packets cross the wire as they were sent"
-    return f"{'/'.join(headers)}{_numbers(found.wire)}: {arithmetic.overhead(headers)} bytes in front of each packet"
-
-
-def _numbers(wire: Wire) -> str:
-    vni = f", VNI {wire.vni}" if wire.vni is not None else ""
-    return vni + (f", {wire.protocol.upper()} port {wire.port}" if wire.port is not None else "")
-
-
 def _lines(found: Found) -> Iterator[str]:
     yield f"{found.client.spot} on {found.client.node} to {found.server.spot} on {found.server.node}"
-    yield summary(found)
+    yield said(found)
     for end in found.ends:
         yield ""
         yield from _side(end)
