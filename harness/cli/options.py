@@ -177,7 +177,6 @@ def _plan_options() -> Iterable[Decorator]:
     yield between_option
     yield click.option(
         "--max-rate",
-        "max_bps",
         type=Parsed("RATE", _bound),
         help="What no trial may send more than, both ways together, e.g. 100mbit.",
     )

@@ -54,7 +54,7 @@ class Options:
     pairs: str | None = None
     parallel_pairs: bool = False
     between: Between | None = None
-    max_bps: float | None = None
+    max_rate: float | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -116,7 +116,7 @@ def prepare(options: Options, *, keep: bool = False) -> Prepared:
         ),
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
         setups=options.setups,
-        max_bps=options.max_bps,
+        max_bps=options.max_rate,
     )
     return Prepared(made, loaded, source, waves, options.between)
 
@@ -142,7 +142,7 @@ def _refuse_beside_between(options: Options, *, keep: bool) -> None:
 def _refuse_unbounded(options: Options) -> None:
     """Raise InputError where traffic is to be bounded, and a measure cannot be."""
     free = [name for name in options.measures if not registry.MEASURES[name].is_boundable]
-    if options.max_bps is not None and free:
+    if options.max_rate is not None and free:
         raise InputError(f"--max-rate: {free[0]} cannot be held to a rate; leave it out of --measure.")
 
 

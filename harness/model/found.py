@@ -185,5 +185,5 @@ class Found:
         return Counted(label, first.name, first.namespace), Counted(label, second.name, second.namespace)
 
     def to_json(self) -> Mapping[str, Any]:
-        """Return it as run.json and `inspect --json` have it."""
+        """Return it as run.json has it, and what is printed as JSON."""
         return asdict(self)

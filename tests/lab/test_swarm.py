@@ -57,28 +57,27 @@ def swarm(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def state_of(machine: Machine) -> list[str]:
     """Return what both nodes and their engines have: links, routes, rules, containers, networks, hidden namespaces."""
     commands = (
-        "ip -d link show",
+        "ip link show",
         "ip addr show",
         "ip route show table all",
         "iptables-save -t nat",
-        "docker ps -a --format {{.ID}}{{.Names}}{{.Status}}",
+        "docker ps -a --format {{.ID}}{{.Names}}",
         "docker network ls",
         "ls /run/docker/netns /run/netns",
     )
-    words = [text.replace("{{.Status}}", "").split() for text in commands]
     return [
         line
         for node in (0, 1)
-        for argv in words
-        for line in machine.on_node(node, *argv).splitlines()
+        for text in commands
+        for line in machine.on_node(node, *text.split()).splitlines()
         if not line.startswith("#") and "valid_lft" not in line
     ]
 
 
 def hidden(machine: Machine, node: int) -> str:
     """Return the path of the namespace in which a node's overlay network is."""
-    (name,) = [one for one in machine.on_node(node, "ls", "/run/docker/netns").split() if one.startswith("1-")]
-    return f"/run/docker/netns/{name}"
+    network = machine.on_node(node, "docker", "network", "inspect", "-f", "{{.Id}}", "theirs").strip()
+    return f"/run/docker/netns/1-{network[:10]}"
 
 
 def address(machine: Machine, node: int) -> str:
@@ -146,22 +145,7 @@ def test_a_container_that_does_not_run_is_refused(swarm: Machine, tmp_path: Path
 def test_a_wire_around_it_makes_trials_invalid(swarm: Machine, tmp_path: Path) -> None:
     """Last of this file: the wire stays. It joins the overlay's bridges, and both are told to send by it."""
     first, second = map(str, swarm.nodes())
-    make = [
-        "ip",
-        "link",
-        "add",
-        "name",
-        "wire",
-        "netns",
-        first,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "wire",
-        "netns",
-        second,
-    ]
+    make = f"ip link add name wire netns {first} type veth peer name wire netns {second}".split()
     swarm_run = [*"run --blocks 4 --duration 1 --omit 0 --flows 1 --measure iperf3".split(), "--out", OUT, *BETWEEN]
     folders = len(swarm.results())
     with swarm.start(tmp_path, *swarm_run) as command:

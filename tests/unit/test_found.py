@@ -375,7 +375,7 @@ def test_a_search_and_a_load_are_held_to_it() -> None:
 @pytest.mark.parametrize("measure", ["sockperf", "connections"])
 def test_what_cannot_be_held_to_a_rate_is_refused(measure: str) -> None:
     with pytest.raises(InputError, match=f"--max-rate: {measure} cannot be held to a rate"):
-        prepare(Options(profile=("vxlan",), measures=(measure,), max_bps=50e6))
+        prepare(Options(profile=("vxlan",), measures=(measure,), max_rate=50e6))
 
 
 def test_what_a_run_sends_at_most() -> None:
