@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import err
+from harness.cli.console import err, out
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     ask_become_pass_option,
@@ -84,6 +84,7 @@ def trace(
     """
     from harness.cli.prepare import Options, prepare
     from harness.report.trace_formats import FORMATS as RENDERERS
+    from harness.report.trace_text import drawn
 
     sending = _sending(options)
     prepared = prepare(
@@ -92,7 +93,10 @@ def trace(
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     traced = _traced(prepared, sending, passwords, keep=keep)
-    sys.stdout.write(RENDERERS[form](traced.trace))
+    if form == FORMATS[0] and out.is_terminal:
+        out.print(drawn(traced.trace))
+    else:
+        sys.stdout.write(RENDERERS[form](traced.trace))
     if pcap is not None:
         from harness.inspect.pcap import save
 

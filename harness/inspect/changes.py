@@ -6,25 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.inspect.walk import inner
-from harness.model.trace import Frame, Layer, Point
+from harness.model.trace import TITLES, Frame, Layer, Point
 
-TITLES = {
-    "ethernet": "Ethernet",
-    "vlan": "VLAN tag",
-    "ipv4": "IPv4",
-    "ipv6": "IPv6",
-    "ipv6_fragment": "IPv6 fragment",
-    "udp": "UDP",
-    "tcp": "TCP",
-    "vxlan": "VXLAN",
-    "geneve": "Geneve",
-    "gre": "GRE",
-    "wireguard": "WireGuard",
-    "openvpn_length": "length",
-    "icmp": "ICMP",
-    "arp": "ARP",
-}
-"""What readers know headers as."""
 _SEALED = "wireguard"
 
 

@@ -66,10 +66,11 @@ class Captured:
 
 @dataclass(frozen=True)
 class Captures:
-    """All frames of one capture file, and its link type."""
+    """All frames of one capture file, its link type, and since when their times count (Unix time, seconds)."""
 
     link_type: int
     frames: tuple[Captured, ...]
+    epoch_s: int = 0
 
 
 def _ethernet(packet: Any) -> dict[str, str | int]:  # noqa: ANN401 - a scapy packet, whose fields are dynamic
@@ -146,19 +147,20 @@ _INSIDE: Mapping[str, type[Packet]] = {
 }
 
 
-def read(capture: bytes, carrier: Carrier | None) -> Captures:
-    """Return the frames of a capture file; one that was cut short is read as far as it goes."""
+def read(capture: bytes, carrier: Carrier | None, epoch_s: int = 0) -> Captures:
+    """Return the frames of a capture file; one that was cut short is read as far as it goes.
+
+    Times count since `epoch_s`: a float of Unix time has steps of .24 µs, a hop may take less.
+    """
     if not capture:
-        return Captures(ETHERNET, ())
+        return Captures(ETHERNET, (), epoch_s)
     reader: Any = RawPcapReader(io.BytesIO(capture))  # type: ignore[arg-type] # its annotation leaves files out
     unit_s = 1e-9 if reader.nano else 1e-6
-    return Captures(
-        reader.linktype,
-        tuple(
-            Captured(data, Frame(meta.sec + meta.usec * unit_s, meta.wirelen, layers(data, reader.linktype, carrier)))
-            for data, meta in _whole(reader)
-        ),
-    )
+    found = []
+    for data, meta in _whole(reader):
+        time_s = meta.sec - epoch_s + meta.usec * unit_s
+        found.append(Captured(data, Frame(time_s, meta.wirelen, layers(data, reader.linktype, carrier))))
+    return Captures(reader.linktype, tuple(found), epoch_s)
 
 
 def _whole(reader: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - scapy's reader and its records
@@ -214,7 +216,7 @@ def write(path: Path, captures: Captures, comments: Mapping[int, Sequence[str]],
             writer._write_packet(  # noqa: SLF001 - the public method takes scapy's packets only
                 captured.data,
                 captures.link_type,
-                sec=captured.frame.time_s,
+                sec=captures.epoch_s + captured.frame.time_s,
                 wirelen=captured.frame.length,
                 ifname=device.encode(),
                 comments=[text.encode() for text in comments.get(number, ())],

@@ -256,8 +256,9 @@ def _owners(scene: Scene, walks: Sequence[Walk]) -> dict[str, str]:
     met |= {word for one in walks for hop in one.hops for made in hop.decisions for word in made.line.split()}
     owners: dict[str, str] = {}
     for node, sight in scene.sights.items():
-        for prefix, links in (("", sight.after.links), ("endpoint ", sight.after.inside)):
+        for is_inside, links in enumerate((sight.after.links, sight.after.inside)):
             for link in links.values():
+                prefix = "endpoint " if is_inside and link.name in sight.after.links else ""
                 for address in (link.mac, *link.addresses):
                     if address and address in met:
                         owners.setdefault(address, f"{prefix}{link.name}@{node}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
     lacks tcpdump, ToolError and ConnectionLostError.
     """
     require_tcpdump(remotes)
+    epoch_s = int(time.time())
     path, lab = subject.path, subject.lab
     with ThreadPoolExecutor(2) as pool:
         before = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), ({}, {}))]
@@ -74,7 +76,7 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
             sent = send(subject.sending, remotes, path, subject.mtu)
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]
-    captures = {number: decode.read(data, flow.carrier) for number, data in harvest.files.items()}
+    captures = {number: decode.read(data, flow.carrier, epoch_s) for number, data in harvest.files.items()}
     names = (lab.client.name, lab.server.name)
     scene = Scene(
         chain=tuple(stop.point for stop in stops),

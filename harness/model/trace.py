@@ -5,8 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from harness.model.jobs import Side
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "ethernet": "Ethernet",
+        "vlan": "VLAN",
+        "ipv4": "IPv4",
+        "ipv6": "IPv6",
+        "ipv6_fragment": "IPv6 fragment",
+        "udp": "UDP",
+        "tcp": "TCP",
+        "tcp_timestamps": "TCP timestamps",
+        "vxlan": "VXLAN",
+        "geneve": "Geneve",
+        "gre": "GRE",
+        "gre_key": "GRE key",
+        "openvpn_length": "OpenVPN length",
+        "wireguard": "WireGuard",
+        "arp": "ARP",
+        "icmp": "ICMP",
+        "icmpv6": "ICMPv6",
+    }
+)
+"""Headers as a reader knows them; one that is missing here keeps its name."""
 
 
 class Place(StrEnum):
@@ -54,7 +78,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Frame:
-    """A captured frame: when (seconds of its node's clock, Unix time), bytes on the wire, headers outermost first."""
+    """A captured frame: when (by its node's clock, seconds since the trace began), bytes on the wire, its headers.
+
+    Headers stand outermost first. Whether an IP packet is a fragment is in the fields `flags` (with MF) and `offset`
+    (bytes) of `ipv4` or `ipv6_fragment`.
+    """
 
     time_s: float
     length: int
@@ -77,6 +105,8 @@ class By(StrEnum):
 @dataclass(frozen=True)
 class Decision:
     """The entry that decided where a packet goes next, quoted from the node: `command` printed `line` there.
+
+    Both are empty where there is no entry, as for a broadcast that is flooded.
 
     `meaning` says in a few words what it did.
     """
@@ -120,7 +150,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Walk:
-    """One packet on its way; `name` tells it from all others of the trace (`echo 1 request`, `ARP 1 request`).
+    """One packet on its way; `name` tells it from all others of the trace (`echo request 1`, `ARP request 2`).
 
     `summary` is what it says, in a line. `loss` is None for a packet that arrived.
     """
@@ -135,7 +165,8 @@ class Walk:
 class StepTime:
     """How long packets took from one point to the next, over several of them: median and quartiles in seconds.
 
-    `kind` says which packets: `request`, `reply`. `count` is how many were seen at both points.
+    `kind` says which packets: `request`, `reply`. `count` is how many were seen at both points; of several, the first
+    is left out, for it finds caches empty.
     """
 
     kind: str
@@ -161,8 +192,8 @@ class Trace:
 
     `source` and `destination` are the endpoints' addresses. `said` is what the sending program printed in the end.
     `owners` names each address that is met: `{"02:42:…": "cni0@k8s-1"}`. `clock`: both nodes have one clock, or the
-    server's was set right by supposing that both ways over the wire take as long (then `offset_s` is by how much), or
-    there was nothing to do so with, and times of different nodes cannot be compared.
+    server's was set right by supposing that both ways over the wire take as long (then `offset_s` is by how much it was
+    ahead), or there was nothing to do so with, and times of different nodes cannot be compared.
     """
 
     profile: str

@@ -4,34 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from harness.model.trace import Frame, Hop, Layer
+from harness.model.trace import TITLES, Frame, Hop, Layer
 from harness.report.trace_names import Names
 from harness.truth.wire import HEADER_BYTES
-
-TITLES: Mapping[str, str] = MappingProxyType(
-    {
-        "ethernet": "Ethernet",
-        "vlan": "VLAN",
-        "ipv4": "IPv4",
-        "ipv6": "IPv6",
-        "ipv6_fragment": "IPv6 fragment",
-        "udp": "UDP",
-        "tcp": "TCP",
-        "tcp_timestamps": "TCP timestamps",
-        "vxlan": "VXLAN",
-        "geneve": "Geneve",
-        "gre": "GRE",
-        "gre_key": "GRE key",
-        "openvpn_length": "OpenVPN length",
-        "wireguard": "WireGuard",
-        "arp": "ARP",
-        "icmp": "ICMP",
-        "icmpv6": "ICMPv6",
-    }
-)
-"""Headers as a reader knows them; one that is missing here keeps its name."""
 
 _NETWORK = ("ipv4", "ipv6", "arp")
 _LINK = ("ethernet", "vlan")

@@ -62,7 +62,9 @@ def _facts(hop: HopView) -> str:
 
 def _decision(hop: HopView, decision: Decision) -> Iterator[str]:
     yield from (f"Hop {hop.number}, {_said(hop.where)}, {decision.by.value}: {_said(plain(decision.meaning))}", "")
-    yield from _fenced([f"$ {plain(decision.command)}", *(plain(line) for line in decision.line.splitlines())])
+    command = [f"$ {plain(decision.command)}"] if decision.command else []
+    quoted = [*command, *(plain(line) for line in decision.line.splitlines())]
+    yield from _fenced(quoted) if quoted else ()
 
 
 def _times(seen: TraceView) -> Iterator[str]:

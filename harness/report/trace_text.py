@@ -131,7 +131,8 @@ def _label(label: str) -> str:
 
 def _decision(decision: Decision) -> Iterator[Line]:
     yield from _styled(plain(decision.meaning), "green", _label(decision.by.value), " " * (len(_DEEP) + _LABEL))
-    yield from _styled(plain(decision.command), "dim", f"{_DEEP}  $ ", f"{_DEEP}    ")
+    if decision.command:
+        yield from _styled(plain(decision.command), "dim", f"{_DEEP}  $ ", f"{_DEEP}    ")
     for line in decision.line.splitlines():
         yield from _styled(plain(line), "dim", f"{_DEEP}  ", f"{_DEEP}    ")
 

@@ -11,7 +11,9 @@ from harness.report.trace_names import Names, plain
 
 CAPTURES = (
     "A frame is stamped when it leaves the queue towards its device: waiting in a qdisc counts to the step before.",
-    "A bridge hands its copy to a capture after it has forwarded the frame: a step into or out of it may be <= 0.",
+    "A frame that has come in by one device keeps that time for all that it is handed up to: such steps read 0.",
+    "A bridge hands its copy of what it sends to a capture late: a step out of it may be below 0.",
+    "Of several packets the first is not counted, for it finds caches empty.",
     "Capturing takes time at each point: compare steps with each other, and take latency from a run without a trace.",
 )
 UNCHANGED = "A hop of which nothing more is said saw the same headers as the hop before."
@@ -85,10 +87,10 @@ def view(trace: Trace) -> TraceView:
 
 def bottom_lines(trace: Trace) -> tuple[str, ...]:
     """Return a line for each exchange: from where to where, over how many hops, how large here and on the wire."""
-    counts = f"{trace.sent} sent, {trace.answered} answered"
+    counts = (f"{trace.sent} sent, {trace.answered} answered",) if trace.sent else ()
     if not trace.walks:
-        return (f"No packet was seen on its way: {counts}",)
-    return (*(_bottom_line(trace, name, walks) for name, walks in exchanges(trace.walks).items()), counts)
+        return ("No packet was seen on its way", *counts)
+    return (*(_bottom_line(trace, name, walks) for name, walks in exchanges(trace.walks).items()), *counts)
 
 
 def exchanges(walks: Sequence[Walk]) -> dict[str, list[Walk]]:

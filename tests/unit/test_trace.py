@@ -46,7 +46,15 @@ def echo(seq: int = 1, *, reply: bool = False, payload: int = 56, **ip: int) -> 
     """Return an echo between the endpoints as it is in an Ethernet frame."""
     ends = {"src": "172.17.0.3", "dst": "172.17.0.2"} if reply else {"src": "172.17.0.2", "dst": "172.17.0.3"}
     macs = {"src": SERVER, "dst": CLIENT} if reply else {"src": CLIENT, "dst": SERVER}
-    return Ether(**macs) / IP(**ends | ip) / ICMP(type=0 if reply else 8, id=7, seq=seq) / Raw(bytes(payload))
+    packet: Packet = IP(src=ends["src"], dst=ends["dst"])
+    for name, value in ip.items():
+        setattr(packet, name, value)
+    return (
+        Ether(src=macs["src"], dst=macs["dst"])
+        / packet
+        / ICMP(type=0 if reply else 8, id=7, seq=seq)
+        / Raw(bytes(payload))
+    )
 
 
 def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
