@@ -83,6 +83,7 @@ def only(node: Remote, name: str, *addresses: str) -> None:
     """Make a namespace with a veth pair on a node, its inner end with these addresses."""
     done(node, "ip", "netns", "add", name)
     done(node, "ip", "link", "add", f"o-{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
+    done(node, "ip", "link", "set", f"o-{name}", "addrgenmode", "none")  # no address of the kernel's own comes later
     done(node, "ip", "link", "set", f"o-{name}", "up")
     for device in ("lo", "eth0"):
         done(node, "ip", "-n", name, "link", "set", device, "up")
@@ -144,9 +145,13 @@ def run_between(machine: Machine, tmp_path: Path, *words: str) -> tuple[Command,
 
 
 def state_of(machine: Machine) -> list[Any]:
-    """Return links, routes, rules, addresses and namespaces of both nodes."""
-    words = ("-d addr show", "route show table all", "rule show", "netns list")
-    return [sorted(machine.on_node(node, "ip", *text.split()).splitlines()) for node in (0, 1) for text in words]
+    """Return links, addresses, routes, rules and namespaces of both nodes, without what counts or ticks."""
+    words = ("ip addr show", "ip route show table all", "ip rule show", "ls /run/netns", "iptables -S")
+    return [
+        sorted(line for line in machine.on_node(node, *text.split()).splitlines() if not line.startswith("#"))
+        for node in (0, 1)
+        for text in words
+    ]
 
 
 def test_what_is_found_is_measured_and_left_as_it_was(kept: Machine, tmp_path: Path) -> None:

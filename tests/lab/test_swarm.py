@@ -60,7 +60,7 @@ def state_of(machine: Machine) -> list[str]:
         "ip link show",
         "ip addr show",
         "ip route show table all",
-        "iptables-save -t nat",
+        "iptables -t nat -S",
         "docker ps -a --format {{.ID}}{{.Names}}",
         "docker network ls",
         "ls /run/docker/netns /run/netns",
