@@ -68,8 +68,10 @@ def judge(cell: Cell, claim: Claim, client: Span, server: Span, measured: Measur
 
 
 def _untunnelled(claim: Claim, nic: str) -> str:
-    """Return what is known of a path without a tunnel; of one that was found, no tunnel beside it has to be idle."""
-    return f"{nic} carried it; captured: {claim.captured}" if claim.captured else f"{nic} carried it, no tunnel did"
+    """Return what is known of a path without a tunnel; where one was found, no tunnel beside it has to be idle."""
+    if claim.captured:
+        return f"{nic} carried it; captured: {claim.captured}"
+    return f"{nic} carried it, no tunnel did" if claim.other_tunnels else f"{nic} carried it"
 
 
 def _flows(cell: Cell, client: Span, server: Span, measured: Measured) -> Sequence[tuple[Span, Span, int, str]]:
