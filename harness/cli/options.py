@@ -12,18 +12,20 @@ from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
 from harness.labs.routers import MIN_LINKS
-from harness.measures.factors import FACTORS, one_of, share
+from harness.measures.factors import FACTORS, one_of, rate_bps, share
 from harness.measures.metrics import MOST_LINKS
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
+from harness.model.found import Between
 from harness.results.plan import PRESETS
 from harness.truth.verdicts import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
+LEAST_BOUND_BPS = 5e6
 FACTOR_PREFIX = "factor_"
 """In front of a factor's name in what click hands to a command."""
 
@@ -32,6 +34,14 @@ def parse_rate_text(text: str) -> str:
     """Return the text of a rate, which the lab itself reads."""
     parse_rate(text)
     return text
+
+
+def _bound(text: str) -> float:
+    """Return a rate that traffic is held to, in bit/s; below the least of them pings alone would be more."""
+    bound = rate_bps(text)
+    if bound < LEAST_BOUND_BPS:
+        raise InputError(f"{text!r} is too little for trials; give 5mbit or more")
+    return bound
 
 
 lab_option = click.option(
@@ -51,6 +61,12 @@ links_option = click.option(
     "--links",
     type=click.IntRange(MIN_LINKS, MOST_LINKS),
     help="Links of the local lab, each of --rate, between two routers that spread flows over them.",
+)
+between_option = click.option(
+    "--between",
+    type=Parsed("A,B", Between.parse),
+    help="Endpoints that are there, one on each node: containers by name or id, netns:NAME, pid:N. Nothing is set up; "
+    "the path between them is found. NAME=A,B names it in the results.",
 )
 nodes_option = click.option(
     "--nodes",
@@ -172,6 +188,12 @@ def _plan_options() -> Iterable[Decorator]:
         help="Times that the profiles are set up: between groups of blocks they are torn down and set up again.",
     )
     yield rate_option
+    yield between_option
+    yield click.option(
+        "--max-rate",
+        type=Parsed("RATE", _bound),
+        help="What no trial may send more than, both ways together, e.g. 100mbit.",
+    )
     yield profiles_dir_option
     yield containers_option
     yield click.option("--image", help="Image of those containers; without it a tiny one is made on each node.")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -169,6 +169,11 @@ class Profile(Part):
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
             raise ValueError(f"kind underlay and name {UNDERLAY} go together")
         return self
+
+    @property
+    def found(self) -> Mapping[str, Any] | None:
+        """What was found of a path that somebody else built; None for one that is built by this."""
+        return None
 
     @property
     def content_sha256(self) -> str:

@@ -7,7 +7,7 @@ still runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -62,8 +62,12 @@ def require_tcpdump(remotes: Sequence[Remote]) -> None:
 
 
 @contextmanager
-def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, limit_s: float) -> Iterator[Harvest]:
-    """Capture a flow at all stops while the block runs, for so many seconds at most; `remotes` are by node.
+def capturing(
+    remotes: Mapping[str, Remote], stops: Sequence[Stop], filter_at: Callable[[Stop], str], limit_s: float
+) -> Iterator[Harvest]:
+    """Capture at all stops while the block runs, for so many seconds at most; `remotes` are by node.
+
+    `filter_at` says what is captured at each of them, such as `filter_of` for a flow.
 
     Raises ToolError with tcpdump's own words, and ConnectionLostError.
     """
@@ -71,7 +75,7 @@ def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, 
     with ExitStack() as stack:
         running: list[tuple[Stop, Background]] = []
         for stop in stops:
-            argv = [*stop.enter, *argv_of(stop, flow, limit_s)]
+            argv = [*stop.enter, *argv_of(stop, filter_at(stop), limit_s)]
             running.append((stop, stack.enter_context(remotes[stop.point.node].background(argv))))
         for stop, background in running:
             if not background.await_output(_HEADER_BYTES, _STARTING_S):
@@ -85,11 +89,11 @@ def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, 
             harvest.files[stop.point.number] = background.output
 
 
-def argv_of(stop: Stop, flow: Flow, limit_s: float) -> list[str]:
-    """Return tcpdump's argv at a stop; every word of its filter is made here, of checked addresses and numbers."""
+def argv_of(stop: Stop, filtered: str, limit_s: float) -> list[str]:
+    """Return tcpdump's argv at a stop; filters are made here and in `found`, of checked addresses and numbers."""
     words = f"timeout -k 2 {int(limit_s) + 1} tcpdump -i {stop.point.device} -n -U -Z root --immediate-mode"
     words += f" --time-stamp-precision=nano -s {KEPT_BYTES} -c {MOST_PACKETS} -w -"
-    return [*words.split(), filter_of(stop, flow)]
+    return [*words.split(), filtered]
 
 
 def filter_of(stop: Stop, flow: Flow) -> str:

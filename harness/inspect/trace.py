@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.fabric import topology
 from harness.fabric.profiles import Profile
 from harness.inspect import decide, decode, tables
-from harness.inspect.capture import Flow, capturing, require_tcpdump
+from harness.inspect.capture import Flow, capturing, filter_of, require_tcpdump
 from harness.inspect.decode import Captures, Carrier
 from harness.inspect.forget import forget
 from harness.inspect.lost import Sight
@@ -70,7 +71,8 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
             forget(remote, known, stops, ends)
         flow = _flow(subject)
         by_name = {remote.name: remote for remote in remotes}
-        with capturing(by_name, stops, flow, subject.sending.limit_s + 2 * len(stops)) as harvest:
+        limit_s = subject.sending.limit_s + 2 * len(stops)
+        with capturing(by_name, stops, partial(filter_of, flow=flow), limit_s) as harvest:
             sent = send(subject.sending, remotes, path, subject.mtu)
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]

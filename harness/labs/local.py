@@ -80,7 +80,9 @@ def parse_rate(text: str) -> float | None:
 
 
 class LocalLab:
-    """Nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`).
+    """Nodes in namespaces of this machine.
+
+    `keep`: they outlive this process (`harness lab up`). `found`: they are those of a lab that stands.
 
     `rate` is that of the link between two nodes, or of each node's port of a switch. With `links` there are routers
     between two nodes, joined by as many links, each of that rate; what the nodes send is not shaped then, for two
@@ -96,9 +98,11 @@ class LocalLab:
         state_root: Path = kept.STATE_ROOT,
         containers: Engine = Engine.NONE,
         links: int = 0,
+        found: bool = False,
     ) -> None:
         if links and count != kept.MIN_NODES:
             raise InputError(f"links between routers join two nodes, not {count}; leave one of both out.")
+        self.found = found
         self.count = count
         self.links = links
         self.rate = rate
@@ -129,6 +133,8 @@ class LocalLab:
         if standing is not None:
             self._require_alike(standing)
             return _lab(self.directory.parent / kept.KEPT, standing)
+        if self.found:
+            raise LabError("the local lab is not up, so no endpoint is there; `harness lab up` brings it up.")
         if self.directory.exists():
             kept.remove(self.directory)
         self._brought_up = True

@@ -12,7 +12,7 @@ from typing import ClassVar
 from harness.model.factors import Levels, Value
 from harness.model.jobs import Completed, Job, Performed, Program
 from harness.model.path import Path
-from harness.model.trial import MTU, Cell, Measured, Timing
+from harness.model.trial import MTU, Cell, Direction, Measured, Timing
 
 TIMEOUT_GRACE_S = 15
 """How long after its test a server may live before `timeout` ends it, should the harness be gone."""
@@ -35,7 +35,8 @@ class Conditions:
     `path` is where its traffic goes. `next_port` gives a port that no other job has had. `link_bps` is the rate that
     a share of the link is a share of: what the link is shaped to, else what TCP was seen to reach on it; None where
     neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node. `links` is how
-    many links flows are to be thought spread over, None where that is not asked.
+    many links flows are to be thought spread over, None where that is not asked. `max_bps` is what a trial may send at
+    most, in bit/s of the endpoints' IP packets, both ways together.
     """
 
     timing: Timing
@@ -46,6 +47,7 @@ class Conditions:
     shaped: bool
     versions: Mapping[str, str | None]
     links: int | None = None
+    max_bps: float | None = None
 
     @property
     def address(self) -> str:
@@ -61,7 +63,8 @@ class Measure(ABC):
     it, `metrics` its columns of trials.csv, and `rows` what is reported of it (metrics of its own, or derived ones);
     the first of them is reported even where there is no figure. `protocol` is what its payload is carried by, where its
     cells do not say. `processes` is how many of a program its flows are spread over at most. `idle` names the measure
-    that does the same without a load. `silence` is what is said where nothing arrived.
+    that does the same without a load. `silence` is what is said where nothing arrived. `is_boundable` says whether its
+    programs can be held to a rate.
     """
 
     name: ClassVar[str]
@@ -75,6 +78,7 @@ class Measure(ABC):
     processes: ClassVar[int] = 1
     idle: ClassVar[str] = ""
     silence: ClassVar[str] = "nothing arrived"
+    is_boundable: ClassVar[bool] = True
 
     @abstractmethod
     def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
@@ -91,6 +95,11 @@ class Measure(ABC):
     @abstractmethod
     def seconds(self, cell: Cell, timing: Timing) -> float:
         """Return how long the jobs measure, omitted seconds included."""
+
+    def most_bytes(self, cell: Cell, timing: Timing, link_bps: float, max_bps: float | None) -> float:
+        """Return how many bytes a trial sends at most, both ways together, on a link of a rate each way."""
+        ways = 2 if cell.direction is Direction.BIDIR else 1
+        return min(ways * link_bps, max_bps or ways * link_bps) * self.seconds(cell, timing) / 8
 
     def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
         """Measure a cell once; a measure of several steps performs several times."""

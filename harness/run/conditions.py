@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import harness
+from harness.fabric.existing import ExistingProfile
 from harness.fabric.profiles import Profile
 from harness.fabric.topology import DOCKER_BRIDGE
 from harness.labs.base import Lab
@@ -39,6 +40,7 @@ def conditions_of(
             shaped=lab.rate_bps is not None,
             versions=versions,
             links=plan.links,
+            max_bps=plan.max_bps,
         )
 
     return conditions
@@ -55,7 +57,17 @@ def notes_of(
     if lab.name == "local" and lab.rate_bps is None:
         text = "the link is not shaped: the figures are limited by the CPU, not by the headers"
         noted.append(Note(About.LAB, lab.name, text))
-    return noted + _container_notes(plan, profiles, environments)
+    return noted + _found_notes(plan, profiles) + _container_notes(plan, profiles, environments)
+
+
+def _found_notes(plan: Plan, profiles: Mapping[str, Profile]) -> list[Note]:
+    """Return what was found of paths that somebody else built, and what is to be known of them."""
+    found = [profile for name in plan.setup.profiles if isinstance(profile := profiles[name], ExistingProfile)]
+    return [
+        Note(About.SETUP, profile.name, f"{profile.name}: {text}")
+        for profile in found
+        for text in (profile.summary, *profile.path.notes)
+    ]
 
 
 def _container_notes(
@@ -106,6 +118,7 @@ def meta_of(
                 headers=profiles[name].headers,
                 tunnel_mtu=profiles[name].tunnel_mtu,
                 content_sha256=profiles[name].content_sha256,
+                found=profiles[name].found,
             )
             for name in plan.setup.profiles
         },

@@ -187,13 +187,15 @@ class Stage:
 
     def _read(self, step: dict[str, Any], when: str, listening: Sequence[Job]) -> _Moment:
         """Read both nodes at the same time; a node's reading waits for what is to listen there."""
+        counted_on = dict(zip(Side, self._path.counted or (None, None), strict=True))
 
         def one(side: Side) -> Reading:
             peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
             ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
-            argv = readings.argv(self._endpoint(side).enter, peer.address, before=when == "before", ports=ports)
+            enter, counted = self._endpoint(side).enter, counted_on[side]
+            argv = readings.argv(enter, peer.address, before=when == "before", ports=ports, counted=counted)
             done = self._remotes[side].run(argv)
-            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}")
+            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}", counted)
 
         tasks = [self._pool.submit(one, side) for side in Side]
         at_s, meters = time.time(), self._meters

@@ -264,6 +264,7 @@ def test_plan_as_run_json_has_it() -> None:
         "runs": 1,
         "until_width": None,
         "links": None,
+        "max_bps": None,
     }
 
 

@@ -49,7 +49,12 @@ def echo(seq: int = 1, *, reply: bool = False, payload: int = 56, **ip: int) -> 
     packet: Packet = IP(src=ends["src"], dst=ends["dst"])
     for name, value in ip.items():
         setattr(packet, name, value)
-    return Ether(src=macs["src"], dst=macs["dst"]) / packet / ICMP(type=0 if reply else 8, id=7, seq=seq) / Raw(bytes(payload))
+    return (
+        Ether(src=macs["src"], dst=macs["dst"])
+        / packet
+        / ICMP(type=0 if reply else 8, id=7, seq=seq)
+        / Raw(bytes(payload))
+    )
 
 
 def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
@@ -377,7 +382,7 @@ def test_only_what_was_learned_of_the_endpoints_is_forgotten() -> None:
 def test_captures_are_bounded_and_filtered_to_the_flow() -> None:
     flow = Flow("172.17.0.2", "172.17.0.3", ("172.12.1.11", "172.12.1.12"), Carrier("udp", 4789, VXLAN_HEADERS))
     nic = Stop(POINTS[4], (), is_ethernet=True)
-    words = argv_of(nic, flow, 12.0)
+    words = argv_of(nic, filter_of(nic, flow), 12.0)
     assert words[:4] == ["timeout", "-k", "2", "13"]
     assert words[words.index("-c") + 1] == "4000"
     assert words[words.index("-s") + 1] == "400"
