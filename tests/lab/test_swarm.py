@@ -48,6 +48,7 @@ def swarm(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for node in (0, 1):
             machine.on_node(node, "sh", "-ec", IMAGE)
             start(machine, node)
+        assert eventually(lambda: not any("tentative" in machine.on_node(node, "ip", "addr") for node in (0, 1)))
         yield machine
     finally:
         down = machine.run(tmp_path, "lab", "down")
