@@ -114,7 +114,7 @@ class ExistingFabric:
             captured=captured,
         )
         client, server = (endpoint_of(end) for end in found.ends)
-        own = Path(client, server, one.device, other.device, claim, counted)
+        own = Path(client, server, one.device, other.device, claim, counted=counted)
         underlay = Path(Endpoint(one.address), Endpoint(other.address), one.device, other.device, base)
         every = {(UNDERLAY, mtu): underlay for mtu in {*setup.mtus, nic_mtu}}
         return every | {(found.name, mtu): own for mtu in setup.mtus}

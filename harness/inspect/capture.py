@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from harness.inspect.decode import Carrier
+from harness.inspect.decode import Encapsulation
 from harness.inspect.points import Stop
 from harness.model.errors import LabError, ToolError
 from harness.model.trace import Place
@@ -41,7 +41,7 @@ class Flow:
     source: str
     destination: str
     outer: tuple[str, str]
-    carrier: Carrier | None
+    encapsulation: Encapsulation | None
     protocol: str = "icmp"
 
 
@@ -98,8 +98,8 @@ def argv_of(stop: Stop, filtered: str, limit_s: float) -> list[str]:
 
 def filter_of(stop: Stop, flow: Flow) -> str:
     """Return the filter of a stop: the flow as it is, or on a NIC as the tunnel carries it."""
-    if stop.point.place is Place.NIC and flow.carrier is not None:
-        return _carried(flow, flow.carrier)
+    if stop.point.place is Place.NIC and flow.encapsulation is not None:
+        return _carried(flow, flow.encapsulation)
     hosts = f"host {flow.source} and host {flow.destination}"
     if flow.protocol == "icmp":  # errors come from somebody else, such as the router that cannot cut a packet
         either = f"(host {flow.source} or host {flow.destination})"
@@ -108,31 +108,31 @@ def filter_of(stop: Stop, flow: Flow) -> str:
     return f"({flow.protocol} and {hosts}) or {errors}" + (f" or (arp and {hosts})" if stop.is_ethernet else "")
 
 
-def _carried(flow: Flow, carrier: Carrier) -> str:
+def _carried(flow: Flow, encapsulation: Encapsulation) -> str:
     """Return the filter for a tunnel's packets: its port or protocol between the nodes, and our flow inside.
 
     Later fragments have no port, and nothing of what is inside.
     """
     near, far = flow.outer
     nodes = f"host {near} and host {far}"
-    if carrier.port is not None:
-        own = f"{carrier.protocol} port {carrier.port}"
+    if encapsulation.port is not None:
+        own = f"{encapsulation.protocol} port {encapsulation.port}"
     else:
-        own = f"proto {carrier.protocol}" if ":" not in near else f"ip6 proto {carrier.protocol}"
-    inside = _inside(flow, carrier)
+        own = f"proto {encapsulation.protocol}" if ":" not in near else f"ip6 proto {encapsulation.protocol}"
+    inside = _inside(flow, encapsulation)
     later = "(ip[6:2] & 0x1fff != 0)" if ":" not in near else "(ip6 proto 44)"
     return f"{nodes} and (({own}{f' and {inside}' if inside else ''}) or {later})"
 
 
-def _inside(flow: Flow, carrier: Carrier) -> str:
+def _inside(flow: Flow, encapsulation: Encapsulation) -> str:
     """Return the part of a filter that looks inside the tunnel, empty where that cannot be done.
 
     Inner headers stand at a fixed place behind headers of fixed size; not so in a stream, or encrypted.
     """
-    hidden = {"tcp", "wireguard"}.intersection(carrier.headers)
+    hidden = {"tcp", "wireguard"}.intersection(encapsulation.headers)
     if hidden or ":" in flow.source or ":" in flow.destination:
         return ""
-    start = HEADER_BYTES["ethernet"] + overhead(carrier.headers)
+    start = HEADER_BYTES["ethernet"] + overhead(encapsulation.headers)
     one, two = (
         int.from_bytes(bytes(map(int, address.split("."))), "big") for address in (flow.source, flow.destination)
     )
@@ -142,6 +142,6 @@ def _inside(flow: Flow, carrier: Carrier) -> str:
 
     either = f"({at(_IPV4_SOURCE, one)} or {at(_IPV4_SOURCE, two)} or {at(_IPV4_DESTINATION, one)}"
     either += f" or {at(_IPV4_DESTINATION, two)}"
-    if carrier.headers and carrier.headers[-1] == "ethernet":
+    if encapsulation.headers and encapsulation.headers[-1] == "ethernet":
         either += f" or ether[{start - 2}:2] = {_ARP_TYPE}"
     return f"{either})"

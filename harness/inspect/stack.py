@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.inspect import decode
-from harness.inspect.decode import Captured, Captures, Carrier
+from harness.inspect.decode import Captured, Captures, Encapsulation
 from harness.model.found import Wire
 from harness.model.trace import Layer
 from harness.truth.wire import HEADER_BYTES, overhead, padded
@@ -83,8 +83,8 @@ def _echo(captured: Captured, link_type: int, pattern: bytes) -> Echo | None:
     if start < 0 or data[start] != _PLAIN_IPV4 or data[start + 9] != _ICMP:
         return None
     inner = (_address(data, start + 12), _address(data, start + 16))
-    for carrier in _ways(data, link_type):
-        front = _front(decode.layers(data, link_type, carrier), start)
+    for encapsulation in _ways(data, link_type):
+        front = _front(decode.layers(data, link_type, encapsulation), start)
         if front is not None:
             return Echo(_wire(front, data), inner)
     between = start - sum(layer.size for layer in _outside(data, link_type))
@@ -102,7 +102,7 @@ def _outside(data: bytes, link_type: int) -> Sequence[Layer]:
     return layers[: end + 1]
 
 
-def _ways(data: bytes, link_type: int) -> Iterator[Carrier | None]:
+def _ways(data: bytes, link_type: int) -> Iterator[Encapsulation | None]:
     """Yield the ways to read what is behind a frame's first port, then what the port usually means."""
     outside = _outside(data, link_type)
     if outside and outside[-1].name in ("udp", "tcp"):
@@ -114,7 +114,7 @@ def _ways(data: bytes, link_type: int) -> Iterator[Carrier | None]:
         elif transport.name == "udp" and inside[:1] and inside[0] & _VXLAN_VALID:
             behind = [("vxlan", "ethernet"), *behind]
         for names in behind:
-            yield Carrier(transport.name, int(transport.fields["dport"]), (network, transport.name, *names))
+            yield Encapsulation(transport.name, int(transport.fields["dport"]), (network, transport.name, *names))
     yield None
 
 

@@ -58,8 +58,8 @@ class Plan:
     `setups` is how often that is set up: torn down and set up again between groups of blocks. `runs`: the blocks are
     those of so many runs, one after the other, each analysed by itself. `until_width`: there are so many blocks at
     most, and it ends before them once intervals reach no further than that (a share) to either side. `links`: it asks
-    how flows are spread over so many links, whether there are any or not. `max_bps` is what no trial may send more than,
-    in bit/s of IP packets, both ways together.
+    how flows are spread over so many links, whether there are any or not. `max_bps` is what no trial may send more
+    than, in bit/s of IP packets, both ways together.
 
     Raises InputError for an MTU that the underlay cannot carry, and for set-ups without a block.
     """

@@ -28,6 +28,7 @@ from harness.nodes import readings
 from harness.nodes.remote import Remote
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
+from tests.unit.synthetic import path_to
 
 VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
 HIDDEN = "/run/docker/netns/1-abc"
@@ -340,7 +341,10 @@ def test_a_container_that_cannot_be_meant_is_said(docker: Completed, podman: Com
 
 
 def conditions(max_bps: float | None, *, link_bps: float | None = 1e9) -> Conditions:
-    return Conditions(Timing(2, 1), "10.0.0.2", lambda: 5201, "cubic", link_bps, link_bps is not None, {}, max_bps)
+    path = path_to("10.0.0.2")
+    return Conditions(
+        Timing(2, 1), path, lambda: 5201, "cubic", link_bps, link_bps is not None, {}, max_bps=max_bps
+    )
 
 
 def bound(cell: Cell, max_bps: float | None) -> str | None:
