@@ -67,6 +67,9 @@ WRAPS: dict[str, Any] = {
     "vxlan6": lambda inner, reply: (
         outer(reply=reply, six=True) / UDP(sport=4, dport=4791) / VXLAN(vni=22, flags=8) / Ether() / inner
     ),
+    "vxlan-one-port": lambda inner, reply: (
+        outer(reply=reply) / UDP(sport=50000, dport=4793) / VXLAN(vni=24, flags=8) / Ether() / inner
+    ),
     "flannel": lambda inner, reply: (
         outer(reply=reply) / UDP(sport=4, dport=8472) / VXLAN(vni=1, flags=8) / Ether() / inner
     ),
@@ -89,8 +92,16 @@ WRAPS: dict[str, Any] = {
     "host-gw": lambda inner, reply: Ether(dst="02:00:00:00:00:02" if reply else None) / inner,
     "flannel-direct": lambda inner, reply: Ether(dst="02:00:00:00:00:02" if reply else None) / inner,
 }
-PORTS = {"vxlan": 4789, "vxlan-1500": 4790, "vxlan6": 4791, "flannel": 8472, "geneve": 6999, "udp-userspace": 8285}
-VNIS = {"vxlan": 20, "vxlan-1500": 21, "vxlan6": 22, "flannel": 1, "geneve": 23}
+PORTS = {
+    "vxlan": 4789,
+    "vxlan-1500": 4790,
+    "vxlan6": 4791,
+    "vxlan-one-port": 4793,
+    "flannel": 8472,
+    "geneve": 6999,
+    "udp-userspace": 8285,
+}
+VNIS = {"vxlan": 20, "vxlan-1500": 21, "vxlan6": 22, "flannel": 1, "geneve": 23, "vxlan-one-port": 24}
 
 
 def test_every_profile_has_its_frames_here() -> None:
