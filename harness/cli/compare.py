@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import margin_option
+from harness.cli.types import Parsed
+from harness.measures.factors import share
 from harness.model.errors import InputError
+from harness.truth.verdicts import MARGIN
 
 if TYPE_CHECKING:
     from harness.report.formats import Result
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json", "markdown")
 _SEPARATOR = "--"
 _TWO = 2
+
+margin_option = click.option(
+    "--margin",
+    type=Parsed("SHARE", share),
+    default=f"{100 * MARGIN:g}%",
+    show_default=True,
+    help="How far from 1, or from the ceiling, a ratio makes no difference.",
+)
 
 
 def analysed(path: Path, margin: float) -> Result:
