@@ -22,7 +22,7 @@ from tests.lab.test_run import rows_of, summary_rows
 
 pytestmark = pytest.mark.lab
 
-VNIS = {"vxlan": 20, "vxlan-1500": 21, "vxlan6": 22, "flannel": 1, "geneve": 30}
+VNIS = {"vxlan": 20, "vxlan-1500": 21, "vxlan6": 22, "vxlan-one-port": 24, "flannel": 1, "geneve": 23}
 ENDPOINT = "netns:harness-vxlan-1450"
 SHORT = f"--blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 

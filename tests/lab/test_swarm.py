@@ -126,7 +126,7 @@ def test_swarms_overlay_is_measured_as_it_was_found(swarm: Machine, tmp_path: Pa
 
 def test_an_id_that_several_have_is_refused(swarm: Machine, tmp_path: Path) -> None:
     ids = [
-        swarm.on_node(0, "docker", "run", "-d", "--network", "none", "theirs:1", "sleep", "9").strip()
+        swarm.on_node(0, "docker", "run", "-d", "--network", "none", "theirs:1", "sleep", "999").strip()
         for _ in range(18)
     ]
     begins = [one[0] for one in ids]

@@ -342,9 +342,7 @@ def test_a_container_that_cannot_be_meant_is_said(docker: Completed, podman: Com
 
 def conditions(max_bps: float | None, *, link_bps: float | None = 1e9) -> Conditions:
     path = path_to("10.0.0.2")
-    return Conditions(
-        Timing(2, 1), path, lambda: 5201, "cubic", link_bps, link_bps is not None, {}, max_bps=max_bps
-    )
+    return Conditions(Timing(2, 1), path, lambda: 5201, "cubic", link_bps, link_bps is not None, {}, max_bps=max_bps)
 
 
 def bound(cell: Cell, max_bps: float | None) -> str | None:
