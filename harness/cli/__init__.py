@@ -13,6 +13,8 @@ from harness.cli.aa import aa
 from harness.cli.compare import compare
 from harness.cli.console import err
 from harness.cli.doctor import doctor
+from harness.cli.ecmp import ecmp
+from harness.cli.inspect import inspect
 from harness.cli.lab import lab
 from harness.cli.plan import plan
 from harness.cli.profiles import profiles
@@ -27,7 +29,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-for command in (run, trace, plan, compare, aa, profiles, doctor, lab):
+for command in (run, inspect, trace, ecmp, plan, compare, aa, profiles, doctor, lab):
     app.add_command(command)
 
 

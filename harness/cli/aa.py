@@ -80,7 +80,8 @@ def against_itself(given: Mapping[str, Any], runs: int) -> Prepared:
     plan = prepared.plan
     if plan.blocks < MIN_BLOCKS:
         raise InputError(f"--blocks {plan.blocks}: a verdict takes {MIN_BLOCKS}; give as many or more.")
-    profiles = tuple(dict.fromkeys(options.profile)) or (UNDERLAY,)
+    found = (options.between.name,) if options.between else ()
+    profiles = found or tuple(dict.fromkeys(options.profile)) or (UNDERLAY,)
     shares = any(str(cell.get("udp_rate")).endswith("%") for cell in plan.cells)
     if shares and profiles[0] != UNDERLAY and (options.lab != LOCAL or options.rate == "none"):
         raise InputError(

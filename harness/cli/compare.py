@@ -15,28 +15,33 @@ if TYPE_CHECKING:
     from harness.report.formats import Result
 
 FORMATS = ("table", "csv", "json", "markdown")
+SVG = "svg"
+"""Format of a plot, which there is of runs over links."""
 _SEPARATOR = "--"
 _TWO = 2
 
 
 def analysed(path: Path, margin: float) -> Result:
-    """Return the analysis of a run, of a run against itself, or of the pairs of a run of several."""
+    """Return the analysis of a run, of one against itself, of one over links, or of the pairs of a run of several."""
     from harness.report.aa import analyse_aa, is_against_itself
     from harness.report.analysis import analyse
+    from harness.report.ecmp import analyse_ecmp, is_over_links
     from harness.report.pairs import analyse_pairs, has_pairs
     from harness.report.trials import read_run
 
     if has_pairs(path):
         return analyse_pairs(path, margin)
     run = read_run(path)
+    if is_over_links(run):
+        return analyse_ecmp(run)
     return analyse_aa(run, margin) if is_against_itself(run) else analyse(run, margin)
 
 
 def rendered(result: Result, form: str) -> str:
-    """Return a result in one of FORMATS."""
+    """Return a result in one of FORMATS, or as SVG."""
     from harness.report import formats
 
-    return formats.FORMATS[form](result)
+    return formats.plotted(result) if form == SVG else formats.FORMATS[form](result)
 
 
 class _TwoSides(click.Command):
@@ -62,7 +67,7 @@ class _TwoSides(click.Command):
 
 @click.command(cls=_TwoSides, options_metavar="[OPTIONS]")
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="A... [--] [B...]")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice((*FORMATS, SVG)), default="table", show_default=True)
 @margin_option
 @click.option("--across-hosts", is_flag=True, help="Compare runs of the local lab with runs of real hosts, too.")
 def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool, in_a: int | None) -> None:

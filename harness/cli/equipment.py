@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +15,10 @@ from harness.model.errors import InputError, LabError
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
     from harness.cli.progress import RunProgress
+    from harness.labs.base import Lab
+    from harness.model.found import Between, Found
     from harness.nodes.target import Passwords
-    from harness.run.standing import Equipment
+    from harness.run.standing import Equipment, Ground
 
 
 def require_source(prepared: Prepared) -> None:
@@ -62,4 +65,25 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
             interruption,
             progress,
         )
-        yield equipment, progress
+        yield with_found(equipment, prepared.between) if prepared.between else equipment, progress
+
+
+def with_found(equipment: Equipment, between: Between) -> Equipment:
+    """Return equipment that finds a path and shows it, in the place of what builds paths."""
+    from harness.fabric.existing import ExistingFabric
+    from harness.inspect.found import find
+    from harness.report.found_text import text
+
+    grounds: list[Ground] = []
+    paths: list[Found] = []
+
+    def found(ground: Ground) -> Found:
+        grounds.append(ground)
+        paths.append(find(between, ground))
+        err.print(text(paths[-1]), soft_wrap=True, markup=False, highlight=False)
+        return paths[-1]
+
+    def fabric(lab: Lab, _profiles: object) -> ExistingFabric:
+        return ExistingFabric(paths[-1], grounds[-1].remotes, (lab.client, lab.server))
+
+    return replace(equipment, fabric=fabric, find=found)

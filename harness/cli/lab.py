@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import click
 
 from harness.cli.console import out
-from harness.cli.options import containers_option, made_lab_option, nodes_option, rate_option
+from harness.cli.options import containers_option, links_option, made_lab_option, nodes_option, rate_option
 from harness.model.errors import InputError, LabError
 
 
@@ -23,7 +23,8 @@ def lab() -> None:
 @rate_option
 @containers_option
 @nodes_option
-def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
+@links_option
+def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int | None) -> None:
     """Bring a lab up and leave it standing."""
     from harness.labs import vagrant
     from harness.labs.kept import MIN_NODES, find_kept
@@ -38,9 +39,9 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None) -> None:
         return
     if find_kept() is not None:
         raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine).up()
+    made = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine, links=links or 0).up()
     *names, last = [node.name for node in made.nodes]
-    out.print(f"{', '.join(names)} and {last} are up, link {rate}.")
+    out.print(f"{', '.join(names)} and {last} are up, {_linked(rate, links or 0)}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 
 
@@ -75,7 +76,14 @@ def lab_status(which: str) -> None:
     state = kept_state()
     for node in state["nodes"]:
         out.print(f"{node['name']}  {node['address']}  pid {node['inside']['pid']}")
-    out.print(f"link {state['rate']}")
+    for router in state.get("routers", []):
+        out.print(f"{router['name']}  pid {router['inside']['pid']}")
+    out.print(_linked(state["rate"], state.get("links", 0)))
+
+
+def _linked(rate: str, links: int) -> str:
+    """Return what joins the nodes, in words."""
+    return f"{links} links of {rate} each between two routers" if links else f"link {rate}"
 
 
 @lab.command("shell")

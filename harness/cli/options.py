@@ -11,25 +11,37 @@ import click
 from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
-from harness.measures.factors import FACTORS, one_of, share
+from harness.labs.routers import MIN_LINKS
+from harness.measures.factors import FACTORS, one_of, rate_bps, share
+from harness.measures.metrics import MOST_LINKS
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
+from harness.model.found import Between
 from harness.results.plan import PRESETS
 from harness.truth.verdicts import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
+LEAST_BOUND_BPS = 5e6
 FACTOR_PREFIX = "factor_"
 """In front of a factor's name in what click hands to a command."""
 
 
-def _rate(text: str) -> str:
+def parse_rate_text(text: str) -> str:
     """Return the text of a rate, which the lab itself reads."""
     parse_rate(text)
     return text
+
+
+def _bound(text: str) -> float:
+    """Return a rate that traffic is held to, in bit/s; below the least of them pings alone would be more."""
+    bound = rate_bps(text)
+    if bound < LEAST_BOUND_BPS:
+        raise InputError(f"{text!r} is too little for trials; give 5mbit or more")
+    return bound
 
 
 lab_option = click.option(
@@ -40,10 +52,21 @@ made_lab_option = click.option(
 )
 rate_option = click.option(
     "--rate",
-    type=Parsed("RATE", _rate),
+    type=Parsed("RATE", parse_rate_text),
     default=DEFAULT_RATE,
     show_default=True,
     help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
+)
+links_option = click.option(
+    "--links",
+    type=click.IntRange(MIN_LINKS, MOST_LINKS),
+    help="Links of the local lab, each of --rate, between two routers that spread flows over them.",
+)
+between_option = click.option(
+    "--between",
+    type=Parsed("A,B", Between.parse),
+    help="Endpoints that are there, one on each node: containers by name or id, netns:NAME, pid:N. Nothing is set up; "
+    "the path between them is found. NAME=A,B names it in the results.",
 )
 nodes_option = click.option(
     "--nodes",
@@ -141,14 +164,22 @@ def _expanded(expand: Callable[[Sequence[str]], tuple[Value, ...]]) -> Callable[
     return levels
 
 
+def _extent_options() -> Iterable[Decorator]:
+    yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
+    yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
+    yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
+    yield click.option(
+        "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
+    )
+
+
 def _plan_options() -> Iterable[Decorator]:
     yield profile_option
     yield lab_option
     yield measure_option
     yield from (_factor_option(factor) for factor in FACTORS.values() if factor.scope is not Scope.LABEL)
-    yield click.option("--duration", type=click.IntRange(1, 3600), help="Seconds that count in each trial.")
-    yield click.option("--omit", type=click.IntRange(0, 60), help="Seconds before them that do not.")
-    yield click.option("--blocks", type=click.IntRange(1, 1000), help="Visits of each cell on each profile.")
+    yield from _extent_options()
     yield click.option(
         "--setups",
         type=click.IntRange(1, 1000),
@@ -156,10 +187,12 @@ def _plan_options() -> Iterable[Decorator]:
         show_default=True,
         help="Times that the profiles are set up: between groups of blocks they are torn down and set up again.",
     )
-    yield click.option("--seed", type=int, help="Seed of the shuffled order; a new one is made and kept otherwise.")
     yield rate_option
+    yield between_option
     yield click.option(
-        "--plan", type=click.Choice([*PRESETS]), default="quick", show_default=True, help=f"{_presets()}."
+        "--max-rate",
+        type=Parsed("RATE", _bound),
+        help="What no trial may send more than, both ways together, e.g. 100mbit.",
     )
     yield profiles_dir_option
     yield containers_option
@@ -175,8 +208,17 @@ def _plan_options() -> Iterable[Decorator]:
     )
 
 
+def extent_options(command: Command) -> Command:
+    """Give a command the options that say how long it measures, and in which order."""
+    return _with(command, _extent_options())
+
+
 def plan_options(command: Command) -> Command:
     """Give a command the options that say what would be measured."""
-    for option in reversed([*_plan_options()]):
+    return _with(command, _plan_options())
+
+
+def _with(command: Command, options: Iterable[Decorator]) -> Command:
+    for option in reversed([*options]):
         command = option(command)
     return command

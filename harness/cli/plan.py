@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,13 @@ from harness.cli import detect
 from harness.cli.console import out
 from harness.cli.options import json_option, out_option, plan_options
 from harness.cli.types import Parsed, positive_share
+from harness.truth.wire import overhead
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
+
+GIGABIT = 1e9
+VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
 
 
 @click.command()
@@ -41,6 +46,7 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
     from harness.measures.registry import title_of
 
     prepared = prepare(Options.of(options))
+    prepared = _supposed(prepared)
     made = prepared.plan
     if as_json:
         _print_json(prepared)
@@ -58,6 +64,49 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), about {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
     )
+    out.print(_traffic(prepared), soft_wrap=True)
+    if prepared.between:
+        out.print(
+            f"MTU {made.setup.mtus[0]} stands for that of the endpoints, which a run finds; "
+            "`harness inspect` with the same --between says which it is.",
+            soft_wrap=True,
+        )
+
+
+def _traffic(prepared: Prepared) -> str:
+    """Return in a sentence how much a run sends at most, and for how long."""
+    from harness.cli.progress import clock
+
+    link_bps, pairs = _link_bps(prepared), max(sum(map(len, prepared.waves)), 1)
+    most = prepared.plan.most_bytes(link_bps or prepared.plan.max_bps or GIGABIT) * pairs
+    while_ = (
+        f"in {clock(prepared.plan.measuring_s * pairs)} (m:ss) of sending; trials that are repeated are not counted"
+    )
+    if link_bps is None and prepared.plan.max_bps is None:
+        return (
+            f"It sends as fast as the link takes it, {_bytes(most)} at most for each Gbit/s of that, {while_}. "
+            "--max-rate holds it to a rate."
+        )
+    return f"It sends {_bytes(most)} at most {while_}."
+
+
+def _link_bps(prepared: Prepared) -> float | None:
+    """Return what the lab's link carries each way, None where that is not known."""
+    from harness.labs.local import LocalLab
+
+    return prepared.source.rate_bps if isinstance(prepared.source, LocalLab) else None
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"  # noqa: PLR2004 - SI prefixes
+
+
+def _supposed(prepared: Prepared) -> Prepared:
+    """Return a run of a found path with an MTU that its endpoints may have: what VXLAN leaves of the NIC's."""
+    if prepared.between is None:
+        return prepared
+    mtu = prepared.plan.setup.nic_mtu - overhead(VXLAN)
+    return replace(prepared, plan=prepared.plan.at_mtu(mtu))
 
 
 def _print_json(prepared: Prepared) -> None:
@@ -76,7 +125,11 @@ def _print_json(prepared: Prepared) -> None:
     ]
     pairs = {"waves": [[str(pair) for pair in wave] for wave in waves]} if waves else {}
     expected_s = made.expected_s * max(len(waves), 1)
-    out.print_json(data={"seed": made.seed, "expected_s": expected_s, **pairs, "trials": slots})
+    count, link_bps = max(sum(map(len, waves)), 1), _link_bps(prepared)
+    traffic: dict[str, float | None] = {"sending_s": made.measuring_s * count, "max_bps": made.max_bps}
+    known = link_bps is not None or made.max_bps is not None
+    traffic["most_bytes"] = made.most_bytes(link_bps or made.max_bps or GIGABIT) * count if known else None
+    out.print_json(data={"seed": made.seed, "expected_s": expected_s, **traffic, **pairs, "trials": slots})
 
 
 def _print_waves(prepared: Prepared) -> None:
@@ -95,3 +148,4 @@ def _print_waves(prepared: Prepared) -> None:
         f"for the first pair, one more for each other), about {clock(made.expected_s * len(waves))} (m:ss).",
         soft_wrap=True,
     )
+    out.print(_traffic(prepared), soft_wrap=True)

@@ -22,6 +22,7 @@ from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.factors import Value
+from harness.model.found import Between
 from harness.model.node import Node
 from harness.model.trial import MTU, UNDERLAY, Timing
 from harness.results.plan import PRESETS, Plan, Setup
@@ -52,6 +53,8 @@ class Options:
     nodes: int | None = None
     pairs: str | None = None
     parallel_pairs: bool = False
+    between: Between | None = None
+    max_rate: float | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -69,29 +72,37 @@ class Options:
 class Prepared:
     """Everything that a run needs to know, validated; nothing has been changed yet.
 
-    `waves` are the pairs of a run of several, empty where the two hosts that there are get measured.
+    `waves` are the pairs of a run of several, empty where the two hosts that there are get measured. `between`: the
+    path between these is to be found. What it is, the MTU of its endpoints too, is not known yet.
     """
 
     plan: Plan
     profiles: dict[str, Profile]
     source: LabSource
     waves: tuple[pairs.Wave, ...] = ()
+    between: Between | None = None
 
 
-def prepare(options: Options, *, keep: bool = False) -> Prepared:
-    """Return plan, profiles and lab (`keep`: one that outlives this process); InputError for what cannot be used."""
+def prepare(options: Options, *, keep: bool = False, links: int | None = None) -> Prepared:
+    """Return plan, profiles and lab; InputError for what cannot be used.
+
+    `keep`: the lab outlives this process. `links`: flows are asked to spread over as many; the local lab has them.
+    """
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
-    names = tuple(dict.fromkeys([UNDERLAY, *options.profile]))
-    loaded = {name: profiles.load(name, options.profiles_dirs) for name in names}
+    _refuse_beside_between(options, keep=keep)
+    _refuse_unbounded(options)
+    loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *options.profile)}
+    names = (*loaded, *([options.between.name] if options.between else []))
     levels = dict(options.levels)
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, options.image)
-    source = _lab_source(options, keep=keep)
+    source = _lab_source(options, keep=keep, links=links or 0)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
+    mtus = (nic_mtu,) if options.between else mtus
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)
@@ -108,11 +119,38 @@ def prepare(options: Options, *, keep: bool = False) -> Prepared:
         ),
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
         setups=options.setups,
+        links=links,
+        max_bps=options.max_rate,
     )
-    return Prepared(made, loaded, source, waves)
+    return Prepared(made, loaded, source, waves, options.between)
 
 
-def _lab_source(options: Options, *, keep: bool = False) -> LabSource:
+def _refuse_beside_between(options: Options, *, keep: bool) -> None:
+    """Raise InputError for what makes no sense where nothing is set up and nothing changed."""
+    given = {
+        "--profile": (bool(options.profile), "compare a run of that one with this one"),
+        "--mtu": (MTU in options.levels, "endpoints that are there have the MTU that they have"),
+        "--offload": ("offload" in options.levels, "nothing of the nodes is changed"),
+        "--containers": (options.containers != Engine.NONE.value, "the endpoints are what they are"),
+        "--image": (options.image is not None, "the endpoints are what they are"),
+        "--pairs": (options.pairs is not None, "the two endpoints are the pair"),
+        "--nodes": (options.nodes is not None, "they are on the first two nodes"),
+        "--setups": (options.setups > 1, "nothing is set up"),
+        "--keep": (keep, "nothing is set up, so nothing is taken down"),
+    }
+    stray = next((option for option, (is_given, _) in given.items() if is_given), None)
+    if options.between and stray:
+        raise InputError(f"{stray} does not go with --between: {given[stray][1]}; leave one of them out.")
+
+
+def _refuse_unbounded(options: Options) -> None:
+    """Raise InputError where traffic is to be bounded, and a measure cannot be."""
+    free = [name for name in options.measures if not registry.MEASURES[name].is_boundable]
+    if options.max_rate is not None and free:
+        raise InputError(f"--max-rate: {free[0]} cannot be held to a rate; leave it out of --measure.")
+
+
+def _lab_source(options: Options, *, keep: bool, links: int) -> LabSource:
     """Return where the nodes come from; InputError where there are more than two, and no pairs of them chosen."""
     if options.lab == LOCAL:
         count = options.nodes or MIN_NODES
@@ -120,7 +158,8 @@ def _lab_source(options: Options, *, keep: bool = False) -> LabSource:
             raise InputError(
                 f"--nodes {count}: say which of them are measured, by --pairs k8s-1:k8s-2,… or --pairs all."
             )
-        return LocalLab(options.rate, count=count, keep=keep, containers=Engine(options.containers))
+        engine, found = Engine(options.containers), options.between is not None
+        return LocalLab(options.rate, count=count, keep=keep, containers=engine, links=links, found=found)
     if options.nodes is not None:
         raise InputError("--nodes is for the local lab; an inventory has the hosts that are in it.")
     if options.lab == VAGRANT:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from harness.fabric import topology
 from harness.fabric.base import Paths, Raised
 from harness.fabric.playbook import PlaybookResult
 from harness.fabric.profiles import Profile
-from harness.fabric.topology import endpoint
 from harness.labs.base import Lab
 from harness.model.errors import PlaybookError, VerificationError
 from harness.model.node import Node
@@ -65,10 +65,11 @@ def paths(setup: Setup, profiles: Mapping[str, Profile], client: Node, server: N
     paths = {}
     for name, profile in profiles.items():
         claim = _claim(profile, profiles, setup.nic_mtu)
+        carrier = topology.carrier(profile, client, server)
         own_mtu = (setup.nic_mtu,) if profile.kind is Kind.UNDERLAY else ()
         for mtu in {*setup.mtus, *own_mtu}:
-            ends = [endpoint(profile, mtu, node, setup.mtus) for node in (client, server)]
-            paths[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim)
+            ends = [topology.endpoint(profile, mtu, node, setup.mtus) for node in (client, server)]
+            paths[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim, carrier)
     return paths
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -33,6 +33,8 @@ Attribute = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")
 SysctlKey = Annotated[str, StringConstraints(pattern=r"^net(\.[a-z0-9_$-]+){1,5}$")]
 Network = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
 Value = bool | int | Word
+Range = tuple[int, int]
+"""Two numbers behind one word, such as those of `srcport`."""
 Mtu = Annotated[int, Field(ge=68, le=65535)] | Annotated[str, StringConstraints(pattern=r"^\$[a-z_]+$")]
 
 
@@ -47,7 +49,7 @@ class Link(Part):
 
     name: Device
     kind: Attribute
-    attributes: dict[Attribute, Value] = Field(default_factory=dict)
+    attributes: dict[Attribute, Value | Range] = Field(default_factory=dict)
     mtu: Mtu | None = None
     mac: Word | None = None
     master: Device | None = None
@@ -167,6 +169,11 @@ class Profile(Part):
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
             raise ValueError(f"kind underlay and name {UNDERLAY} go together")
         return self
+
+    @property
+    def found(self) -> Mapping[str, Any] | None:
+        """What was found of a path that somebody else built; None for one that is built by this."""
+        return None
 
     @property
     def content_sha256(self) -> str:

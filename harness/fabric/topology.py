@@ -12,22 +12,18 @@ from collections.abc import Sequence
 from string import Template
 from typing import Any
 
+from harness.fabric import ports
 from harness.fabric.profiles import Forwarder, Profile
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import InputError
 from harness.model.node import Node
-from harness.model.path import Endpoint
+from harness.model.path import Carrier, Endpoint, Kind
 from harness.truth.wire import overhead
 
 FIRST_HOST = 2
 """Host number of the first endpoint: 1 is the bridge's own address, as Docker has it."""
 DOCKER_BRIDGE = "docker0"
 """The bridge that Docker's daemon makes; endpoints on it that are Docker's containers are joined to it by Docker."""
-
-DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
-"""UDP port of a link that is given none, as iproute2 and the kernel have it."""
-IP_PROTOCOLS = {"gre": 47, "gretap": 47, "erspan": 47, "ip6gre": 47, "ip6gretap": 47, "ipip": 4, "sit": 41}
-"""IP protocol number (IANA) of tunnels that have no port."""
 
 
 def namespace_name(profile: str, mtu: int) -> str:
@@ -150,35 +146,26 @@ def wanted_state(
     for link in state["links"]:
         for address in link.get("addresses", []):
             _interface(address, profile)
-    state["ports"] = _ports(profile, state["links"], node, peer)
+    state["ports"] = ports.of_links(profile, state["links"], node, peer)
     return state
 
 
-def _ports(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node) -> list[dict[str, Any]]:
-    """Return the ports (None: a whole IP protocol) that a profile receives on, to be taken from the peer alone.
+def carrier(profile: Profile, node: Node, peer: Node) -> Carrier | None:
+    """Return what the packets of a tunnel travel in from node to peer.
 
-    `source` is the address that the peer's rule expects of this node's packets, empty where the link itself sets it.
+    None for a profile without one, and for one whose links do not tell.
     """
-
-    def port(protocol: str, number: int | None, address: str, source: str) -> dict[str, Any]:
-        return {"protocol": protocol, "port": number, "peer": address, "source": source}
-
-    probes = []
-    for link in links:
-        attributes = link["attributes"]
-        ends = str(attributes.get("remote", attributes.get("local", "")))
-        own, other = (node.address6, peer.address6) if ":" in ends else (node.address, peer.address)
-        source = "" if "local" in attributes else own or ""
-        number = attributes.get("dstport", DEFAULT_PORTS.get(link["kind"]))
-        if link["kind"] in DEFAULT_PORTS and str(number).isdigit() and other:
-            probes.append(port("udp", int(number), other, source))
-        elif link["kind"] in IP_PROTOCOLS and other:
-            probes.append(port(str(IP_PROTOCOLS[link["kind"]]), None, other, source))
-    if profile.forwarder is not None:
-        probes.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
-    if profile.wireguard is not None:
-        probes.append(port("udp", profile.wireguard.port, peer.address, node.address))
-    return probes
+    if profile.kind is not Kind.TUNNEL:
+        return None
+    links = fill(
+        profile.model_dump(mode="json", exclude_none=True)["links"], variables(profile, node, peer), profile.name
+    )
+    # Both ends receive on the same port, so where the peer's packets come to is where ours go to.
+    port = next(iter(ports.of_links(profile, links, node, peer)), None)
+    if port is None:
+        return None
+    source = node.address6 if ":" in port["peer"] else node.address
+    return Carrier(str(source), port["peer"], port["protocol"], port["port"])
 
 
 def _wireguard(profile: Profile, names: dict[str, str], node: Node, peer: Node) -> dict[str, Any] | None:

@@ -7,11 +7,11 @@ still runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from harness.inspect.decode import Carrier
+from harness.inspect.decode import Encapsulation
 from harness.inspect.points import Stop
 from harness.model.errors import LabError, ToolError
 from harness.model.trace import Place
@@ -41,7 +41,7 @@ class Flow:
     source: str
     destination: str
     outer: tuple[str, str]
-    carrier: Carrier | None
+    encapsulation: Encapsulation | None
     protocol: str = "icmp"
 
 
@@ -62,8 +62,12 @@ def require_tcpdump(remotes: Sequence[Remote]) -> None:
 
 
 @contextmanager
-def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, limit_s: float) -> Iterator[Harvest]:
-    """Capture a flow at all stops while the block runs, for so many seconds at most; `remotes` are by node.
+def capturing(
+    remotes: Mapping[str, Remote], stops: Sequence[Stop], filter_at: Callable[[Stop], str], limit_s: float
+) -> Iterator[Harvest]:
+    """Capture at all stops while the block runs, for so many seconds at most; `remotes` are by node.
+
+    `filter_at` says what is captured at each of them, such as `filter_of` for a flow.
 
     Raises ToolError with tcpdump's own words, and ConnectionLostError.
     """
@@ -71,7 +75,7 @@ def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, 
     with ExitStack() as stack:
         running: list[tuple[Stop, Background]] = []
         for stop in stops:
-            argv = [*stop.enter, *argv_of(stop, flow, limit_s)]
+            argv = [*stop.enter, *argv_of(stop, filter_at(stop), limit_s)]
             running.append((stop, stack.enter_context(remotes[stop.point.node].background(argv))))
         for stop, background in running:
             if not background.await_output(_HEADER_BYTES, _STARTING_S):
@@ -85,17 +89,17 @@ def capturing(remotes: Mapping[str, Remote], stops: Sequence[Stop], flow: Flow, 
             harvest.files[stop.point.number] = background.output
 
 
-def argv_of(stop: Stop, flow: Flow, limit_s: float) -> list[str]:
-    """Return tcpdump's argv at a stop; every word of its filter is made here, of checked addresses and numbers."""
+def argv_of(stop: Stop, filtered: str, limit_s: float) -> list[str]:
+    """Return tcpdump's argv at a stop; filters are made here and in `found`, of checked addresses and numbers."""
     words = f"timeout -k 2 {int(limit_s) + 1} tcpdump -i {stop.point.device} -n -U -Z root --immediate-mode"
     words += f" --time-stamp-precision=nano -s {KEPT_BYTES} -c {MOST_PACKETS} -w -"
-    return [*words.split(), filter_of(stop, flow)]
+    return [*words.split(), filtered]
 
 
 def filter_of(stop: Stop, flow: Flow) -> str:
     """Return the filter of a stop: the flow as it is, or on a NIC as the tunnel carries it."""
-    if stop.point.place is Place.NIC and flow.carrier is not None:
-        return _carried(flow, flow.carrier)
+    if stop.point.place is Place.NIC and flow.encapsulation is not None:
+        return _carried(flow, flow.encapsulation)
     hosts = f"host {flow.source} and host {flow.destination}"
     if flow.protocol == "icmp":  # errors come from somebody else, such as the router that cannot cut a packet
         either = f"(host {flow.source} or host {flow.destination})"
@@ -104,31 +108,31 @@ def filter_of(stop: Stop, flow: Flow) -> str:
     return f"({flow.protocol} and {hosts}) or {errors}" + (f" or (arp and {hosts})" if stop.is_ethernet else "")
 
 
-def _carried(flow: Flow, carrier: Carrier) -> str:
+def _carried(flow: Flow, encapsulation: Encapsulation) -> str:
     """Return the filter for a tunnel's packets: its port or protocol between the nodes, and our flow inside.
 
     Later fragments have no port, and nothing of what is inside.
     """
     near, far = flow.outer
     nodes = f"host {near} and host {far}"
-    if carrier.port is not None:
-        own = f"{carrier.protocol} port {carrier.port}"
+    if encapsulation.port is not None:
+        own = f"{encapsulation.protocol} port {encapsulation.port}"
     else:
-        own = f"proto {carrier.protocol}" if ":" not in near else f"ip6 proto {carrier.protocol}"
-    inside = _inside(flow, carrier)
+        own = f"proto {encapsulation.protocol}" if ":" not in near else f"ip6 proto {encapsulation.protocol}"
+    inside = _inside(flow, encapsulation)
     later = "(ip[6:2] & 0x1fff != 0)" if ":" not in near else "(ip6 proto 44)"
     return f"{nodes} and (({own}{f' and {inside}' if inside else ''}) or {later})"
 
 
-def _inside(flow: Flow, carrier: Carrier) -> str:
+def _inside(flow: Flow, encapsulation: Encapsulation) -> str:
     """Return the part of a filter that looks inside the tunnel, empty where that cannot be done.
 
     Inner headers stand at a fixed place behind headers of fixed size; not so in a stream, or encrypted.
     """
-    hidden = {"tcp", "wireguard"}.intersection(carrier.headers)
+    hidden = {"tcp", "wireguard"}.intersection(encapsulation.headers)
     if hidden or ":" in flow.source or ":" in flow.destination:
         return ""
-    start = HEADER_BYTES["ethernet"] + overhead(carrier.headers)
+    start = HEADER_BYTES["ethernet"] + overhead(encapsulation.headers)
     one, two = (
         int.from_bytes(bytes(map(int, address.split("."))), "big") for address in (flow.source, flow.destination)
     )
@@ -138,6 +142,6 @@ def _inside(flow: Flow, carrier: Carrier) -> str:
 
     either = f"({at(_IPV4_SOURCE, one)} or {at(_IPV4_SOURCE, two)} or {at(_IPV4_DESTINATION, one)}"
     either += f" or {at(_IPV4_DESTINATION, two)}"
-    if carrier.headers and carrier.headers[-1] == "ethernet":
+    if encapsulation.headers and encapsulation.headers[-1] == "ethernet":
         either += f" or ether[{start - 2}:2] = {_ARP_TYPE}"
     return f"{either})"

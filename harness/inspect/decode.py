@@ -45,11 +45,8 @@ class OpenVpnLength(Packet):
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """A tunnel's outer flow: its protocol (`udp`, `tcp`, or an IP protocol's number), port, and header stack.
-
-    `peers` are the outer addresses of both nodes.
-    """
+class Encapsulation:
+    """What a tunnel puts around packets: the outer protocol (`udp`, `tcp`, or a number), its port, all headers."""
 
     protocol: str
     port: int | None
@@ -147,7 +144,7 @@ _INSIDE: Mapping[str, type[Packet]] = {
 }
 
 
-def read(capture: bytes, carrier: Carrier | None, epoch_s: int = 0) -> Captures:
+def read(capture: bytes, encapsulation: Encapsulation | None, epoch_s: int = 0) -> Captures:
     """Return the frames of a capture file; one that was cut short is read as far as it goes.
 
     Times count since `epoch_s`: a float of Unix time has steps of .24 µs, a hop may take less.
@@ -159,7 +156,7 @@ def read(capture: bytes, carrier: Carrier | None, epoch_s: int = 0) -> Captures:
     found = []
     for data, meta in _whole(reader):
         time_s = meta.sec - epoch_s + meta.usec * unit_s
-        found.append(Captured(data, Frame(time_s, meta.wirelen, layers(data, reader.linktype, carrier))))
+        found.append(Captured(data, Frame(time_s, meta.wirelen, layers(data, reader.linktype, encapsulation))))
     return Captures(reader.linktype, tuple(found), epoch_s)
 
 
@@ -174,13 +171,13 @@ def _whole(reader: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - scapy'
         yield data, meta
 
 
-def layers(data: bytes, link_type: int, carrier: Carrier | None) -> tuple[Layer, ...]:
+def layers(data: bytes, link_type: int, encapsulation: Encapsulation | None) -> tuple[Layer, ...]:
     """Return the headers of a frame, outermost first, as far as they are known and not encrypted."""
     packet: Any = (Ether if link_type == ETHERNET else _ip_class(data))(data)
     found: list[Layer] = []
     while not isinstance(packet, NoPayload) and type(packet) in _KNOWN:
         name, fields = _KNOWN[type(packet)]
-        payload = _carried(packet, carrier)
+        payload = _carried(packet, encapsulation)
         size = len(packet) - len(packet.payload)
         found.append(Layer(name, HEADER_BYTES.get(name, size) if name == "wireguard" else size, fields(packet)))
         if name == "wireguard":
@@ -193,14 +190,20 @@ def _ip_class(data: bytes) -> type[Packet]:
     return IPv6 if data[:1] and data[0] >> 4 == 6 else IP  # noqa: PLR2004 - the version is the first field of both
 
 
-def _carried(packet: Any, carrier: Carrier | None) -> Any:  # noqa: ANN401 - scapy packets
+def _carried(packet: Any, encapsulation: Encapsulation | None) -> Any:  # noqa: ANN401 - scapy packets
     """Return what follows a header: as scapy takes it, or as the tunnel's own header stack says."""
-    if carrier is None or type(packet) not in (UDP, TCP) or carrier.port not in (packet.sport, packet.dport):
+    if (
+        encapsulation is None
+        or type(packet) not in (UDP, TCP)
+        or encapsulation.port not in (packet.sport, packet.dport)
+    ):
         return packet.payload
     protocol = "udp" if isinstance(packet, UDP) else "tcp"
-    if carrier.protocol != protocol or not len(packet.payload):
+    if encapsulation.protocol != protocol or not len(packet.payload):
         return packet.payload
-    behind = carrier.headers[carrier.headers.index(protocol) + 1 :] if protocol in carrier.headers else ()
+    behind = (
+        encapsulation.headers[encapsulation.headers.index(protocol) + 1 :] if protocol in encapsulation.headers else ()
+    )
     behind = tuple(name for name in behind if name != "tcp_timestamps")
     data = bytes(packet.payload)
     return (_INSIDE[behind[0]] if behind and behind[0] in _INSIDE else _ip_class(data))(data)

@@ -24,6 +24,7 @@ class Link:
     """A device as `ip -j -d -s addr` has it: `master` is a bridge's name, `peer` the index of a veth's other end.
 
     `remote` is where a tunnel was told to send, `dropped` how many packets it counted as dropped, by direction.
+    `settings` are those of its kind.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Link:
     remote: str
     addresses: tuple[str, ...]
     dropped: Mapping[str, int]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _link(entry: Mapping[str, Any]) -> Link:
         remote=str(data.get("remote", data.get("remote6", ""))),
         addresses=tuple(str(found["local"]) for found in entry.get("addr_info", []) if "local" in found),
         dropped={way: int(stats[way].get("dropped", 0)) for way in ("rx", "tx") if way in stats},
+        settings=data,
     )
 
 

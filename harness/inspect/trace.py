@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
-from harness.fabric import topology
 from harness.fabric.profiles import Profile
 from harness.inspect import decide, decode, tables
-from harness.inspect.capture import Flow, capturing, require_tcpdump
-from harness.inspect.decode import Captures, Carrier
+from harness.inspect.capture import Flow, capturing, filter_of, require_tcpdump
+from harness.inspect.decode import Captures, Encapsulation
 from harness.inspect.forget import forget
 from harness.inspect.lost import Sight
 from harness.inspect.points import Stop, chained, stops_of
@@ -70,11 +70,12 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
             forget(remote, known, stops, ends)
         flow = _flow(subject)
         by_name = {remote.name: remote for remote in remotes}
-        with capturing(by_name, stops, flow, subject.sending.limit_s + 2 * len(stops)) as harvest:
+        limit_s = subject.sending.limit_s + 2 * len(stops)
+        with capturing(by_name, stops, partial(filter_of, flow=flow), limit_s) as harvest:
             sent = send(subject.sending, remotes, path, subject.mtu)
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]
-    captures = {number: decode.read(data, flow.carrier, epoch_s) for number, data in harvest.files.items()}
+    captures = {number: decode.read(data, flow.encapsulation, epoch_s) for number, data in harvest.files.items()}
     names = (lab.client.name, lab.server.name)
     scene = Scene(
         chain=tuple(stop.point for stop in stops),
@@ -116,23 +117,21 @@ def _flow(subject: Subject) -> Flow:
     over_ipv6 = subject.profile.headers[:1] == ("ipv6",)
     outer = (_outer(lab.client, over_ipv6=over_ipv6), _outer(lab.server, over_ipv6=over_ipv6))
     protocol = "tcp" if subject.sending.tcp else "icmp"
-    carrier = carrier_of(subject.profile, lab.client, lab.server, subject.mtu)
-    return Flow(path.client.address, path.server.address, outer, carrier, protocol)
+    return Flow(path.client.address, path.server.address, outer, _encapsulation(subject.profile, path), protocol)
 
 
 def _outer(node: Node, *, over_ipv6: bool) -> str:
     return (node.address6 or node.address) if over_ipv6 else node.address
 
 
-def carrier_of(profile: Profile, node: Node, peer: Node, mtu: int) -> Carrier | None:
-    """Return how a profile's tunnel carries packets: by the port that it opens, else by what its headers say."""
-    if profile.kind is not Kind.TUNNEL or len(profile.headers) == 0:
+def _encapsulation(profile: Profile, path: Path) -> Encapsulation | None:
+    """Return what a profile's tunnel puts around packets: by what carries them, else by what its headers say."""
+    if profile.kind is not Kind.TUNNEL or not profile.headers:
         return None
-    opened = topology.wanted_state(profile, node, peer, (mtu,))["ports"]
-    if opened:
-        return Carrier(opened[0]["protocol"], opened[0]["port"], profile.headers)
+    if path.carrier is not None:
+        return Encapsulation(path.carrier.protocol, path.carrier.port, profile.headers)
     following = profile.headers[1] if len(profile.headers) > 1 else "ipv4"
-    return Carrier(_IP_PROTOCOLS.get(following, following), None, profile.headers)
+    return Encapsulation(_IP_PROTOCOLS.get(following, following), None, profile.headers)
 
 
 def _routes(subject: Subject, number: int, stops: Sequence[Stop], flow: Flow) -> dict[str, list[str]]:

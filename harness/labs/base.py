@@ -15,11 +15,13 @@ from harness.model.pairs import Pair
 class Lab:
     """A lab that is up: how Ansible and SSH reach its nodes.
 
-    `rate_bps` is what its link is shaped to, None where the harness does not know or nothing shapes it.
+    `rate_bps` is what its link is shaped to, or several together; None where the harness does not know or nothing
+    shapes it.
     `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine; then
     `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
-    `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they
-    were chosen.
+    `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they were
+    chosen. Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
+    from the first node to the second, and back.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Lab:
     others: tuple[Node, ...] = ()
     pairs: tuple[Pair, ...] = ()
     foreign_cpu_s: Callable[[], float] | None = None
+    link_bytes: Callable[[], Sequence[tuple[int, int]]] | None = None
 
     @property
     def nodes(self) -> tuple[Node, ...]:

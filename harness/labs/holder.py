@@ -1,4 +1,4 @@
-"""A process that holds namespaces of its own: a node of the local lab, or its switch.
+"""A process that holds namespaces of its own: a node of the local lab, its switch, or a router.
 
 The namespaces live exactly as long as their holder. It dies with the thread that started it, unless it is detached.
 """

@@ -81,5 +81,5 @@ def remove(directory: Path) -> None:
 
 
 def held_of(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what of a lab is held by processes: its nodes, and its switch where it has one."""
-    return [*state["nodes"], *([state["switch"]] if "switch" in state else [])]
+    """Return what of a lab is held by processes: its nodes, and its switch or routers where it has them."""
+    return [*state["nodes"], *([state["switch"]] if "switch" in state else []), *state.get("routers", [])]

@@ -1,4 +1,4 @@
-"""The local lab: nodes that are processes with namespaces of their own, joined by a shaped link or a switch.
+"""The local lab: nodes that are processes with namespaces of their own, joined by a shaped link, a switch, or routers.
 
 A node lives exactly as long as the process that holds its namespaces; when that ends, the kernel removes every
 process, link and mount in it. A holder dies with the harness, unless `harness lab up` detached it on purpose. Nodes
@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.labs import engine, holder, kept, wiring
+from harness.labs import engine, holder, kept, routers, wiring
 from harness.labs.access import (
     DEVICE,
     INVENTORY,
@@ -29,11 +30,11 @@ from harness.labs.base import Lab
 from harness.labs.bystanders import Bystanders
 from harness.labs.holder import enter_argv
 from harness.labs.process import ProcessId, command
+from harness.labs.shaping import shape
 from harness.measures.factors import rate_bps
 from harness.model.containers import Engine
 from harness.model.errors import InputError, LabError
 from harness.model.node import Node
-from harness.truth.wire import HEADER_BYTES, l1_bytes
 
 MAX_NODES = 8
 NODES = tuple((f"k8s-{n}", f"172.12.1.{10 + n}", f"fd00:172:12:1::{10 + n}") for n in range(1, MAX_NODES + 1))
@@ -41,14 +42,6 @@ NODES = tuple((f"k8s-{n}", f"172.12.1.{10 + n}", f"fd00:172:12:1::{10 + n}") for
 PREFIX_LENGTH = 24
 PREFIX6_LENGTH = 64
 DEFAULT_RATE = "1gbit"
-# tbf lets this much time's worth of the rate pass at once after a pause, and holds at most so much. The burst has to
-# outlast the moments in which a virtual machine is not run at all, or what they cost is lost for good: with a CPU
-# stolen 12 % of the time, 8 flows read 0.56-0.85 Gbit/s with a burst of 1 ms and 0.954-0.957 with one of 8 ms.
-BURST_S = 0.008
-QUEUE_S = 0.024
-MIN_BURST_BYTES = 65536
-"""The largest GSO burst; tbf would have to cut a larger packet than it lets pass."""
-
 _HOLDER = f"""
 set -e
 {engine.SCRIPT}
@@ -87,7 +80,14 @@ def parse_rate(text: str) -> float | None:
 
 
 class LocalLab:
-    """Nodes in namespaces of this machine. `keep`: they outlive this process (`harness lab up`)."""
+    """Nodes in namespaces of this machine.
+
+    `keep`: they outlive this process (`harness lab up`). `found`: they are those of a lab that stands.
+
+    `rate` is that of the link between two nodes, or of each node's port of a switch. With `links` there are routers
+    between two nodes, joined by as many links, each of that rate; what the nodes send is not shaped then, for two
+    bottlenecks in a row would not tell which of them a figure is of.
+    """
 
     def __init__(
         self,
@@ -97,8 +97,14 @@ class LocalLab:
         keep: bool = False,
         state_root: Path = kept.STATE_ROOT,
         containers: Engine = Engine.NONE,
+        links: int = 0,
+        found: bool = False,
     ) -> None:
+        if links and count != kept.MIN_NODES:
+            raise InputError(f"links between routers join two nodes, not {count}; leave one of both out.")
+        self.found = found
         self.count = count
+        self.links = links
         self.rate = rate
         self.containers = containers
         self.rate_bps = parse_rate(rate)
@@ -127,6 +133,8 @@ class LocalLab:
         if standing is not None:
             self._require_alike(standing)
             return _lab(self.directory.parent / kept.KEPT, standing)
+        if self.found:
+            raise LabError("the local lab is not up, so no endpoint is there; `harness lab up` brings it up.")
         if self.directory.exists():
             kept.remove(self.directory)
         self._brought_up = True
@@ -143,6 +151,11 @@ class LocalLab:
             raise LabError(
                 f"the lab that is up has rate {standing['rate']}, not {self.rate}; "
                 f"`harness lab down` it, or give --rate {standing['rate']}."
+            )
+        if standing.get("links", 0) != self.links:
+            raise LabError(
+                f"the lab that is up has {_wired(standing.get('links', 0))}, and this takes {_wired(self.links)}; "
+                "`harness lab down` it first."
             )
         if len(standing["nodes"]) != self.count:
             raise LabError(
@@ -164,6 +177,7 @@ class LocalLab:
         owner = vars(ProcessId.of(os.getpid()))
         state: dict[str, Any] = {
             "rate": self.rate,
+            "links": self.links,
             "containers": self.containers.value,
             "groups": self.groups,
             "nodes": [],
@@ -185,9 +199,11 @@ class LocalLab:
         return _lab(self.directory, state)
 
     def _join(self, state: dict[str, Any]) -> None:
-        """Join the nodes, two directly and more by a switch, and shape what each of them sends."""
+        """Join the nodes, two directly or by routers and more by a switch, and shape what the links carry."""
         ports = [(node["name"], node["inside"]["pid"]) for node in state["nodes"]]
-        if len(ports) == kept.MIN_NODES:
+        if self.links:
+            self._join_by_routers(state)
+        elif len(ports) == kept.MIN_NODES:
             (_, first), (_, second) = ports
             wiring.cable(first, second, DEVICE, NIC_MTU)
         else:
@@ -200,9 +216,21 @@ class LocalLab:
             command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])
             command([*enter, "ip", "addr", "add", f"{node['address6']}/{PREFIX6_LENGTH}", "dev", DEVICE, "nodad"])
             command([*enter, "ip", "link", "set", "dev", DEVICE, "up"])
-            if self.rate_bps is not None:
-                for qdisc in _shaping(self.rate_bps):
-                    command([*enter, "tc", "qdisc", "replace", "dev", DEVICE, *qdisc.split()])
+            if self.rate_bps is not None and not self.links:
+                shape(enter, DEVICE, NIC_MTU, self.rate_bps)
+
+    def _join_by_routers(self, state: dict[str, Any]) -> None:
+        """Put each of two nodes behind a router of its own, with links between these."""
+        state["routers"] = []
+        for name in routers.NAMES:
+            state["routers"].append({"name": name, **routers.start(name, detached=self.keep).described()})
+            kept.write_state(self.directory, state)
+        first, second = (
+            routers.Attached(node["name"], node["address"], node["address6"], node["inside"]["pid"])
+            for node in state["nodes"]
+        )
+        pids = _router_pids(state)
+        routers.join((pids[0], pids[1]), (first, second), DEVICE, NIC_MTU, self.links, self.rate_bps)
 
     def _await_engine(self, state: dict[str, Any]) -> None:
         """Wait for the daemons, which have been starting while the rest was made."""
@@ -213,27 +241,21 @@ class LocalLab:
             engine.await_docker([*enter_argv(pid), "docker", "version"], Path(f"/proc/{pid}/root"), node["name"])
 
 
-def _shaping(rate_bps: float) -> list[str]:
-    """Return the qdiscs that let through so many bits per second as a cable counts them, with what surrounds a frame.
+def _wired(links: int) -> str:
+    """Return in words what is between the nodes of a lab."""
+    return f"{links} links between routers" if links else "no routers"
 
-    tbf can add that to whatever it is handed, a frame or a GSO burst of many. So one counts bursts, at a rate that is
-    lower by what a full frame leaves out, and one inside it counts frames. The slower one decides: the first where full
-    frames come in bursts, the second where frames come singly, such as fragments. For a burst of smaller frames the
-    error is .05 % at an MTU of 1450 and .3 % at 1280.
-    """
-    burst, limit = (max(int(rate_bps / 8 * time_s), MIN_BURST_BYTES) for time_s in (BURST_S, QUEUE_S))
-    counted, on_cable = NIC_MTU + HEADER_BYTES["ethernet"], l1_bytes(NIC_MTU)
-    bounds = f"burst {burst} limit {limit}"
-    return [
-        f"root handle 1: tbf rate {int(rate_bps * counted / on_cable)}bit {bounds}",
-        f"parent 1:1 handle 2: tbf rate {int(rate_bps)}bit {bounds} overhead {on_cable - counted}",
-    ]
+
+def _router_pids(state: dict[str, Any]) -> list[int]:
+    """Return the first process of each router."""
+    return [router["inside"]["pid"] for router in state["routers"]]
 
 
 def _lab(directory: Path, state: dict[str, Any]) -> Lab:
     nodes = [
         Node(node["name"], node["index"], node["address"], DEVICE, NIC_MTU, node["address6"]) for node in state["nodes"]
     ]
+    rate_bps, links = parse_rate(state["rate"]), state.get("links", 0)
     return Lab(
         name="local",
         inventory=directory / INVENTORY,
@@ -241,8 +263,9 @@ def _lab(directory: Path, state: dict[str, Any]) -> Lab:
         client=nodes[0],
         server=nodes[1],
         others=tuple(nodes[2:]),
-        rate_bps=parse_rate(state["rate"]),
+        rate_bps=None if rate_bps is None else rate_bps * max(links, 1),
         shared_kernel=True,
         scratch=directory,
         foreign_cpu_s=Bystanders([held["inside"]["pid"] for held in kept.held_of(state)]).cpu_s,
+        link_bytes=partial(routers.link_bytes, _router_pids(state), links) if links else None,
     )

@@ -11,13 +11,16 @@ from typing import ClassVar
 
 from harness.model.factors import Levels, Value
 from harness.model.jobs import Completed, Job, Performed, Program
-from harness.model.trial import MTU, Cell, Measured, Timing
+from harness.model.path import Path
+from harness.model.trial import MTU, Cell, Direction, Measured, Timing
 
 TIMEOUT_GRACE_S = 15
 """How long after its test a server may live before `timeout` ends it, should the harness be gone."""
 CLIENT_GRACE_S = 15.0
 """How much longer than it measures a client may take before the trial counts as failed."""
 
+MakeConditions = Callable[[Path, Callable[[], int]], "Conditions"]
+"""Makes the conditions of one trial, from its path and what gives it ports."""
 Perform = Callable[[Sequence[Job]], Performed]
 """Runs jobs side by side until those that end by themselves have ended; gives what became of them.
 
@@ -29,18 +32,27 @@ Raises ToolError and ConnectionLostError.
 class Conditions:
     """What the argv of a measure's jobs depend on beside the cell.
 
-    `address` is the server endpoint's. `next_port` gives a port that no other job has had. `link_bps` is the rate that
+    `path` is where its traffic goes. `next_port` gives a port that no other job has had. `link_bps` is the rate that
     a share of the link is a share of: what the link is shaped to, else what TCP was seen to reach on it; None where
-    neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node.
+    neither is known. `shaped`: it is the former. `versions` are the programs', of the client's node. `links` is how
+    many links flows are to be thought spread over, None where that is not asked. `max_bps` is what a trial may send at
+    most, in bit/s of the endpoints' IP packets, both ways together.
     """
 
     timing: Timing
-    address: str
+    path: Path
     next_port: Callable[[], int]
     congestion_control: str
     link_bps: float | None
     shaped: bool
     versions: Mapping[str, str | None]
+    links: int | None = None
+    max_bps: float | None = None
+
+    @property
+    def address(self) -> str:
+        """The address of the server's endpoint."""
+        return self.path.server.address
 
 
 class Measure(ABC):
@@ -51,7 +63,8 @@ class Measure(ABC):
     it, `metrics` its columns of trials.csv, and `rows` what is reported of it (metrics of its own, or derived ones);
     the first of them is reported even where there is no figure. `protocol` is what its payload is carried by, where its
     cells do not say. `processes` is how many of a program its flows are spread over at most. `idle` names the measure
-    that does the same without a load. `silence` is what is said where nothing arrived.
+    that does the same without a load. `silence` is what is said where nothing arrived. `is_boundable` says whether its
+    programs can be held to a rate.
     """
 
     name: ClassVar[str]
@@ -65,6 +78,7 @@ class Measure(ABC):
     processes: ClassVar[int] = 1
     idle: ClassVar[str] = ""
     silence: ClassVar[str] = "nothing arrived"
+    is_boundable: ClassVar[bool] = True
 
     @abstractmethod
     def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
@@ -81,6 +95,11 @@ class Measure(ABC):
     @abstractmethod
     def seconds(self, cell: Cell, timing: Timing) -> float:
         """Return how long the jobs measure, omitted seconds included."""
+
+    def most_bytes(self, cell: Cell, timing: Timing, link_bps: float, max_bps: float | None) -> float:
+        """Return how many bytes a trial sends at most, both ways together, on a link of a rate each way."""
+        ways = 2 if cell.direction is Direction.BIDIR else 1
+        return min(ways * link_bps, max_bps or ways * link_bps) * self.seconds(cell, timing) / 8
 
     def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
         """Measure a cell once; a measure of several steps performs several times."""
@@ -110,6 +129,13 @@ class Measure(ABC):
     def packet_bytes(self, levels: Mapping[str, Value]) -> int | None:  # noqa: ARG002 - for those that limit it
         """Return the size of the largest IP packet that a cell sends, None where that follows its MTU."""
         return None
+
+    def is_held_against_nic_mtu(self, levels: Mapping[str, Value]) -> bool:
+        """Tell whether the underlay is measured at its NIC's own MTU as well, which is what a user has without overlay.
+
+        That is of no use for packets that fit any MTU.
+        """
+        return self.packet_bytes(levels) is None
 
     def live_figure(self, line: str) -> str | None:  # noqa: ARG002 - for those that print figures as they come
         """Return the figure in one line of a live job's output, for showing; None where it has none."""

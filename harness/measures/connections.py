@@ -52,6 +52,7 @@ class Connections(Measure):
 
     name = "connections"
     programs = (WRK, APACHE)
+    is_boundable = False
     factors = ("flows",)
     metrics = ("connections_per_s",)
     rows = ("connections_per_s",)

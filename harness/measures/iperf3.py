@@ -50,11 +50,29 @@ def argv_of(cell: Cell, conditions: Conditions, port: int, timing: Timing, burst
     if cell.get("protocol") == "udp":
         size = int(cell.get("size") or cell.mtu) - UDP_HEADER_BYTES
         argv += ["-u", "-l", str(size)]
-        argv += ["-b", f"{offered_bps(cell, conditions) // cell.flows}{f'/{burst}' if burst > 1 else ''}"]
+        offered, most = offered_bps(cell, conditions), most_bps(cell, conditions)
+        offered = min(offered or most, most) if most else offered
+        argv += ["-b", f"{offered // cell.flows}{f'/{burst}' if burst > 1 else ''}"]
     else:
         argv += ["-C", conditions.congestion_control, "-M", str(cell.mtu - _TCP_HEADER_BYTES)]
+        most = most_bps(cell, conditions)
+        argv += ["-b", str(max(most // cell.flows, 1))] if most else []
     extra = {Direction.FORWARD: (), Direction.REVERSE: ("-R",), Direction.BIDIR: ("--bidir",)}
     return (*argv, *extra[cell.direction])
+
+
+def most_bps(cell: Cell, conditions: Conditions) -> int:
+    """Return the payload in bit/s that one direction may carry where traffic is bounded; 0 where it is not.
+
+    The bound is one of IP packets, both ways together.
+    """
+    if conditions.max_bps is None:
+        return 0
+    udp = cell.get("protocol") == "udp"
+    size = int(cell.get("size") or cell.mtu) if udp else cell.mtu
+    payload = size - (UDP_HEADER_BYTES if udp else _TCP_HEADER_BYTES)
+    ways = 2 if cell.direction is Direction.BIDIR else 1
+    return int(conditions.max_bps * payload / size / ways)
 
 
 def offered_bps(cell: Cell, conditions: Conditions) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from harness.model.metrics import Better, Facts, Metric
 
 BITS_PER_GBIT = 1e9
+MOST_LINKS = 8
+"""Columns that there are for links."""
 
 NODE_METRICS = (
     *("client_cpu_s", "server_cpu_s", "client_tools_cpu_s", "server_tools_cpu_s"),
@@ -85,6 +87,13 @@ METRICS: dict[str, Metric] = {
         Metric("udp_jitter_s", "s", "jitter"),
         Metric("transactions_per_s", "1/s", "transactions", _HIGHER),
         Metric("connections_per_s", "1/s", "connections", _HIGHER),
+        Metric("outer_ports", "1", "outer source ports"),
+        Metric("other_ports", "1", "outer source ports of what is no data"),
+        Metric("links_used", "1", "links in use"),
+        Metric("busiest_link_ratio", "ratio", "of the bytes, on the fullest link"),
+        *(Metric(f"link_{number}_bytes", "B", f"bytes over link {number}") for number in range(1, MOST_LINKS + 1)),
+        Metric("hashed_busiest_flows", "1", "ports on the fullest link, by CRC-32"),
+        Metric("hashed_busiest_ratio", "ratio", "of the bytes, on the fullest link by CRC-32"),
         Metric("search_steps", "1", "steps of the search"),
         Metric("unsent_ratio", "ratio", "unsent at the rate that was too high"),
         Metric("unsent_cpu_ratio", "ratio", "busiest CPU at the rate that was too high"),

@@ -54,6 +54,10 @@ class Ping(Measure):
         """Return how long it pings; there is nothing to omit but the first reply."""
         return timing.duration_s
 
+    def most_bytes(self, cell: Cell, timing: Timing, link_bps: float, max_bps: float | None) -> float:  # noqa: ARG002 - little, whatever the link
+        """Return the bytes of all requests and replies."""
+        return 2 * cell.mtu * (round(timing.duration_s / INTERVAL_S) + 1)
+
     def live_figure(self, line: str) -> str | None:
         """Return the round trip in a reply."""
         reply = _REPLY.search(line)

@@ -11,6 +11,7 @@ from itertools import product
 
 from harness.measures.base import Measure
 from harness.measures.connections import Connections
+from harness.measures.ecmp import Ecmp
 from harness.measures.factors import FACTORS
 from harness.measures.iperf3 import Iperf3
 from harness.measures.loaded_ping import LoadedPing
@@ -25,7 +26,8 @@ from harness.model.metrics import Metric
 from harness.model.trial import MTU, Cell
 
 MEASURES: dict[str, Measure] = {
-    measure.name: measure for measure in (Iperf3(), Ping(), LoadedPing(), UdpSearch(), Sockperf(), Connections())
+    measure.name: measure
+    for measure in (Iperf3(), Ping(), LoadedPing(), UdpSearch(), Sockperf(), Connections(), Ecmp())
 }
 """Every measure by its name."""
 _SHARE = re.compile(r"[0-9.]+%")

@@ -39,6 +39,7 @@ class Sockperf(Measure):
     name = "sockperf"
     label = "of requests"
     programs = (PROGRAM,)
+    is_boundable = False
     factors = ("protocol", "size")
     metrics = ("transactions_per_s", "rtt_min_s", *PERCENTS, "rtt_max_s")
     rows = ("transactions_per_s", *PERCENTS)

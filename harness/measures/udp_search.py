@@ -121,15 +121,19 @@ class UdpSearch(Measure):
         first, last = TYPICAL_TRIALS
         return first * (FIRST_TRIALS_S + TRIAL_OVERHEAD_S) + last * (_last_s(timing) + TRIAL_OVERHEAD_S)
 
+    def most_bytes(self, cell: Cell, timing: Timing, link_bps: float, max_bps: float | None) -> float:  # noqa: ARG002 - the same for each
+        """Return what a search sends that takes as long as it may."""
+        return min(link_bps, max_bps or link_bps) * SEARCHING_S / 8
+
     def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
         """Return the jobs of one trial of the search, at the highest rate."""
-        return jobs_of(cell, conditions, int(_most_bps(conditions)))
+        return jobs_of(cell, conditions, int(_most_bps(cell, conditions)))
 
     def run(self, cell: Cell, conditions: Conditions, perform: Perform) -> Measured:
         """Search; raises ToolError where even the lowest rate loses too much, or it takes too long."""
         from harness.measures import mlrsearch  # noqa: PLC0415 - see there
 
-        packet_bytes, most_bps = payload_bytes(cell), _most_bps(conditions)
+        packet_bytes, most_bps = payload_bytes(cell), _most_bps(cell, conditions)
         most_ps = most_bps / (8 * packet_bytes)
         steps = _Steps(cell, conditions, perform, 8 * packet_bytes)
         goal = mlrsearch.Goal(
@@ -176,9 +180,11 @@ def jobs_of(cell: Cell, conditions: Conditions, rate_bps: int) -> tuple[Job, ...
     return (*servers, *clients)
 
 
-def _most_bps(conditions: Conditions) -> float:
+def _most_bps(cell: Cell, conditions: Conditions) -> float:
     """Return where the search begins: what the link is shaped to; what TCP reached on it UDP may well exceed."""
-    return conditions.link_bps if conditions.link_bps and conditions.shaped else MOST_BPS
+    most = conditions.link_bps if conditions.link_bps and conditions.shaped else MOST_BPS
+    bound = iperf3.most_bps(cell.at((("protocol", "udp"),)), conditions)
+    return min(most, bound) if bound else most
 
 
 def payload_bytes(cell: Cell) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -45,7 +45,7 @@ class Job:
 
     `limit_s` is how long it may take once everything before it is ready. One that does not end by itself (`ends`) is
     stopped, with SIGTERM, when those that do have ended. What listens on a port comes before what sends. `live`: the
-    measure finds figures to show in its output while it runs.
+    measure finds figures to show in its output while it runs. `on_node`: it runs on the node itself, where its NIC is.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Job:
     ready: Port | Ramp | None = None
     ends: bool = True
     live: bool = False
+    on_node: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ class Performed:
     """What became of jobs that ran side by side: what each printed, by its name.
 
     `counted` is how far the counters of each side's endpoint went meanwhile, named as in /proc/net/snmp
-    (`UdpRcvbufErrors`), `busiest_cpu_ratio` how busy the busiest CPU of both nodes was.
+    (`UdpRcvbufErrors`), `busiest_cpu_ratio` how busy the busiest CPU of both nodes was. `link_bytes` is what each of
+    several links between the nodes carried meanwhile, from client to server; empty where there are none, or nobody
+    counts.
     """
 
     done: Mapping[str, Completed]
     counted: Mapping[Side, Mapping[str, int]] = field(default_factory=dict)
     busiest_cpu_ratio: float = 0.0
+    link_bytes: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

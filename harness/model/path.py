@@ -40,17 +40,49 @@ class Claim:
     least_overhead: int
     path_mtu: int
     nic_mtu: int
+    captured: str = ""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A device whose counters are read under another name (`label`), from a namespace that may not be the node's.
+
+    `namespace` is a path on the node, empty for the node's own.
+    """
+
+    label: str
+    device: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """What a tunnel's packets travel in from client to server: the outer addresses, IP protocol and destination port.
+
+    `protocol` is `udp`, `tcp`, or the number of one that has no ports; `port` is None then.
+    """
+
+    source: str
+    destination: str
+    protocol: str
+    port: int | None
 
 
 @dataclass(frozen=True)
 class Path:
-    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim."""
+    """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim.
+
+    Without a `carrier` packets go out as the endpoints send them. `counted`, the client's first: where the claim's
+    tunnel is no device of the nodes' own namespaces by that name.
+    """
 
     client: Endpoint
     server: Endpoint
     client_nic: str
     server_nic: str
     claim: Claim
+    carrier: Carrier | None = None
+    counted: tuple[Counted, Counted] | None = None
 
 
 class Fate(StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from harness.model.errors import ToolError
 from harness.model.jobs import Port
+from harness.model.path import Counted
 from harness.model.readings import Counters, Reading
 
 USER_HZ = 100
@@ -20,14 +21,14 @@ _READY_POLL_S = 0.02
 _STAT_CUTIME, _STAT_CSTIME = 13, 14
 """Fields of /proc/PID/stat, counted behind the program's name (proc_pid_stat(5))."""
 
-# $1 the peer endpoint's address, $2 `before` or `after`, $3 ports to wait for, such as `-t:5201 -u:5202`; behind them
-# the words that enter the endpoint. The wait reads the kernel's table: a probing connection would use up the server's
-# one test. Counters come first after a trial and last before it, so that the readings themselves stay out of the
-# difference, and few programs are started for them. The programs of a connection are children of its sshd, which
-# counts what those that have ended used.
+# $1 the peer endpoint's address, $2 `before` or `after`, $3 ports to wait for, such as `-t:5201 -u:5202`, $4 another
+# namespace whose devices count, or nothing; behind them the words that enter the endpoint. The wait reads the kernel's
+# table: a probing connection would use up the server's one test. Counters come first after a trial and last before it,
+# so that the readings themselves stay out of the difference, and few programs are started for them. The programs of a
+# connection are children of its sshd, which counts what those that have ended used.
 _SCRIPT = f"""
-destination=$1 when=$2 ports=$3
-shift 3
+destination=$1 when=$2 ports=$3 hidden=$4
+shift 4
 for port in $ports; do
   tries=0
   until "$@" ss -Hln "${{port%%:*}}" "sport = :${{port#*:}}" | grep -q .; do
@@ -49,6 +50,7 @@ counters() {{
   echo @clock; date +%s.%N
   echo @proc; cat /proc/uptime /proc/stat
   echo @dev; cat /proc/net/dev /proc/net/snmp
+  [ -z "$hidden" ] || {{ echo @hidden; nsenter --net="$hidden" cat /proc/net/dev || exit 5; }}
   echo @endpoint; "$@" cat /proc/net/snmp || exit 4
   echo @ancestors; ancestors 2>/dev/null
 }}
@@ -58,17 +60,29 @@ echo @end
 """
 
 
-def argv(enter: Sequence[str], destination: str, *, before: bool, ports: Sequence[Port] = ()) -> list[str]:
+def argv(
+    enter: Sequence[str],
+    destination: str,
+    *,
+    before: bool,
+    ports: Sequence[Port] = (),
+    counted: Counted | None = None,
+) -> list[str]:
     """Return the command that takes one reading on a node; `ports`: wait until something listens on each of them.
 
-    `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's.
+    `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's,
+    `counted` a device that may be in another namespace.
     """
     waited_for = " ".join(f"-{port.protocol[0]}:{port.number}" for port in ports)
-    return ["sh", "-c", _SCRIPT, "sh", destination, "before" if before else "after", waited_for, *enter]
+    hidden = counted.namespace if counted else ""
+    return ["sh", "-c", _SCRIPT, "sh", destination, "before" if before else "after", waited_for, hidden, *enter]
 
 
-def parse(text: str) -> Reading:
-    """Return the reading that the script printed; raises ToolError where it is not complete."""
+def parse(text: str, counted: Counted | None = None) -> Reading:
+    """Return the reading that the script printed; raises ToolError where it is not complete.
+
+    `counted`, as it was given to `argv`, is among its devices under its own label, unless it is gone.
+    """
     sections: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in text.splitlines():
@@ -81,12 +95,12 @@ def parse(text: str) -> Reading:
     if "unready" in sections:
         raise ToolError("the server did not listen in time")
     try:
-        return _reading(sections)
+        return _reading(sections, counted)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise ToolError(f"a node's counters could not be read: {error!r} in {text[-300:]!r}") from error
 
 
-def _reading(sections: dict[str, list[str]]) -> Reading:
+def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading:
     if "end" not in sections:
         raise KeyError("end")
     route = json.loads("".join(sections.get("route", [])) or "[{}]")[0]
@@ -95,6 +109,10 @@ def _reading(sections: dict[str, list[str]]) -> Reading:
     cpus = [_cpu_s(line) for line in stat if line.startswith("cpu")]  # the first line is that of all of them
     named = sections["dev"]
     first = [line.partition(":")[0] for line in named].index("Ip")
+    own = devices(named[:first])
+    if counted is not None:
+        others = devices(sections["hidden"]) if counted.namespace else own
+        own |= {counted.label: others[counted.device]} if counted.device in others else {}
     return Reading(
         clock_s=float(sections["clock"][0]),
         uptime_s=float(uptime.split()[0]),
@@ -102,7 +120,7 @@ def _reading(sections: dict[str, list[str]]) -> Reading:
         stolen_cpu_s=cpus[0]["steal"],
         softirq_cpu_s=round(cpus[0]["irq"] + cpus[0]["softirq"], 2),
         tools_cpu_s=_tools_cpu_s(sections.get("ancestors", [])),
-        devices=dict(_device(line) for line in named[:first] if ":" in line),
+        devices=own,
         node=snmp(named[first:]),
         endpoint=snmp(sections["endpoint"]),
         route_mtu=metrics.get("mtu"),
@@ -123,6 +141,11 @@ def _tools_cpu_s(ancestors: Sequence[str]) -> float | None:
             fields = rest.split()
             return (int(fields[_STAT_CUTIME]) + int(fields[_STAT_CSTIME])) / USER_HZ
     return None
+
+
+def devices(lines: Sequence[str]) -> dict[str, Counters]:
+    """Return the counters of each device that /proc/net/dev has."""
+    return dict(_device(line) for line in lines if ":" in line)
 
 
 def _device(line: str) -> tuple[str, Counters]:

@@ -97,8 +97,8 @@ def own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
     """Return the levels at which a baseline is taken: at its NIC's own MTU, which only the underlay always has."""
     at_nic: Levels = ((MTU, nic_mtu),)
     measured = (baseline, cell.at(at_nic)) in arms
-    fills = cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None
-    return at_nic if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and fills)) else ()
+    wanted = cell.measure not in MEASURES or MEASURES[cell.measure].is_held_against_nic_mtu(dict(cell.levels))
+    return at_nic if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and wanted)) else ()
 
 
 def _loaded(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from harness.report import aa_page, compared_layout, layout, matrix, records
+from harness.model.errors import InputError
+from harness.report import aa_page, compared_layout, ecmp_page, ecmp_plot, layout, matrix, records
 from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
+from harness.report.ecmp import EcmpAnalysis
 from harness.report.markdown import markdown
 from harness.report.page import Page
 from harness.report.pairs import PairsAnalysis
 from harness.report.table import table
 
-Result = Analysis | PairsAnalysis | Comparison | AaAnalysis
+Result = Analysis | PairsAnalysis | Comparison | AaAnalysis | EcmpAnalysis
 
 
 def _page(result: Result) -> Page | None:
@@ -25,6 +27,8 @@ def _page(result: Result) -> Page | None:
         return None
     if isinstance(result, AaAnalysis):
         return aa_page.page(result)
+    if isinstance(result, EcmpAnalysis):
+        return ecmp_page.page(result)
     return layout.page(result) if isinstance(result, Analysis) else compared_layout.page(result)
 
 
@@ -53,6 +57,13 @@ def _json(result: Result) -> str:
     return records.json(_records(result), {"run": result.meta}, result.notes)
 
 
+def plotted(result: Result) -> str:
+    """Return a plot of a result as SVG; InputError for one that has none."""
+    if not isinstance(result, EcmpAnalysis):
+        raise InputError("there is a plot of runs over links only (`harness ecmp`); choose another format.")
+    return ecmp_plot.svg(result)
+
+
 def _records(result: Result) -> list[records.Record]:
     if isinstance(result, Comparison):
         return records.compared_records(result)
@@ -60,6 +71,8 @@ def _records(result: Result) -> list[records.Record]:
         return records.summary_records(result)
     if isinstance(result, AaAnalysis):
         return aa_page.records(result)
+    if isinstance(result, EcmpAnalysis):
+        return ecmp_page.records(result)
     return [
         {"client": pair.client, "server": pair.server, **record}
         for pair, own in result.pairs.items()
@@ -75,6 +88,8 @@ def _columns(result: Result) -> Sequence[str]:
         return (*records.SUMMARY_HEAD, *result.columns.factors, *records.SUMMARY_TAIL)
     if isinstance(result, AaAnalysis):
         return (*aa_page.HEAD, *result.columns.factors, *aa_page.TAIL)
+    if isinstance(result, EcmpAnalysis):
+        return (*ecmp_page.HEAD, *result.columns.factors, *ecmp_page.TAIL)
     factors = dict.fromkeys(name for own in result.pairs.values() for name in own.columns.factors)
     return ("client", "server", *records.SUMMARY_HEAD, *factors, *records.SUMMARY_TAIL)
 

@@ -31,13 +31,15 @@ class _Part(BaseModel):
 class ProfileMeta(_Part):
     """A profile's kind, its header stack, outermost first, and the tunnel's MTU where the profile sets it.
 
-    `content_sha256` is of all that the profile says as it was loaded; None where a run is older than that.
+    `content_sha256` is of all that the profile says as it was loaded; None where a run is older than that. `found` is
+    what was found of a path that somebody else built (`harness.model.found.Found`).
     """
 
     kind: Kind
     headers: tuple[str, ...] = ()
     tunnel_mtu: int | None = None
     content_sha256: str | None = None
+    found: Mapping[str, Any] | None = None
 
 
 class FactorMeta(_Part):

@@ -57,7 +57,9 @@ class Plan:
 
     `setups` is how often that is set up: torn down and set up again between groups of blocks. `runs`: the blocks are
     those of so many runs, one after the other, each analysed by itself. `until_width`: there are so many blocks at
-    most, and it ends before them once intervals reach no further than that (a share) to either side.
+    most, and it ends before them once intervals reach no further than that (a share) to either side. `links`: it asks
+    how flows are spread over so many links, whether there are any or not. `max_bps` is what no trial may send more
+    than, in bit/s of IP packets, both ways together.
 
     Raises InputError for an MTU that the underlay cannot carry, and for set-ups without a block.
     """
@@ -72,6 +74,8 @@ class Plan:
     setups: int = 1
     runs: int = 1
     until_width: float | None = None
+    links: int | None = None
+    max_bps: float | None = None
 
     def __post_init__(self) -> None:
         nic_mtu = self.setup.nic_mtu
@@ -122,7 +126,7 @@ class Plan:
         """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
         visits = [(profile, cell) for profile in self.setup.profiles for cell in cells]
         if UNDERLAY in self.setup.profiles:
-            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _fills_mtu(cell)]
+            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _is_held_against_nic_mtu(cell)]
             visits += [(UNDERLAY, cell) for cell in dict.fromkeys(at_nic) if cell not in cells]
         return visits
 
@@ -138,6 +142,13 @@ class Plan:
         """Return the plan for some of its profiles."""
         return replace(self, setup=replace(self.setup, profiles=profiles))
 
+    def at_mtu(self, mtu: int) -> Plan:
+        """Return the plan for endpoints of one MTU that cannot be chosen; InputError where no cell fits it."""
+        cells = dict.fromkeys(cell.at(((MTU, mtu),)) for cell in self.cells if _fits(cell, mtu))
+        if not cells:
+            raise InputError(f"the endpoints' MTU is {mtu}, and every packet that was asked for is larger.")
+        return replace(self, setup=replace(self.setup, mtus=(mtu,)), cells=tuple(cells))
+
     @property
     def blocks_text(self) -> str:
         """How many blocks there are, and on how many set-ups where that is more than one."""
@@ -147,6 +158,18 @@ class Plan:
     def measuring_s(self) -> float:
         """Seconds that the measures themselves take over the whole run."""
         return sum(MEASURES[slot.cell.measure].seconds(slot.cell, self.timing) for slot in self.slots)
+
+    def most_bytes(self, link_bps: float) -> float:
+        """Return how many bytes all trials send at most, both ways together, on a link of that rate.
+
+        A second each way on every profile before the trials is in it; trials that are repeated are not.
+        """
+        most_bps = min(self.max_bps or 2 * link_bps, 2 * link_bps)
+        both_ways = len(self.setup.profiles) * self.setups * most_bps / 8
+        return both_ways + sum(
+            MEASURES[slot.cell.measure].most_bytes(slot.cell, self.timing, link_bps, self.max_bps)
+            for slot in self.slots
+        )
 
     @property
     def block_s(self) -> float:
@@ -182,6 +205,12 @@ class Plan:
 _PLAN = TypeAdapter(Plan)
 
 
-def _fills_mtu(cell: Cell) -> bool:
-    """Tell whether a cell's packets are as large as its MTU lets them be."""
-    return cell.measure not in MEASURES or MEASURES[cell.measure].packet_bytes(dict(cell.levels)) is None
+def _is_held_against_nic_mtu(cell: Cell) -> bool:
+    """Tell whether the underlay is measured in a cell at its NIC's own MTU as well."""
+    return cell.measure not in MEASURES or MEASURES[cell.measure].is_held_against_nic_mtu(dict(cell.levels))
+
+
+def _fits(cell: Cell, mtu: int) -> bool:
+    """Tell whether packets that were asked to have a size fit an MTU."""
+    size = MEASURES[cell.measure].packet_bytes(dict(cell.levels))
+    return size is None or size <= mtu

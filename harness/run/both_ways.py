@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness.fabric.base import Paths
 from harness.measures import iperf3
-from harness.measures.base import Conditions
+from harness.measures.base import MakeConditions
 from harness.measures.registry import programs
 from harness.model.errors import ConnectionLostError, ToolError, VerificationError
 from harness.model.jobs import Job, Port
@@ -30,8 +30,6 @@ AT_ONCE = 4
 """How many profiles are tried at the same time: sshd allows 10 sessions on a connection, unless it was told to."""
 BASIS_SECONDS = 3.0
 """How long TCP runs on the underlay to find the rate of a link that nobody knows."""
-
-MakeConditions = Callable[[str, Callable[[], int]], Conditions]
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _try(profile: str, paths: Paths, make: MakeConditions, next_port: Callable[[
 def _jobs(
     profile: str, path: Path, cell: Cell, make: MakeConditions, next_port: Callable[[], int], seconds: float
 ) -> _Try:
-    conditions = replace(make(path.server.address, next_port), timing=Timing(seconds, 0))
+    conditions = replace(make(path, next_port), timing=Timing(seconds, 0))
     server, client = iperf3.Iperf3().jobs(cell, conditions)
     return _Try(profile, path, cell, server, client)
 

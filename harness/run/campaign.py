@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 
 from harness.fabric.base import Paths
+from harness.fabric.existing import ExistingProfile
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
 from harness.model.errors import HarnessError
@@ -76,6 +77,10 @@ class Campaign:
         with grounded(equipment, self._waves, plan.measures, engine, keep=conduct.keep) as ground:
             self._waves = chosen_pairs(ground.lab, self._waves)
             remotes = [*ground.remotes.values()]
+            if equipment.find is not None:
+                equipment.observer.stage("finding the path")
+                own = ExistingProfile.of(equipment.find(ground))
+                plan, profiles = plan.at_mtu(own.path.mtu), {**profiles, own.name: own}
             setup = supported(plan.setup, profiles, remotes, equipment.observer, skip=conduct.skip_unsupported)
             plan = plan.limited_to(setup.profiles)
             equipment.observer.planned(plan)

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import harness
+from harness.fabric.existing import ExistingProfile
 from harness.fabric.profiles import Profile
 from harness.fabric.topology import DOCKER_BRIDGE
 from harness.labs.base import Lab
-from harness.measures.base import Conditions
+from harness.measures.base import Conditions, MakeConditions
 from harness.measures.registry import programs
 from harness.model.containers import Engine
 from harness.model.notes import About, Note
+from harness.model.path import Path
 from harness.results.meta import ProfileMeta, RunMeta, described
 from harness.results.plan import Plan
 from harness.results.schema import Columns
@@ -21,22 +23,24 @@ from harness.results.schema import Columns
 
 def conditions_of(
     plan: Plan, lab: Lab, environments: Mapping[str, Mapping[str, Any]], link_bps: float | None
-) -> Callable[[str, Callable[[], int]], Conditions]:
-    """Return what makes the conditions of one trial, from the server's address and what gives it ports.
+) -> MakeConditions:
+    """Return what makes the conditions of one trial.
 
     `link_bps` is what TCP reached on a link whose rate the lab does not know.
     """
     versions = {name: environments[lab.client.name].get(name) for name in programs(plan.measures)}
 
-    def conditions(address: str, next_port: Callable[[], int]) -> Conditions:
+    def conditions(path: Path, next_port: Callable[[], int]) -> Conditions:
         return Conditions(
             timing=plan.timing,
-            address=address,
+            path=path,
             next_port=next_port,
             congestion_control=plan.congestion_control,
             link_bps=lab.rate_bps or link_bps,
             shaped=lab.rate_bps is not None,
             versions=versions,
+            links=plan.links,
+            max_bps=plan.max_bps,
         )
 
     return conditions
@@ -53,7 +57,17 @@ def notes_of(
     if lab.name == "local" and lab.rate_bps is None:
         text = "the link is not shaped: the figures are limited by the CPU, not by the headers"
         noted.append(Note(About.LAB, lab.name, text))
-    return noted + _container_notes(plan, profiles, environments)
+    return noted + _found_notes(plan, profiles) + _container_notes(plan, profiles, environments)
+
+
+def _found_notes(plan: Plan, profiles: Mapping[str, Profile]) -> list[Note]:
+    """Return what was found of paths that somebody else built, and what is to be known of them."""
+    found = [profile for name in plan.setup.profiles if isinstance(profile := profiles[name], ExistingProfile)]
+    return [
+        Note(About.SETUP, profile.name, f"{profile.name}: {text}")
+        for profile in found
+        for text in (profile.summary, *profile.path.notes)
+    ]
 
 
 def _container_notes(
@@ -104,6 +118,7 @@ def meta_of(
                 headers=profiles[name].headers,
                 tunnel_mtu=profiles[name].tunnel_mtu,
                 content_sha256=profiles[name].content_sha256,
+                found=profiles[name].found,
             )
             for name in plan.setup.profiles
         },

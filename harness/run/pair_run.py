@@ -15,6 +15,7 @@ from harness.run import both_ways
 from harness.run.conditions import conditions_of, meta_of, notes_of
 from harness.run.experiment import Observer, Outcome, Part, describe, measure, stolen_note
 from harness.run.repeats import Repeats
+from harness.run.stage import Meters
 from harness.run.standing import Conduct, Ground
 from harness.run.trial import FIRST_PORT, PORTS, Surroundings
 from harness.run.until import Until
@@ -80,7 +81,11 @@ class PairRun:
             self._link_bps = both_ways.underlay_bps(plan, paths, remotes, make, self._ports.next)
             make = conditions_of(plan, lab, self._environments, self._link_bps)
         surroundings = Surroundings(
-            self._folder.run_id, make, lab.foreign_cpu_s, cancelled=cancelled, wanted=self._until.wants
+            self._folder.run_id,
+            make,
+            Meters(lab.foreign_cpu_s, lab.link_bytes),
+            cancelled=cancelled,
+            wanted=self._until.wants,
         )
         self.outcome += measure(
             plan, paths, remotes, self._folder, surroundings, self._observer, Part(setup, self._repeats)

@@ -43,6 +43,18 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Meters:
+    """What a lab counts beside its nodes, each None where it does not.
+
+    `foreign_cpu_s` returns what processes outside the lab have used so far, on a kernel that the nodes share with them.
+    `link_bytes` returns what each of several links has carried so far: towards the server, and towards the client.
+    """
+
+    foreign_cpu_s: Callable[[], float] | None = None
+    link_bytes: Callable[[], Sequence[tuple[int, int]]] | None = None
+
+
+@dataclass(frozen=True)
 class _Moment:
     """Both nodes' readings, and what others had used by then on a kernel that they share: `at_s` is when."""
 
@@ -50,13 +62,11 @@ class _Moment:
     server: Reading
     at_s: float
     foreign_cpu_s: float
+    link_bytes: Sequence[tuple[int, int]]
 
 
 class Stage:
-    """The two endpoints of a path, on which one trial is performed.
-
-    `foreign_cpu_s` returns what processes outside the lab have used so far, on a kernel that the nodes share with them.
-    """
+    """The two endpoints of a path, on which one trial is performed."""
 
     def __init__(
         self,
@@ -64,7 +74,7 @@ class Stage:
         path: Path,
         pool: Executor,
         *,
-        foreign_cpu_s: Callable[[], float] | None = None,
+        meters: Meters | None = None,
         watch: Watch | None = None,
         kept: Callable[[str, str], str] = lambda _job, text: text,
     ) -> None:
@@ -72,7 +82,7 @@ class Stage:
         self._remotes = dict(zip(Side, remotes, strict=True))
         self._path = path
         self._pool = pool
-        self._foreign_cpu_s = foreign_cpu_s or (lambda: 0.0)
+        self._meters = meters or Meters()
         self._watch = watch or Watch()
         self._kept = kept
         self._first: _Moment | None = None
@@ -117,11 +127,12 @@ class Stage:
             self._last = after = self._read(step, "after", ())
         spans = dict(zip(Side, self._spans(before, after), strict=True))
         counted = {side: _grown(span.before, span.after) for side, span in spans.items()}
-        return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()))
+        carried = [late[0] - early[0] for early, late in zip(before.link_bytes, after.link_bytes, strict=True)]
+        return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()), carried)
 
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
-        endpoint = self._endpoint(job.side)
-        background = stack.enter_context(self._remotes[job.side].background([*endpoint.enter, *job.argv]))
+        enter = () if job.on_node else self._endpoint(job.side).enter
+        background = stack.enter_context(self._remotes[job.side].background([*enter, *job.argv]))
         step["jobs"][job.name] = {"side": job.side, "argv": background.argv}
         return background
 
@@ -176,23 +187,29 @@ class Stage:
 
     def _read(self, step: dict[str, Any], when: str, listening: Sequence[Job]) -> _Moment:
         """Read both nodes at the same time; a node's reading waits for what is to listen there."""
+        counted_on = dict(zip(Side, self._path.counted or (None, None), strict=True))
 
         def one(side: Side) -> Reading:
             peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
             ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
-            argv = readings.argv(self._endpoint(side).enter, peer.address, before=when == "before", ports=ports)
+            enter, counted = self._endpoint(side).enter, counted_on[side]
+            argv = readings.argv(enter, peer.address, before=when == "before", ports=ports, counted=counted)
             done = self._remotes[side].run(argv)
-            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}")
+            return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}", counted)
 
         tasks = [self._pool.submit(one, side) for side in Side]
-        at_s, foreign_s = time.time(), self._foreign_cpu_s()
+        at_s, meters = time.time(), self._meters
+        foreign_s = meters.foreign_cpu_s() if meters.foreign_cpu_s else 0.0
+        link_bytes = meters.link_bytes() if meters.link_bytes else ()
+        if link_bytes:
+            step.setdefault("link_bytes", {})[when] = link_bytes
         wait(tasks)  # neither connection is used again before both are through
         client, server = (task.result() for task in tasks)
         nics = (self._path.client_nic, self._path.server_nic)
         step["readings"][when] = [
             self._noted(reading, nic) for reading, nic in zip((client, server), nics, strict=True)
         ]
-        return _Moment(client, server, at_s, foreign_s)
+        return _Moment(client, server, at_s, foreign_s, link_bytes)
 
     def _noted(self, reading: Reading, nic: str) -> Mapping[str, Any]:
         """Return what the raw record keeps of a reading: the devices that the proof looks at, and all counters."""

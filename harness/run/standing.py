@@ -19,6 +19,7 @@ from harness.labs.base import Lab, LabSource
 from harness.measures.registry import DEFAULT, programs
 from harness.model.containers import Engine
 from harness.model.errors import HarnessError, LabError
+from harness.model.found import Found
 from harness.model.node import Node
 from harness.model.notes import About, Note
 from harness.model.pairs import Pair, Wave
@@ -46,13 +47,17 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Equipment:
-    """What a run works with; tests put fakes here."""
+    """What a run works with; tests put fakes here.
+
+    `find` finds the path that somebody else built, where one is measured.
+    """
 
     source: LabSource
     connect: Callable[[Node, Lab], Remote]
     fabric: Callable[[Lab, Mapping[str, Profile]], Fabric]
     interruption: Interruption
     observer: Watcher
+    find: Callable[[Ground], Found] | None = None
 
 
 @dataclass(frozen=True)

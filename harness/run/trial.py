@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
-from harness.measures.base import Conditions
+from harness.measures.base import MakeConditions
 from harness.measures.registry import MEASURES
 from harness.model.errors import ConnectionLostError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
@@ -17,7 +17,7 @@ from harness.model.readings import Span
 from harness.model.trial import Figure, Slot, Status, Trial
 from harness.nodes import background
 from harness.nodes.remote import Remote
-from harness.run.stage import Record, Stage, Watch
+from harness.run.stage import Meters, Record, Stage, Watch
 from harness.truth import cpu, proof
 
 FIRST_PORT = 5201
@@ -29,14 +29,14 @@ _DIGITS = 3
 class Surroundings:
     """What the trials of a run have in common.
 
-    `conditions` makes those of one trial, from the server's address and what gives it ports; `foreign_cpu_s` is a
-    lab's: where it is there, what others use is known exactly, else it is looked at before each trial. `wanted` is
+    `conditions` makes those of one trial, from its path and what gives it ports; `meters` are a lab's: where its CPU
+    time of others is counted, what others use is known exactly, else it is looked at before each trial. `wanted` is
     asked before each trial, and says whether it is still wanted; none after it is, then.
     """
 
     run_id: str
-    conditions: Callable[[str, Callable[[], int]], Conditions]
-    foreign_cpu_s: Callable[[], float] | None = None
+    conditions: MakeConditions
+    meters: Meters = field(default_factory=Meters)
     on_live: Callable[[str], None] = lambda _figure: None
     cancelled: Callable[[], bool] = lambda: False
     wanted: Callable[[Slot], bool] = lambda _slot: True
@@ -64,7 +64,7 @@ class TrialRunner:
         common = self._surroundings
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         measure = MEASURES[slot.cell.measure]
-        conditions = common.conditions(path.server.address, self._next_port)
+        conditions = common.conditions(path, self._next_port)
 
         def on_line(line: str) -> None:
             figure = measure.live_figure(line)
@@ -75,7 +75,7 @@ class TrialRunner:
             self._remotes,
             path,
             self._pool,
-            foreign_cpu_s=common.foreign_cpu_s,
+            meters=common.meters,
             watch=Watch(on_line, common.cancelled),
             kept=measure.kept,
         )
@@ -86,7 +86,7 @@ class TrialRunner:
             )
 
         try:
-            others = self._background() if common.foreign_cpu_s is None else {}
+            others = self._background() if common.meters.foreign_cpu_s is None else {}
             measured = measure.run(slot.cell, conditions, stage.perform)
             spans = stage.spans
             client, server = (cpu.usage(span) for span in spans)

@@ -9,7 +9,7 @@ from ansible.module_utils.harness_node import GROUP, ROUTE_PROTOCOL, alias_of, i
 
 FLOOD = "00:00:00:00:00:00"
 """MAC address of the forwarding entry that takes broadcasts and unknown destinations."""
-JSON_KEYS = {"dstport": "port", "dev": "link"}
+JSON_KEYS = {"dstport": "port", "srcport": "port_range", "dev": "link"}
 """Where `ip -j -d link` names an attribute otherwise than `ip link add` does; IPv6 addresses have a 6 behind."""
 
 
@@ -50,7 +50,7 @@ def link_words(link):
         if isinstance(value, bool):
             words.append(name if value else f"no{name}")
         else:
-            words += [name, str(value)]
+            words += [name, *map(str, value if isinstance(value, list) else [value])]
     peer = link.get("peer")
     if peer:
         words += ["peer", "name", peer["name"], *(["netns", peer["netns"]] if peer.get("netns") else [])]
@@ -69,7 +69,8 @@ def differences(link, there):
     for name, value in link["attributes"].items():
         key = JSON_KEYS.get(name, name)
         shown = details.get("info_data", {})
-        pairs.append((name, shown.get(key, shown.get(f"{key}6")), value))
+        actual = shown.get(key, shown.get(f"{key}6"))
+        pairs.append((name, [*actual.values()] if isinstance(actual, dict) else actual, value))
     for name, actual, wanted in pairs:
         if str(actual) != str(wanted):
             found.append(f"{link['name']} {name}: {actual}, wanted {wanted}")

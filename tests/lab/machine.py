@@ -7,6 +7,7 @@ and root's home are overlays there: what is below shows through, what is written
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from harness.labs.holder import enter_argv
 from harness.labs.process import child_of
 from tests.lab.bench import eventually
 from tests.lab.snapshots import Snapshot, command_lines, differences, host_network
@@ -79,6 +81,22 @@ class Machine:
         with self.start(tmp_path, *words) as command:
             command.wait()
         return command
+
+    def nodes(self) -> list[int]:
+        """Return the pids that the nodes of the kept lab have on this machine."""
+        state = json.loads((self.labs / "lab/state.json").read_text(encoding="utf-8"))
+        return [entry["inside"]["pid"] for entry in state["nodes"]]
+
+    def on_node(self, number: int, *argv: str) -> str:
+        """Run argv on a node of the kept lab, counted from 0, which has to succeed; return its output."""
+        entered = [*self.enter(), *enter_argv(self.nodes()[number]), *argv]
+        done = subprocess.run(entered, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}"
+        return done.stdout
+
+    def on_machine(self, *argv: str) -> None:
+        """Run argv beside the nodes, which has to succeed."""
+        subprocess.run([*self.enter(), *argv], check=True, capture_output=True)
 
     def results(self) -> list[Path]:
         """Return the run folders below OUT, oldest first."""

@@ -74,7 +74,7 @@ class Knock(Measure):
 ENTRIES = {
     "registry.py": [
         ("from harness.measures.loaded_ping", "from harness.measures.knock import Knock\n"),
-        ("    measure.name: measure for measure in (", ""),
+        ("    for measure in (", ""),
     ],
     "factors.py": [
         (

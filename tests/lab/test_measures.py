@@ -25,6 +25,8 @@ WORDS = (
 ).split()
 WIRE_BYTES = {"underlay": 512 + 38, "vxlan": 512 + 50 + 38}
 """What a packet takes up on a cable, which the lab's shaper counts."""
+STREAMED = ("iperf3", "loaded-ping", "ecmp")
+"""Measures whose programs report intervals."""
 RATIOS = ("udp_loss_ratio", "client_busiest_cpu_ratio", "server_busiest_cpu_ratio", "ping_lost_ratio", "unsent_ratio")
 
 
@@ -51,7 +53,10 @@ def test_every_trial_is_proven_and_has_its_figures(rows: list[dict[str, str]]) -
         missing = [name for name in MEASURES[row["measure"]].metrics if row[name] == ""]
         udp = row["protocol"] == "udp"
         of_tcp = ["retransmits"] if udp else "packets_per_s offered_bps udp_loss_ratio udp_jitter_s".split()
-        absent = {"iperf3": ["forward_goodput_bps", "reverse_goodput_bps", *of_tcp]}  # of both directions, bidir only
+        absent = {
+            "iperf3": ["forward_goodput_bps", "reverse_goodput_bps", *of_tcp],  # of both directions, bidir only
+            "ecmp": [name for name in MEASURES["ecmp"].metrics if "link" in name or "hashed" in name],
+        }
         assert missing == absent.get(row["measure"], []), row
         assert all(0 <= float(row[name] or 0) <= 1 for name in RATIOS)
         for side in ("client", "server"):
@@ -104,5 +109,5 @@ def test_percentiles_are_those_of_the_kept_log(folder: Path, rows: list[dict[str
 def test_intervals_are_kept(folder: Path, rows: list[dict[str, str]]) -> None:
     series = rows_of(folder / "series.csv")
     kept = {(row["block"], row["position"]) for row in series}
-    streamed = {(row["block"], row["position"]) for row in rows if row["measure"] in ("iperf3", "loaded-ping")}
+    streamed = {(row["block"], row["position"]) for row in rows if row["measure"] in STREAMED}
     assert kept == streamed

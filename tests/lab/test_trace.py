@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lab
 
 ECHO_BYTES = 98
 ALL = [UNDERLAY, *PROFILES]
-DECODE_AS = ("udp.port==8472,vxlan", "udp.port==4790,vxlan", "udp.port==4792,vxlan", "udp.port==8473,vxlan")
+DECODE_AS = ("udp.port==8472,vxlan", "udp.port==4790,vxlan", "udp.port==4793,vxlan", "udp.port==8473,vxlan")
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 

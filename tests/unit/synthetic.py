@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.measures.registry import cells
-from harness.model.path import WHOLE, Kind, PathState
+from harness.model.path import WHOLE, Carrier, Claim, Endpoint, Kind, PathState
+from harness.model.path import Path as NetworkPath
 from harness.model.trial import Cell, Direction, Figure, Slot, Status, Timing, Trial
 from harness.results.plan import Plan, Setup
 from harness.results.schema import SERIES, Columns, series_rows
@@ -46,6 +47,12 @@ META: dict[str, Any] = {
     "versions": {"iperf3": {"k8s-1": "3.16", "k8s-2": "3.16"}},
     "notes": [],
 }
+
+
+def path_to(address: str, carrier: Carrier | None = None) -> NetworkPath:
+    """Return a path of the underlay, or with a carrier of a tunnel, to a server at this address."""
+    claim = Claim(Kind.TUNNEL if carrier else Kind.UNDERLAY, None, (), 0, 0, 1500, 1500)
+    return NetworkPath(Endpoint("172.17.0.2"), Endpoint(address), "ens33", "ens33", claim, carrier)
 
 
 def note(fact: str, advice: str = "", about: str = "lab") -> dict[str, Any]:

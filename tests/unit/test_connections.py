@@ -11,6 +11,7 @@ from harness.measures.connections import Connections, server_argv
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Port, Side
 from harness.model.trial import Cell, Measured, Timing
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 WRK, REFUSED = ((GOLDEN / f"wrk-4.1.0{which}.txt").read_text(encoding="utf-8") for which in ("", "-refused"))
@@ -79,7 +80,7 @@ def test_what_is_no_result(text: str, exit_code: int, stderr: str, words: str) -
 
 @pytest.mark.parametrize(("address", "host"), [("172.17.0.3", "172.17.0.3"), ("fd00::3", "[fd00::3]")])
 def test_jobs(address: str, host: str) -> None:
-    given = Conditions(Timing(10, 3), address, count(5207).__next__, "cubic", None, shaped=False, versions={})
+    given = Conditions(Timing(10, 3), path_to(address), count(5207).__next__, "cubic", None, shaped=False, versions={})
     server, client = CONNECTIONS.jobs(CELL, given)
     assert (server.name, server.side, server.ready, server.ends) == ("server", Side.SERVER, Port("tcp", 5207), False)
     assert server.argv[:3] == ("timeout", "-k", "5")

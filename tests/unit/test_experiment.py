@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from harness.fabric.profiles import load
 from harness.labs.base import Lab
 from harness.measures.registry import cells
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
-from harness.model.jobs import Completed
+from harness.model.jobs import Completed, Job, Side
 from harness.model.node import Node
 from harness.model.notes import Note
-from harness.model.path import Claim, Kind
+from harness.model.path import Claim, Endpoint, Kind
 from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
 from harness.nodes import background
@@ -35,9 +36,10 @@ from harness.results.store import RunFolder
 from harness.run.campaign import Campaign, Ledger
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
-from harness.run.stage import Record
+from harness.run.stage import Meters, Record, Stage
 from harness.run.standing import Conduct, Equipment
 from harness.run.trial import FIRST_PORT, PORTS, TrialRunner
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ENVIRONMENT = (GOLDEN / "environment.txt").read_text(encoding="utf-8")
@@ -318,6 +320,33 @@ def job(record: Any, name: str) -> Any:  # noqa: ANN401 - a JSON document
     """Return what the raw record of a trial in one step has of a job."""
     (step,) = record["steps"]
     return step["jobs"][name]
+
+
+def stage_of(world: World, meters: Meters) -> Stage:
+    client, server = (FakeRemote(world, node) for node in NODES)
+    path = replace(path_to("172.17.0.3"), client=Endpoint("172.17.0.2", ("ip", "netns", "exec", "own")))
+    return Stage((client, server), path, ThreadPoolExecutor(2), meters=meters)
+
+
+def test_job_on_a_node_is_not_started_in_its_endpoint() -> None:
+    stage = stage_of(World(), Meters())
+    made = {
+        name: Job(name, Side.CLIENT, ("ping", name), limit_s=1, on_node=name == "outside")
+        for name in ("inside", "outside")
+    }
+    stage.perform([*made.values()])
+    (step,) = stage.record.steps
+    assert step["jobs"]["inside"]["argv"] == ("ip", "netns", "exec", "own", "ping", "inside")
+    assert step["jobs"]["outside"]["argv"] == ("ping", "outside")
+
+
+def test_links_carried_what_they_had_more_of_afterwards() -> None:
+    moments = iter([((100, 10), (200, 20)), ((150, 11), (200, 22))])
+    stage = stage_of(World(), Meters(link_bytes=lambda: next(moments)))
+    performed = stage.perform([Job("one", Side.CLIENT, ("ping",), limit_s=1)])
+    assert list(performed.link_bytes) == [50, 0]
+    (step,) = stage.record.steps
+    assert step["link_bytes"] == {"before": ((100, 10), (200, 20)), "after": ((150, 11), (200, 22))}
 
 
 def number_of(profile: str, measure: str) -> int:
@@ -748,6 +777,7 @@ def test_run_and_environment_are_described(bench: Bench) -> None:
     assert described["rate_bps"] == 1e9
     headers = ["ipv4", "udp", "vxlan", "ethernet"]
     vxlan = {"kind": "tunnel", "headers": headers, "tunnel_mtu": None, "content_sha256": load("vxlan").content_sha256}
+    vxlan["found"] = None
     assert described["profiles"]["vxlan"] == vxlan
     assert described["metrics"]["goodput_bps"]["unit"] == "bit/s"
     assert described["versions"]["iperf3"] == {"k8s-1": "3.12", "k8s-2": "3.12"}

@@ -17,6 +17,7 @@ from harness.measures.iperf3 import MIN_PACKET_BYTES, Iperf3, load, offered_bps
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Port, Side
 from harness.model.trial import Cell, Measured, Timing
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 IPERF3 = Iperf3()
@@ -348,7 +349,7 @@ def conditions(**changes: object) -> Conditions:
     """Return conditions of a shaped link, whose next port is 5207, 5208, …"""
     known = Conditions(
         timing=Timing(10, 3),
-        address="172.17.0.3",
+        path=path_to("172.17.0.3"),
         next_port=count(5207).__next__,
         congestion_control="cubic",
         link_bps=1e9,

@@ -13,6 +13,7 @@ from harness.measures.ping import INTERVAL_S, Ping
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Job, Port, Ramp, Side
 from harness.model.trial import Cell, Measured, Timing
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REPLIES, LOST, CLIENT, SERVER, REFUSED = (
@@ -87,7 +88,7 @@ def test_stall_in_the_omitted_second_does_not_count() -> None:
 
 
 def jobs(timing: Timing) -> tuple[Job, ...]:
-    given = Conditions(timing, "172.17.0.3", count(5207).__next__, "cubic", 1e9, shaped=True, versions={})
+    given = Conditions(timing, path_to("172.17.0.3"), count(5207).__next__, "cubic", 1e9, shaped=True, versions={})
     return tuple(LOADED.jobs(CELL, given))
 
 

@@ -53,6 +53,28 @@ def test_a_process_for_each_namespace_the_nodes_own_first() -> None:
     ]
 
 
+ONE_PORT = {"name": "vx", "kind": "vxlan", "attributes": {"id": 24, "srcport": [50000, 50001]}}
+
+
+def test_two_numbers_stand_behind_one_word() -> None:
+    assert links.link_words(ONE_PORT)[-4:] == ["24", "srcport", "50000", "50001"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        ({"id": 24, "port_range": {"low": 50000, "high": 50001}}, []),
+        (
+            {"id": 24, "port_range": {"low": 50000, "high": 60000}},
+            ["vx srcport: [50000, 60000], wanted [50000, 50001]"],
+        ),
+        ({"id": 24}, ["vx srcport: None, wanted [50000, 50001]"]),
+    ],
+)
+def test_range_of_ports_is_read_back(shown: dict[str, Any], found: list[str]) -> None:
+    assert links.differences(ONE_PORT, {"linkinfo": {"info_kind": "vxlan", "info_data": shown}}) == found
+
+
 Prints = dict[str, Any]
 
 

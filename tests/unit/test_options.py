@@ -400,10 +400,28 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_plan_changes_nothing_and_tells_everything(tmp_path: Path) -> None:
     done = harness(tmp_path, *"plan --profile vxlan --mtu 1450 --flows 1 --blocks 2 --seed 7".split())
     assert (done.returncode, done.stderr) == (0, "")
-    *trials, last = done.stdout.splitlines()
+    *trials, last, traffic = done.stdout.splitlines()
+    assert traffic.startswith("It sends 2.8 GB at most in 0:30 (m:ss) of sending")
     assert len(trials) == 2 * 2 * 3, "2 blocks of ping and iperf3, on vxlan at 1450 and underlay at 1450 and 1500"
     assert last.startswith("12 trials in 2 blocks (seed 7), about ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_tells_what_a_rate_leaves_of_the_traffic(tmp_path: Path) -> None:
+    words = "plan --profile vxlan --mtu 1450 --flows 1 --blocks 2 --seed 7 --max-rate 100mbit".split()
+    assert "It sends 251.8 MB at most in 0:30 (m:ss)" in harness(tmp_path, *words).stdout
+    made = json.loads(harness(tmp_path, *words, "--json").stdout)
+    assert (made["max_bps"], made["sending_s"]) == (100e6, 30)
+    assert made["most_bytes"] == pytest.approx(2 * 3 * 3 * 100e6 / 8 + 2 * 100e6 / 8, rel=0.02)
+    refused = harness(tmp_path, *words[:-1], "1mbit")
+    assert (refused.returncode, "give 5mbit or more" in refused.stderr) == (2, True)
+
+
+def test_plan_of_a_found_path_says_what_stands_for_its_mtu(tmp_path: Path) -> None:
+    done = harness(tmp_path, *"plan --between swarm=web-1,web-2 --flows 1 --blocks 1 --seed 7".split())
+    assert done.returncode == 0, done.stderr
+    assert "swarm            iperf3 tcp 1450 x1" in done.stdout
+    assert "MTU 1450 stands for that of the endpoints, which a run finds" in done.stdout
 
 
 def test_plan_of_pairs_tells_their_waves_and_the_time_of_all(tmp_path: Path) -> None:

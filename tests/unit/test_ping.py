@@ -9,6 +9,7 @@ from harness.measures.ping import Ping
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Job, Side
 from harness.model.trial import Cell, Measured, Timing
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REPLIES = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
@@ -157,7 +158,7 @@ def no_port() -> int:
 
 
 def jobs(mtu: int, duration_s: float) -> list[Job]:
-    given = Conditions(Timing(duration_s, 3), "172.17.0.3", no_port, "cubic", None, shaped=False, versions={})
+    given = Conditions(Timing(duration_s, 3), path_to("172.17.0.3"), no_port, "cubic", None, shaped=False, versions={})
     return list(Ping().jobs(Cell.of("ping", mtu=mtu), given))
 
 

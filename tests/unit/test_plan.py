@@ -263,6 +263,8 @@ def test_plan_as_run_json_has_it() -> None:
         "setups": 1,
         "runs": 1,
         "until_width": None,
+        "links": None,
+        "max_bps": None,
     }
 
 

@@ -375,6 +375,15 @@ def test_folder_that_is_none(tmp_path: Path) -> None:
         known_profiles([tmp_path / "missing"])
 
 
+@pytest.mark.parametrize("value", ["[1]", "[1, 2, 3]", "[1, two]", "[]", "{low: 1}"])
+def test_attribute_of_several_numbers_has_two(tmp_path: Path, value: str) -> None:
+    text = (PROFILES_DIRECTORY / "vxlan-one-port.yml").read_text(encoding="utf-8").replace("[50000, 50001]", value)
+    path = tmp_path / "vxlan-one-port.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 22: links\.1\.attributes\.srcport"):
+        load_file(path)
+
+
 def test_a_profile_cannot_be_changed() -> None:
     profile = load("vxlan")
     with pytest.raises(ValueError, match="frozen"):

@@ -384,6 +384,21 @@ def test_evidence_says_what_was_seen() -> None:
     assert (plain.inner_bytes, plain.outer_bytes) == (INNER, INNER)
 
 
+def test_evidence_of_a_found_path_says_of_which_kind_it_is() -> None:
+    by_headers = replace(VXLAN, tunnel=None, other_tunnels=(), captured="ipv4/udp/vxlan/ethernet")
+    proof = judge(FORWARD, by_headers, SENDER.span(), RECEIVER.span(), ONE_WAY)
+    assert proof.proven
+    assert proof.evidence == (
+        f"client -> server: ens33 {OUTER} B; no device counts the tunnel, captured: ipv4/udp/vxlan/ethernet"
+    )
+    assert (proof.inner_bytes, proof.outer_bytes) == (OUTER, OUTER)
+    idle = Moved(nic=tx(0), endpoint=SENT)
+    assert not judge(FORWARD, by_headers, idle.span(), RECEIVER.span(), ONE_WAY).proven
+    routed = replace(HOST_GW, other_tunnels=(), captured="no headers in front of packets")
+    plain = judge(FORWARD, routed, PLAIN_SENDER.span(), PLAIN_RECEIVER.span(), ONE_WAY)
+    assert plain.evidence == "ens33 carried it; captured: no headers in front of packets"
+
+
 def test_bytes_are_those_of_both_directions_on_the_client() -> None:
     proof = judge(BIDIR, VXLAN, EXCHANGING.span(), EXCHANGING.span(), BOTH_WAYS)
     assert (proof.inner_bytes, proof.outer_bytes) == (2 * INNER, 2 * OUTER)

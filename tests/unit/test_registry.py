@@ -36,6 +36,7 @@ from harness.model.jobs import Completed, Job, Performed, Port, Program, Ramp, S
 from harness.model.metrics import Better, Facts
 from harness.model.trial import ARM, MTU, Cell, Direction, Measured, Timing
 from harness.truth.wire import HEADER_BYTES
+from tests.unit.synthetic import path_to
 
 # Every factor: texts that make a level, and texts that make none with what is said of them.
 LEVELS: dict[str, list[tuple[str, Value]]] = {
@@ -403,7 +404,7 @@ def test_what_is_compared_is_grouped_by_what_is_the_same(monkeypatch: pytest.Mon
 def conditions(**changes: Any) -> Conditions:  # noqa: ANN401 - fields of Conditions
     known: dict[str, Any] = {
         "timing": Timing(10, 3),
-        "address": "172.17.0.3",
+        "path": path_to("172.17.0.3"),
         "next_port": count(5201).__next__,
         "congestion_control": "cubic",
         "link_bps": 1e9,

@@ -12,6 +12,7 @@ from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Port, Side
 from harness.model.trial import Cell, Measured, Timing
 from harness.truth import stats
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TCP, UDP, TCP_REFUSED, UDP_REFUSED = (
@@ -102,7 +103,9 @@ def test_what_is_no_result(text: str, stderr: str, words: str) -> None:
     ],
 )
 def test_jobs(cell: Cell, options: list[str], message: int) -> None:
-    given = Conditions(Timing(10, 3), "172.17.0.3", count(5207).__next__, "cubic", None, shaped=False, versions={})
+    given = Conditions(
+        Timing(10, 3), path_to("172.17.0.3"), count(5207).__next__, "cubic", None, shaped=False, versions={}
+    )
     server, client = SOCKPERF.jobs(cell, given)
     common = ["-i", "172.17.0.3", "-p", "5207", *options]
     assert (server.name, server.side, server.ends) == ("server", Side.SERVER, False)

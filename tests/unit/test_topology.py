@@ -242,6 +242,7 @@ def test_probe_of_the_underlay_is_one_at_its_own_mtu() -> None:
     ("profile", "protocol", "number", "peer", "source"),
     [
         ("vxlan", "udp", 4789, "172.12.1.12", "172.12.1.11"),
+        ("vxlan-one-port", "udp", 4793, "172.12.1.12", "172.12.1.11"),
         ("flannel", "udp", 8472, "172.12.1.12", ""),
         ("flannel-direct", "udp", 8473, "172.12.1.12", ""),
         ("vxlan6", "udp", 4791, "fd00:172:12:1::12", ""),

@@ -20,7 +20,7 @@ from harness.inspect.capture import Flow, argv_of, filter_of
 from harness.inspect.changes import changes
 from harness.inspect.clock import aligned
 from harness.inspect.decide import AWAY, INSIDE, OUTER, Ground, decisions
-from harness.inspect.decode import Carrier
+from harness.inspect.decode import Encapsulation
 from harness.inspect.forget import forwarding, neighbours
 from harness.inspect.lost import Sight, loss_of
 from harness.inspect.points import Stop
@@ -49,7 +49,12 @@ def echo(seq: int = 1, *, reply: bool = False, payload: int = 56, **ip: int) -> 
     packet: Packet = IP(src=ends["src"], dst=ends["dst"])
     for name, value in ip.items():
         setattr(packet, name, value)
-    return Ether(src=macs["src"], dst=macs["dst"]) / packet / ICMP(type=0 if reply else 8, id=7, seq=seq) / Raw(bytes(payload))
+    return (
+        Ether(src=macs["src"], dst=macs["dst"])
+        / packet
+        / ICMP(type=0 if reply else 8, id=7, seq=seq)
+        / Raw(bytes(payload))
+    )
 
 
 def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
@@ -66,15 +71,15 @@ def outer(inner: Packet, port: int = 4789, *, reply: bool = False) -> Packet:
 
 
 def frame(
-    packet: Packet, time_s: float = 0.0, carrier: Carrier | None = None, link_type: int = decode.ETHERNET
+    packet: Packet, time_s: float = 0.0, encapsulation: Encapsulation | None = None, link_type: int = decode.ETHERNET
 ) -> Frame:
     """Return what decoding makes of a packet."""
     data = bytes(packet)
-    return Frame(time_s, len(data), decode.layers(data, link_type, carrier))
+    return Frame(time_s, len(data), decode.layers(data, link_type, encapsulation))
 
 
-def names(packet: Packet, carrier: Carrier | None = None, link_type: int = decode.ETHERNET) -> list[str]:
-    return [layer.name for layer in frame(packet, 0.0, carrier, link_type).layers]
+def names(packet: Packet, encapsulation: Encapsulation | None = None, link_type: int = decode.ETHERNET) -> list[str]:
+    return [layer.name for layer in frame(packet, 0.0, encapsulation, link_type).layers]
 
 
 # ---- taken apart
@@ -84,7 +89,7 @@ def test_a_tunnel_on_any_port_is_taken_apart_as_its_profile_says() -> None:
     whole = ["ethernet", "ipv4", "udp", "vxlan", "ethernet", "ipv4", "icmp"]
     assert names(outer(echo())) == whole
     assert names(outer(echo(), 4795)) == ["ethernet", "ipv4", "udp"]
-    assert names(outer(echo(), 4795), Carrier("udp", 4795, VXLAN_HEADERS)) == whole
+    assert names(outer(echo(), 4795), Encapsulation("udp", 4795, VXLAN_HEADERS)) == whole
     sizes = [layer.size for layer in frame(outer(echo())).layers]
     assert sizes == [14, 20, 8, 8, 14, 20, 8]
 
@@ -95,11 +100,11 @@ def test_other_stacks_are_taken_apart() -> None:
     assert names(gre) == ["ethernet", "ipv4", "gre", "ethernet", "ipv4", "icmp"]
     assert names(Ether() / IP(proto=4) / inside) == ["ethernet", "ipv4", "ipv4", "icmp"]
     plain = Ether() / IP() / UDP(sport=8285, dport=8285) / Raw(bytes(inside))
-    assert names(plain, Carrier("udp", 8285, ("ipv4", "udp"))) == ["ethernet", "ipv4", "udp", "ipv4", "icmp"]
+    assert names(plain, Encapsulation("udp", 8285, ("ipv4", "udp"))) == ["ethernet", "ipv4", "udp", "ipv4", "icmp"]
     record = len(bytes(inside)).to_bytes(2, "big") + bytes(inside)
     stream = Ether() / IP() / TCP(sport=8286, dport=40000) / Raw(record)
-    carrier = Carrier("tcp", 8286, ("ipv4", "tcp", "tcp_timestamps", "openvpn_length"))
-    assert names(stream, carrier) == ["ethernet", "ipv4", "tcp", "openvpn_length", "ipv4", "icmp"]
+    encapsulation = Encapsulation("tcp", 8286, ("ipv4", "tcp", "tcp_timestamps", "openvpn_length"))
+    assert names(stream, encapsulation) == ["ethernet", "ipv4", "tcp", "openvpn_length", "ipv4", "icmp"]
     assert names(inside, None, decode.RAW_IP) == ["ipv4", "icmp"]
     six = Ether() / IPv6(src="fd00::1", dst="fd00::2") / UDP(sport=1, dport=4789) / VXLAN(vni=3, flags=8) / echo()
     assert names(six)[:4] == ["ethernet", "ipv6", "udp", "vxlan"]
@@ -375,9 +380,9 @@ def test_only_what_was_learned_of_the_endpoints_is_forgotten() -> None:
 
 
 def test_captures_are_bounded_and_filtered_to_the_flow() -> None:
-    flow = Flow("172.17.0.2", "172.17.0.3", ("172.12.1.11", "172.12.1.12"), Carrier("udp", 4789, VXLAN_HEADERS))
+    flow = Flow("172.17.0.2", "172.17.0.3", ("172.12.1.11", "172.12.1.12"), Encapsulation("udp", 4789, VXLAN_HEADERS))
     nic = Stop(POINTS[4], (), is_ethernet=True)
-    words = argv_of(nic, flow, 12.0)
+    words = argv_of(nic, filter_of(nic, flow), 12.0)
     assert words[:4] == ["timeout", "-k", "2", "13"]
     assert words[words.index("-c") + 1] == "4000"
     assert words[words.index("-s") + 1] == "400"
@@ -387,5 +392,5 @@ def test_captures_are_bounded_and_filtered_to_the_flow() -> None:
     assert f"ether[76:4] = {0xAC110002}" in said, "the inner source behind 14 + 50 bytes, 12 into its header"
     assert filter_of(Stop(POINTS[0], (), is_ethernet=True), flow).startswith("(icmp or icmp6 or arp) and (host 172.17")
     assert "arp" not in filter_of(Stop(POINTS[3], (), is_ethernet=False), flow)
-    hidden = Flow("10.0.0.1", "10.0.0.2", flow.outer, Carrier("udp", 51820, ("ipv4", "udp", "wireguard")))
+    hidden = Flow("10.0.0.1", "10.0.0.2", flow.outer, Encapsulation("udp", 51820, ("ipv4", "udp", "wireguard")))
     assert "ether[" not in filter_of(nic, hidden)

@@ -16,6 +16,7 @@ from harness.measures.udp_search import MOST_BPS, UdpSearch
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Job, Performed, Port, Side
 from harness.model.trial import Cell, Measured, Timing
+from tests.unit.synthetic import path_to
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLIENT, SERVER = (
@@ -80,7 +81,9 @@ def reports(sent: int, received: int, seconds: int, size: int) -> tuple[str, str
 
 
 def conditions(timing: Timing, link_bps: float | None = LINK_BPS, *, shaped: bool = True) -> Conditions:
-    return Conditions(timing, "172.17.0.3", count(5201).__next__, "cubic", link_bps, shaped=shaped, versions={})
+    return Conditions(
+        timing, path_to("172.17.0.3"), count(5201).__next__, "cubic", link_bps, shaped=shaped, versions={}
+    )
 
 
 def searched(path: SimulatedPath, cell: Cell = CELL, timing: Timing | None = None) -> Measured:

@@ -35,7 +35,7 @@ TABLE: list[tuple[str, tuple[int, int], tuple[int, int], list[Row]]] = [
         [fitting(1280, 1280), fitting(1400, 1400), fitting(1450, 1450), fitting(1500, 1500), fitting(9000, 9000)],
     ),
     (
-        "vxlan flannel geneve",
+        "vxlan vxlan-one-port flannel geneve",
         (1450, 8950),
         (1500, 9000),
         [
@@ -140,8 +140,8 @@ CASES = [
 ]
 
 
-def test_table_has_thirteen_profiles_at_five_mtus() -> None:
-    assert len({(profile, row[0]) for profile, *_, row in CASES}) == len(CASES) == 13 * 5
+def test_table_has_fourteen_profiles_at_five_mtus() -> None:
+    assert len({(profile, row[0]) for profile, *_, row in CASES}) == len(CASES) == 14 * 5
 
 
 @pytest.mark.parametrize(("profile", "nic_mtu", "path_mtu", "clamped", "row"), CASES)

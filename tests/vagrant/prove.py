@@ -25,9 +25,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.fabric.profiles import known_profiles
+from harness.fabric.profiles import known_profiles, load
+from harness.model.trace import Place
 from harness.model.trial import UNDERLAY
+from harness.report.trace_json import from_json
 from harness.results.schema import Columns
+from harness.truth.wire import overhead
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
@@ -39,6 +42,8 @@ INVENTORY = "inventory/vagrant.yml"
 KEPT_BOXES = 1
 PROGRESS = re.compile(r"\x1b\[K|Progress: \d+%")
 """What Vagrant overwrites hundreds of times while it copies a box."""
+ECHO_BYTES = 98
+"""The frame in which ping's echo is, unless it was told a size."""
 CONNECTION_LOST, NO_LAB = 5, 3
 """Exit codes of `harness`."""
 
@@ -228,6 +233,22 @@ def measures_every_profile(inside: Inside, results: Path, containers: str) -> No
     say(f"   {len(trials)} trials of {len(measured)} profiles, all ok; run {description['run_id']}")
 
 
+def follows_a_packet_of_every_profile(inside: Inside, containers: str) -> None:
+    """Each profile's echoes arrive, are seen at every point, and are on the wire with the headers that it declares."""
+    for name in known_profiles():
+        words = ("--lab", "vagrant", "--profile", name, "--count", "2", "--format", "json", "--containers", containers)
+        done = inside.run("harness", "trace", *words)
+        check(done.returncode == 0, f"trace of {name} ended with {done.returncode}:\n{done.stderr}")
+        trace = from_json(done.stdout)
+        walk = next(walk for walk in trace.walks if walk.name == "echo request 1")
+        check(tuple(hop.point for hop in walk.hops) == trace.points, f"{name}: not seen everywhere: {walk.hops}")
+        added = overhead(load(name).headers)
+        sizes = {hop.frames[0].length - ECHO_BYTES - added for hop in walk.hops if hop.point.place is Place.NIC}
+        padding = range(16) if name == "wireguard" else range(1)
+        check(sizes <= {*padding}, f"{name}: {added} bytes of headers, and these too many: {sizes}")
+        say(f"   {name}: {trace.answered} of {trace.sent} answered, {len(walk.hops)} hops, {trace.clock} clock")
+
+
 def refuses_another_host_key(inside: Inside) -> None:
     """A machine whose key is not the recorded one is neither measured, nor set up, nor recorded anew."""
     known = Path(inside.environment["VAGRANT_DOTFILE_PATH"]) / "lab" / f"{NODES[0]}.known_hosts"
@@ -265,7 +286,7 @@ def install(steps: Steps) -> None:
         check(done.returncode == 0, "scripts/setup.sh --vagrant failed")
 
 
-def prove(steps: Steps, work: Path, containers: str) -> None:
+def prove(steps: Steps, work: Path, containers: str, *, with_run: bool) -> None:
     with steps("ruby -c Vagrantfile"):
         check(subprocess.run(["ruby", "-c", "Vagrantfile"], check=False).returncode == 0, "Vagrantfile is not Ruby")
     with steps("box"):
@@ -281,8 +302,11 @@ def prove(steps: Steps, work: Path, containers: str) -> None:
             answers_plain_ansible(inside)
         with steps("provisioning again changes nothing"):
             provisioning_changes_nothing_more(inside)
-        with steps(f"a run of every profile, containers {containers}"):
-            measures_every_profile(inside, work / "results", containers)
+        if with_run:
+            with steps(f"a run of every profile, containers {containers}"):
+                measures_every_profile(inside, work / "results", containers)
+        with steps("a packet of every profile is followed"):
+            follows_a_packet_of_every_profile(inside, containers)
         with steps("another host key is refused"):
             refuses_another_host_key(inside)
         with steps("vagrant destroy -f lab"):
@@ -295,6 +319,7 @@ def main() -> int:
     """Prove it; return the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--containers", choices=("docker", "none"), default="docker", help="what the endpoints are")
+    parser.add_argument("--without-run", action="store_true", help="leave the run of every profile out; traces stay")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
     os.chdir(REPO)
@@ -314,7 +339,7 @@ def main() -> int:
     try:
         install(steps)
         before = Machine.now()  # packages stay, with the folders that come with them
-        prove(steps, work, options.containers)
+        prove(steps, work, options.containers, with_run=not options.without_run)
     except (FailureError, RuntimeError) as error:
         failure = str(error)
     except KeyboardInterrupt:

@@ -1,0 +1,57 @@
+"""`harness inspect`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from harness.cli.console import out
+from harness.cli.equipment import asked_passwords, equipped, require_source
+from harness.cli.options import (
+    ask_become_pass_option,
+    ask_pass_option,
+    between_option,
+    json_option,
+    lab_option,
+    rate_option,
+)
+from harness.model.errors import InputError, LabError
+
+
+@click.command()
+@between_option
+@lab_option
+@rate_option
+@ask_pass_option
+@ask_become_pass_option
+@json_option
+def inspect(ask_pass: bool, ask_become_pass: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by name
+    """Find what lies between two endpoints that are there, and show it; changes nothing.
+
+    A few echoes are sent and captured on both nodes' NICs: the headers in front of them, with the tables of both nodes,
+    tell which tunnel there is, its VNI, port and MTU, and so what a run could measure and by what it would prove it.
+    """
+    from harness.cli.prepare import Options, prepare
+    from harness.inspect.found import find
+    from harness.model.containers import Engine
+    from harness.report.found_text import text
+    from harness.run.standing import grounded
+
+    if options["between"] is None:
+        raise InputError("say between which endpoints, by --between A,B.")
+    prepared = prepare(Options.of(options | {"measures": ("ping",)}))
+    require_source(prepared)
+    passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
+    with (
+        equipped(prepared, passwords) as (equipment, _),
+        grounded(equipment, (), prepared.plan.measures, Engine.NONE) as ground,
+    ):
+        found = find(options["between"], ground)
+    if as_json:
+        out.print_json(data=found.to_json())
+    else:
+        sys.stdout.write(text(found))
+    if found.wire.headers is None:
+        raise LabError("the path cannot be told, and so not be measured; what was seen is above.")

@@ -1,0 +1,189 @@
+"""A path that somebody else built: what was asked for, and what was found of it on the nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from harness.model.errors import InputError
+from harness.model.path import Counted, Kind
+from harness.model.trace import Place
+from harness.model.trial import UNDERLAY
+
+DEFAULT_NAME = "existing"
+"""Name of a found path's profile where it is given none."""
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}")
+_PID = re.compile(r"[1-9][0-9]{0,6}")
+_FORMS = "the name or id of a container (docker:NAME, podman:NAME to say whose), netns:NAME or pid:N"
+
+
+class SpotKind(StrEnum):
+    """How an endpoint is named."""
+
+    CONTAINER = "container"
+    DOCKER = "docker"
+    PODMAN = "podman"
+    NETNS = "netns"
+    PID = "pid"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An endpoint as it was asked for, on one node."""
+
+    kind: SpotKind
+    name: str
+
+    def __str__(self) -> str:
+        return self.name if self.kind is SpotKind.CONTAINER else f"{self.kind}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Spot:
+        """Return the endpoint that a text names; InputError for what names none. Whatever reaches a node came here."""
+        word, colon, name = text.partition(":")
+        if not colon:
+            kind, name = SpotKind.CONTAINER, text
+        elif word in {*SpotKind} - {SpotKind.CONTAINER}:
+            kind = SpotKind(word)
+        else:
+            raise InputError(f"{text!r} is no endpoint; give {_FORMS}")
+        shape = {SpotKind.NETNS: _NAMESPACE, SpotKind.PID: _PID}.get(kind, _CONTAINER)
+        if not shape.fullmatch(name):
+            raise InputError(f"{text!r} is no endpoint; give {_FORMS}")
+        return cls(kind, name)
+
+
+@dataclass(frozen=True)
+class Between:
+    """Two endpoints that are there, the client node's and the server node's, and the name of the path as a profile."""
+
+    name: str
+    client: Spot
+    server: Spot
+
+    @classmethod
+    def parse(cls, text: str) -> Between:
+        """Return what `A,B` or `NAME=A,B` says; InputError for anything else."""
+        name, equals, ends = text.rpartition("=")
+        name = name if equals else DEFAULT_NAME
+        if not _NAME.fullmatch(name) or name == UNDERLAY:
+            raise InputError(
+                f"{name!r} cannot name a path; use up to 31 small letters, digits and hyphens, and not {UNDERLAY}"
+            )
+        words = [word.strip() for word in ends.split(",")]
+        if len(words) != 2:  # noqa: PLR2004 - a client and a server
+            raise InputError(f"{text!r} names {len(words)} endpoint(s); give two with a comma between them, A,B")
+        return cls(name, Spot.parse(words[0]), Spot.parse(words[1]))
+
+
+@dataclass(frozen=True)
+class FoundDevice:
+    """An interface on a found path: its namespace (a path on the node, empty for the node's own), MTU in bytes.
+
+    `detail` is what the node says of it: addresses, or a tunnel's settings.
+    """
+
+    place: Place
+    name: str
+    namespace: str
+    mtu: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class FoundEnd:
+    """One side of a found path: the endpoint as asked for and what it is, how its namespace is entered, its address.
+
+    `route` is what the endpoint's own table says of the other one. `devices` lead from the endpoint to the NIC, as far
+    as they could be told.
+    """
+
+    node: str
+    spot: str
+    what: str
+    namespace: str
+    address: str
+    route: str
+    devices: tuple[FoundDevice, ...]
+
+    def at(self, place: Place) -> FoundDevice | None:
+        """Return the device of a kind, None where there is none or it could not be told."""
+        return next((device for device in self.devices if device.place is place), None)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a capture showed in front of our echoes on the nodes' NICs.
+
+    `headers` are named as in `harness.truth.wire.HEADER_BYTES`, none for packets that are as they were sent, None where
+    they cannot be told: then `unknown` says what was seen instead. `outer` are the outer addresses of both nodes, the
+    client's first, `port` and `vni` the tunnel's where it has them. `echoes` were sent; `seen` is how many requests and
+    replies were seen on the client's NIC, and on the server's.
+    """
+
+    headers: tuple[str, ...] | None
+    outer: tuple[str, str] | None = None
+    protocol: str = ""
+    port: int | None = None
+    vni: int | None = None
+    is_encrypted: bool = False
+    echoes: int = 0
+    seen: tuple[int, int] = (0, 0)
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A path between two endpoints, as it was found; `nic_mtu` is the smaller of both NICs' own, in bytes."""
+
+    name: str
+    client: FoundEnd
+    server: FoundEnd
+    wire: Wire
+    nic_mtu: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> tuple[FoundEnd, FoundEnd]:
+        """Both sides, the client's first."""
+        return self.client, self.server
+
+    @property
+    def kind(self) -> Kind:
+        """Whether there is a tunnel; one whose headers cannot be told is one all the same."""
+        return Kind.ROUTED if self.wire.headers == () else Kind.TUNNEL
+
+    @property
+    def mtu(self) -> int:
+        """The endpoints' MTU, the smaller one where they differ."""
+        return min(end.devices[0].mtu for end in self.ends)
+
+    @property
+    def tunnel_mtu(self) -> int | None:
+        """MTU of the tunnel's devices, None where they could not be told on both nodes."""
+        devices = [end.at(Place.TUNNEL) for end in self.ends]
+        known = [device.mtu for device in devices if device]
+        return min(known) if len(known) == len(devices) else None
+
+    @property
+    def counted(self) -> tuple[Counted, Counted] | None:
+        """The tunnel's devices as readings are to tell them, under one name; None where there is not one on each."""
+        devices = [end.at(Place.TUNNEL) for end in self.ends]
+        first, second = devices
+        if first is None or second is None:
+            return None
+        names = dict.fromkeys(
+            f"{device.name}@{device.namespace.rpartition('/')[2]}" if device.namespace else device.name
+            for device in (first, second)
+        )
+        label = "/".join(names)
+        return Counted(label, first.name, first.namespace), Counted(label, second.name, second.namespace)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return it as run.json has it, and what is printed as JSON."""
+        return asdict(self)
