@@ -19,8 +19,8 @@ from harness.report import reading
 from harness.report.reading import Wanted, read_table
 from harness.report.tables import Words, renumbered
 from harness.report.trials import RunData, read_run, read_trials
-from tests.unit.synthetic import RUN_ID, dealt, full_run, iperf3, series, write
 from tests.unit.equal_tables import assert_equal
+from tests.unit.synthetic import RUN_ID, dealt, full_run, iperf3, series, write
 
 REPO = Path(__file__).parents[2]
 SAMPLES = sorted(path for path in (REPO / "results" / "sample").iterdir() if path.is_dir())

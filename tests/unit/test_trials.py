@@ -19,8 +19,8 @@ from harness.report.lines import Shape
 from harness.report.notes import text_of
 from harness.report.trials import read_run, read_trials
 from harness.results.schema import SCHEMA_1
-from tests.unit.synthetic import META, PLAN, RUN_ID, columns, full_run, iperf3, ping, write
 from tests.unit.equal_tables import assert_equal
+from tests.unit.synthetic import META, PLAN, RUN_ID, columns, full_run, iperf3, ping, write
 
 SAMPLE = Path(__file__).parents[2] / "results" / "sample" / "20261123T040142Z-vxlan-995d"
 
