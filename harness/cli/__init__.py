@@ -1,7 +1,7 @@
 """The command line: each command reads its options, calls, prints, exits. The only place that prints or exits.
 
-A command is imported when it is asked for, and imports most of what it needs where it uses that: none must wait for what
-only another one needs.
+A command is imported when it is asked for, and imports most of what it needs where it uses that: it must not wait for
+what only another one needs.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     columns = _Sorted(with_derived(trials, meta), own)
     blocks = table.whole["block"][own]
     path_state = table.words["path_state"].at(own)
-    states: States = (*path_state.values, None)  # the code of what is missing is -1: the last one
+    known = (state for state in path_state.values if isinstance(state, PathState))
+    states: States = (*known, None)  # the code of what is missing is -1: the last one
     codes = path_state.codes.astype(np.int64) % len(states)
     starts, lost_starts = (np.searchsorted(numbers[some], np.arange(len(keys) + 1)) for some in (own, others))
     made = {}

@@ -60,7 +60,9 @@ class Background:
         seconds = meta.plan.timing.duration_s + meta.plan.timing.omit_s
         if meta.shared_kernel:
             return cls(seconds=seconds, shared_kernel=True)
-        cpus = sum(figures[name] for name in _LOOKS) if all(name in figures for name in _LOOKS) else np.empty(0)
+        if not all(name in figures for name in _LOOKS):
+            return cls()
+        cpus = np.sum([figures[name] for name in _LOOKS], axis=0)
         looks = cpus[~np.isnan(cpus)]
         if not len(looks):
             return cls()

@@ -43,7 +43,10 @@ def read_table(path: Path, wanted: Wanted, *, is_torn: bool = False) -> Table:
             return _by_csv(content.decode("utf-8"), wanted)
         except (csv.Error, ValueError, OverflowError):
             pass  # pandas has the last word
-    return _by_pandas(io.BytesIO(lines.whole_lines(path)) if is_torn else path, wanted)
+    try:
+        return _by_pandas(io.BytesIO(lines.whole_lines(path)) if is_torn else path, wanted)
+    except OverflowError as error:
+        raise ValueError("a whole number is too large") from error
 
 
 def _by_csv(text: str, wanted: Wanted) -> Table:
@@ -76,7 +79,7 @@ def _by_pandas(source: Path | io.BytesIO, wanted: Wanted) -> Table:
     frame = pd.read_csv(
         source,
         usecols=[*wanted.words, *numbers],
-        dtype={name: kind for kind, names in types.items() for name in names},  # type: ignore[arg-type]
+        dtype={name: kind for kind, names in types.items() for name in names},
         keep_default_na=False,
         na_values={name: [""] for name in numbers},
     )

@@ -38,7 +38,8 @@ class Words:
 
     def are(self, value: object) -> Mask:
         """Tell of each row whether it has a value."""
-        return self.codes == (self.values.index(value) if value in self.values else len(self.values))
+        found: Mask = self.codes == (self.values.index(value) if value in self.values else len(self.values))
+        return found
 
     def without(self, rows: Mask) -> Words:
         """Return the column with nothing in some rows."""

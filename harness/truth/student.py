@@ -14,6 +14,8 @@ from functools import cache
 from statistics import NormalDist
 
 _CAUCHY, _TWO = 1.0, 2.0
+_ROUNDING = 1e-9
+"""By how much degrees of freedom that are worked out may be less than 1."""
 _ASYMPTOTIC_FROM = 50.0
 _EPSILON = 2.0**-52
 _MOST_TERMS = 10_000
@@ -34,7 +36,7 @@ def quantile(freedom: float, probability: float) -> float:
     Raises:
         ValueError: less than 1 degree of freedom, or a probability outside 0 to 1.
     """
-    if not (freedom >= _CAUCHY and 0 < probability < 1):
+    if not (freedom >= _CAUCHY - _ROUNDING and 0 < probability < 1):
         raise ValueError(f"no quantile of {probability} with {freedom} degrees of freedom")
     if probability == 0.5:  # noqa: PLR2004 - the middle
         return 0.0
@@ -52,7 +54,7 @@ def quantile(freedom: float, probability: float) -> float:
 
 def _guess(n: float, both_tails: float) -> float:
     """Return beyond which t about so much lies on both sides together: Hill's algorithm, in its own letters."""
-    if n == _CAUCHY:
+    if n <= _CAUCHY:
         return 1 / math.tan(both_tails * math.pi / 2)
     if n == _TWO:
         return math.sqrt(2 / (both_tails * (2 - both_tails)) - 2)

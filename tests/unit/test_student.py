@@ -38,6 +38,7 @@ def test_quantiles_that_are_known_by_heart() -> None:
     assert quantile(2, 0.75) == pytest.approx(math.sqrt(2 / 3), rel=1e-14)
     assert quantile(5, 0.975) == pytest.approx(2.5705818356363, rel=1e-12)
     assert quantile(4, 0.499999) == pytest.approx(-2.6666666666e-6, rel=1e-9)
+    assert quantile(1 - 2**-52, 0.975) == pytest.approx(quantile(1, 0.975), rel=1e-14), "rounded"
     assert quantile(17, 0.5) == 0
 
 
