@@ -1,26 +1,30 @@
 """The command line: each command reads its options, calls, prints, exits. The only place that prints or exits.
 
-Most imports are made where they are used: a command must not wait for what only another one needs.
+A command is imported when it is asked for, and imports most of what it needs where it uses that: it must not wait for
+what only another one needs.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import UserDict
+from importlib import import_module
+from typing import Any
 
 import click
 
-from harness.cli.aa import aa
-from harness.cli.compare import compare
-from harness.cli.console import err
-from harness.cli.doctor import doctor
-from harness.cli.ecmp import ecmp
-from harness.cli.inspect import inspect
-from harness.cli.lab import lab
-from harness.cli.plan import plan
-from harness.cli.profiles import profiles
-from harness.cli.run import run
-from harness.cli.trace import trace
 from harness.model.errors import INTERRUPTED, HarnessError
+
+_COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
+"""Each is in the module that bears its name."""
+
+
+class _Commands(UserDict[str, Any]):
+    """Commands by name, each imported when it is taken out."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        command: click.Command = getattr(import_module(self.data[name]), name)
+        return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,8 +33,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-for command in (run, inspect, trace, ecmp, plan, compare, aa, profiles, doctor, lab):
-    app.add_command(command)
+app.commands = _Commands({name: f"{__name__}.{name}" for name in _COMMANDS})
 
 
 def main() -> None:
@@ -44,22 +47,28 @@ def main() -> None:
     except click.ClickException as error:
         if debug:
             raise
-        err.print(f"harness: {error.format_message()}", style="red", markup=False, soft_wrap=True)
+        _say(error.format_message(), style="red", markup=False, soft_wrap=True)
         code = error.exit_code
     except HarnessError as error:
         if debug:
             raise
-        err.print(f"harness: {error}", style="red", markup=False, soft_wrap=True)
+        _say(str(error), style="red", markup=False, soft_wrap=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         if debug:
             raise
         left = "stays, as --keep says" if "--keep" in ours else "has been taken down"
-        err.print(f"harness: interrupted; what was measured is kept, what was set up {left}.")
+        _say(f"interrupted; what was measured is kept, what was set up {left}.")
         code = INTERRUPTED
     except Exception as error:
         if debug:
             raise
-        err.print(f"harness: internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")
+        _say(f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")
         code = 1
     sys.exit(code)
+
+
+def _say(text: str, **how: Any) -> None:  # noqa: ANN401 - rich's own
+    from harness.cli.console import err
+
+    err.print(f"harness: {text}", **how)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.compare import FORMATS
+from harness.cli.compare import FORMATS, margin_option
 from harness.cli.equipment import asked_passwords, require_source
-from harness.cli.options import ask_become_pass_option, ask_pass_option, margin_option, out_option, plan_options
+from harness.cli.options import ask_become_pass_option, ask_pass_option, out_option, plan_options
 from harness.cli.run import carry_out, columns_of, judge, summarise
 from harness.model.errors import HarnessError, InputError
 from harness.model.trial import ARM, ARMS, UNDERLAY

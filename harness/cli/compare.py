@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import margin_option
+from harness.cli.types import Parsed
+from harness.measures.factors import share
 from harness.model.errors import InputError
+from harness.truth.verdicts import MARGIN
 
 if TYPE_CHECKING:
     from harness.report.formats import Result
@@ -19,6 +21,14 @@ SVG = "svg"
 """Format of a plot, which there is of runs over links."""
 _SEPARATOR = "--"
 _TWO = 2
+
+margin_option = click.option(
+    "--margin",
+    type=Parsed("SHARE", share),
+    default=f"{100 * MARGIN:g}%",
+    show_default=True,
+    help="How far from 1, or from the ceiling, a ratio makes no difference.",
+)
 
 
 def analysed(path: Path, margin: float) -> Result:

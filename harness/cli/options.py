@@ -12,7 +12,7 @@ from harness.cli.types import ListOf, Parsed
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
 from harness.labs.routers import MIN_LINKS
-from harness.measures.factors import FACTORS, one_of, rate_bps, share
+from harness.measures.factors import FACTORS, one_of, rate_bps
 from harness.measures.metrics import MOST_LINKS
 from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
@@ -20,7 +20,6 @@ from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.found import Between
 from harness.results.plan import PRESETS
-from harness.truth.verdicts import MARGIN
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -94,13 +93,6 @@ out_option = click.option(
     help="Where the run's folder is made.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-margin_option = click.option(
-    "--margin",
-    type=Parsed("SHARE", share),
-    default=f"{100 * MARGIN:g}%",
-    show_default=True,
-    help="How far from 1, or from the ceiling, a ratio makes no difference.",
-)
 containers_option = click.option(
     "--containers",
     type=click.Choice([engine.value for engine in Engine]),

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.compare import analysed, rendered
+from harness.cli.compare import analysed, margin_option, rendered
 from harness.cli.console import err
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     ask_become_pass_option,
     ask_pass_option,
     json_option,
-    margin_option,
     out_option,
     plan_options,
 )

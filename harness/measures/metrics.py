@@ -53,7 +53,9 @@ def _softirq_cpu_s_per_gbit(columns: Mapping[str, Any], facts: Facts) -> Any:  #
 
 def _busiest_cpu_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN401 - see above
     client, server = columns["client_busiest_cpu_ratio"], columns["server_busiest_cpu_ratio"]
-    return client.where(client >= server, server)
+    busiest, client_is_busier = server.copy(), client >= server
+    busiest[client_is_busier] = client[client_is_busier]
+    return busiest
 
 
 def _udp_sent(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN401 - see above
@@ -69,7 +71,7 @@ def _late_ratio(columns: Mapping[str, Any], _facts: Facts) -> Any:  # noqa: ANN4
     loss = columns["udp_loss_ratio"]
     lost = _udp_sent(columns, _facts) * loss
     dropped = columns["socket_dropped"] * columns["duration_s"] / (columns["duration_s"] + columns["omit_s"])
-    return (dropped / lost).clip(upper=1.0)
+    return (dropped / lost).clip(max=1.0)
 
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER

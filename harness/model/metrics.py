@@ -23,7 +23,7 @@ class Facts:
 
 
 Derive = Callable[[Mapping[str, Any], Facts], Any]
-"""Columns of figures by name (NaN where there is none), and facts of the run, to the column of a derived metric."""
+"""Columns of figures by name (NumPy arrays, NaN where there is none), and facts of the run, to a derived metric's."""
 
 
 @dataclass(frozen=True)

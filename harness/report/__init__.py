@@ -1,1 +1,1 @@
-"""Analysis of a run's figures, and what shows it. pandas lives here and nowhere else."""
+"""Analysis of a run's figures, and what shows it. pandas lives in `reading` and nowhere else."""

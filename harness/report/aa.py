@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from harness.measures.registry import order_of
 from harness.model.errors import InputError
@@ -18,6 +17,7 @@ from harness.report import notes
 from harness.report.arms import NOTHING, Arm, arms, matched
 from harness.report.collapse import collapses
 from harness.report.reported import reported
+from harness.report.tables import Whole
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
@@ -99,7 +99,7 @@ def analyse_aa(run: RunData, margin: float = verdicts.MARGIN) -> AaAnalysis:
     if run.meta is None:
         raise InputError("a run against itself is read with its run.json, which says how many blocks make a run.")
     blocks = run.meta.plan.blocks // run.meta.plan.runs
-    whole = _whole_runs(run.trials.frame, blocks)
+    whole = _whole_runs(run.trials.table.whole["block"], blocks)
     if not whole:
         raise InputError(f"no run of {blocks} blocks was measured to its end, so there is nothing to count.")
     drafts = [*_drafts(run, whole, blocks)]
@@ -115,11 +115,11 @@ def analyse_aa(run: RunData, margin: float = verdicts.MARGIN) -> AaAnalysis:
     return AaAnalysis(run.meta, Columns(factors, columns.metrics), margin, len(whole), blocks, false_runs, rows, of_run)
 
 
-def _whole_runs(frame: pd.DataFrame, blocks: int) -> list[int]:
-    """Return the runs, from 0, of which every trial is there."""
-    in_block = frame["block"].value_counts()
-    in_run = in_block.groupby((in_block.index - 1) // blocks).sum()
-    return [int(number) for number in sorted(in_run[in_run == blocks * in_block.max()].index)]
+def _whole_runs(of_trials: Whole, blocks: int) -> list[int]:
+    """Return the runs, from 0, of which every trial is there, from the block of each trial."""
+    _, in_block = np.unique(of_trials, return_counts=True)
+    runs, in_run = np.unique((of_trials - 1) // blocks, return_counts=True)
+    return [int(number) for number in runs[in_run == blocks * in_block.max()]]
 
 
 def _left_out(run: RunData, whole: Sequence[int]) -> list[Note]:

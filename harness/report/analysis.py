@@ -99,11 +99,11 @@ def analyse(run: RunData, margin: float = verdicts.MARGIN) -> Analysis:
 
     Without run.json there are no ceilings, and no metrics that depend on it.
     """
-    frame = run.trials.frame
+    table = run.trials.table
     by_cell = arms(run.trials, run.meta)
-    background, setup_of = Background.of(run), setups_of(frame)
+    background, setup_of = Background.of(run), setups_of(table)
     made = _Run(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, background, setup_of)
-    kinds = dict(zip(frame["profile"], frame["kind"], strict=True))
+    kinds = dict(zip(*(map(str, table.words[name].tolist()) for name in ("profile", "kind")), strict=True))
     drafts = [
         draft
         for contrast, cell in contrasts(by_cell, kinds, run.nic_mtu)

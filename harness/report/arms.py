@@ -8,33 +8,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from harness.measures.metrics import METRICS
 from harness.model.metrics import Facts, Metric
 from harness.model.path import PathState
 from harness.model.trial import Cell, Status
-from harness.report.trials import Trials
+from harness.report.tables import Figures, Table, Whole
+from harness.report.trials import Trials, numbered
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 
-Figures = NDArray[np.float64]
 States = tuple[PathState | None, ...]
 
 
 class _Sorted:
     """Columns of figures in the order of the arms, each of them sorted when somebody asks for it."""
 
-    def __init__(self, frame: pd.DataFrame, order: NDArray[np.int64]) -> None:
-        self._frame = frame
+    def __init__(self, figures: Mapping[str, Figures], order: Whole) -> None:
+        self._figures = figures
         self._order = order
         self._columns: dict[str, Figures | None] = {}
 
     def get(self, name: str) -> Figures | None:
         """Return a column, None where there is none of that name."""
         if name not in self._columns:
-            self._columns[name] = self._frame[name].to_numpy()[self._order] if name in self._frame else None
+            self._columns[name] = self._figures[name][self._order] if name in self._figures else None
         return self._columns[name]
 
 
@@ -48,8 +47,8 @@ class Arm:
 
     columns: _Sorted | None = None
     place: slice = field(default_factory=lambda: slice(0, 0))
-    blocks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    codes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    blocks: Whole = field(default_factory=lambda: np.empty(0, np.int64))
+    codes: Whole = field(default_factory=lambda: np.empty(0, np.int64))
     states: States = ()
     lost: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
@@ -93,7 +92,7 @@ NOTHING = Arm()
 class Matched:
     """Figures of both arms in the blocks where both have one, in one path state each (None where none is known)."""
 
-    blocks: NDArray[np.int64]
+    blocks: Whole
     ours: Figures
     base: Figures
     states: tuple[PathState | None, PathState | None]
@@ -122,7 +121,7 @@ def by_state(arm: Arm, metric: Metric) -> dict[PathState | None, Figures]:
     return dict(sorted(found, key=lambda one: -len(one[1])))
 
 
-def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_] | slice]:
+def _groups(codes: Whole) -> list[NDArray[np.bool_] | slice]:
     """Return where each code stands, in the order of their first places; mostly there is but one."""
     if len(codes) and codes.min() == codes.max():
         return [slice(None)]
@@ -131,60 +130,58 @@ def _groups(codes: NDArray[np.int64]) -> list[NDArray[np.bool_] | slice]:
 
 def arms(trials: Trials, meta: RunMeta | None) -> dict[tuple[str, Cell], Arm]:
     """Return the trials by profile and cell, the derived metrics added (which need run.json)."""
-    frame = with_derived(trials, meta)
-    numbers, keys = numbered(trials)
+    table = trials.table
+    numbers, keys = arms_of(trials)
     # Once sorted by arm and block, every arm is a slice of each column: nothing is copied for a thousand of them.
-    order = np.lexsort((frame["block"].to_numpy(), numbers))
-    ok = (frame["status"] == Status.OK).to_numpy()[order]
+    order = np.lexsort((table.whole["block"], numbers))
+    ok = table.words["status"].are(Status.OK)[order]
     own, others = order[ok], order[~ok]
-    columns = _Sorted(frame, own)
-    blocks = frame["block"].to_numpy()[own]
-    states: States = (*frame["path_state"].cat.categories, None)  # the code of what is missing is -1: the last one
-    codes = frame["path_state"].cat.codes.to_numpy().astype(np.int64)[own] % len(states)
+    columns = _Sorted(with_derived(trials, meta), own)
+    blocks = table.whole["block"][own]
+    path_state = table.words["path_state"].at(own)
+    known = (state for state in path_state.values if isinstance(state, PathState))
+    states: States = (*known, None)  # the code of what is missing is -1: the last one
+    codes = path_state.codes.astype(np.int64) % len(states)
     starts, lost_starts = (np.searchsorted(numbers[some], np.arange(len(keys) + 1)) for some in (own, others))
     made = {}
     for number, key in enumerate(keys):
         place = slice(starts[number], starts[number + 1])
         lost = others[lost_starts[number] : lost_starts[number + 1]]
-        made[key] = Arm(columns, place, blocks[place], codes[place], states, *_lost(frame, lost))
+        made[key] = Arm(columns, place, blocks[place], codes[place], states, *_lost(table, lost))
     return made
 
 
-def _lost(frame: pd.DataFrame, rows: NDArray[np.int64]) -> tuple[Mapping[str, int], str]:
+def _lost(table: Table, rows: Whole) -> tuple[Mapping[str, int], str]:
     """Return how many of these trials there are of each status, and the commonest reason."""
     if not len(rows):
         return {}, ""
-    trials = frame.iloc[rows]
-    reasons = Counter(reason for reason in trials["reason"] if reason)
-    return Counter(trials["status"]), reasons.most_common(1)[0][0] if reasons else ""
+    statuses, reasons = (map(str, table.words[name].at(rows).tolist()) for name in ("status", "reason"))
+    said = Counter(reason for reason in reasons if reason)
+    return Counter(statuses), said.most_common(1)[0][0] if said else ""
 
 
-def numbered(trials: Trials) -> tuple[NDArray[np.int64], list[tuple[str, Cell]]]:
+def arms_of(trials: Trials) -> tuple[Whole, list[tuple[str, Cell]]]:
     """Return of each trial the place of its profile and cell in the list of all there are, and that list."""
-    frame = trials.frame
-    numbers = np.zeros(len(frame), np.int64)
-    for name in ("profile", "measure", *trials.columns.factors):
-        column, _ = pd.factorize(frame[name])
-        numbers, _ = pd.factorize(numbers * (int(column.max()) + 2) + column)
-    _, firsts = np.unique(numbers, return_index=True)
-    first = frame.iloc[firsts]
-    levels = [(name, first[name].tolist()) for name in trials.columns.factors]
+    numbers, firsts = numbered(trials.table, trials.columns)
+    first = trials.table.at(firsts).words
+    levels = [[(name, value) for value in first[name].tolist()] for name in trials.columns.factors]
     cells = [
-        Cell(measure, tuple((name, its[row]) for name, its in levels if not pd.isna(its[row])))
-        for row, measure in enumerate(first["measure"])
+        Cell(str(measure), tuple((name, value) for name, value in own if value is not None))
+        for measure, *own in zip(first["measure"].tolist(), *levels, strict=True)
     ]
-    return numbers, list(zip(first["profile"].tolist(), cells, strict=True))
+    return numbers, list(zip(map(str, first["profile"].tolist()), cells, strict=True))
 
 
-def with_derived(trials: Trials, meta: RunMeta | None) -> pd.DataFrame:
-    """Return the trials with a column more for each derived metric; without run.json as they are."""
-    frame = trials.frame
+def with_derived(trials: Trials, meta: RunMeta | None) -> Mapping[str, Figures]:
+    """Return the figures with a column more for each derived metric; without run.json as they are."""
+    figures = trials.table.figures
     if meta is None:
-        return frame
-    facts = Facts(meta.shared_kernel)
-    columns = _Lenient(frame.assign(omit_s=meta.plan.timing.omit_s))
-    made = {name: METRICS[name].derive(columns, facts) for name in _derived(trials.columns)}  # type: ignore[misc]
-    return frame.assign(**{name: column.where(column.abs() < math.inf) for name, column in made.items()})
+        return figures
+    facts, length = Facts(meta.shared_kernel), len(trials.table)
+    columns = _Lenient({**figures, "omit_s": np.full(length, meta.plan.timing.omit_s)}, length)
+    with np.errstate(all="ignore"):  # what has no figure, or divides by none, has none of these either
+        made = {name: METRICS[name].derive(columns, facts) for name in _derived(trials.columns)}  # type: ignore[misc]
+    return {**figures, **{name: np.where(np.isfinite(column), column, math.nan) for name, column in made.items()}}
 
 
 def _derived(columns: Columns) -> list[str]:
@@ -192,12 +189,12 @@ def _derived(columns: Columns) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.derive and name not in columns.metrics]
 
 
-class _Lenient(dict[str, "pd.Series[float]"]):
+class _Lenient(dict[str, Figures]):
     """Columns by name; one that is not there has no figures."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        super().__init__({str(name): column for name, column in frame.items()})
-        self._index = frame.index
+    def __init__(self, columns: Mapping[str, Figures], length: int) -> None:
+        super().__init__(columns)
+        self._length = length
 
-    def __missing__(self, name: str) -> pd.Series[float]:
-        return pd.Series(math.nan, index=self._index)
+    def __missing__(self, name: str) -> Figures:
+        return np.full(self._length, math.nan)

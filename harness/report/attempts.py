@@ -5,45 +5,47 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-import pandas as pd
+import numpy as np
 
 from harness.measures.factors import FACTORS
 from harness.model.factors import Scope
 from harness.model.notes import About, Note
+from harness.report.tables import Table
 from harness.results.schema import Columns
 
-_PLACE = ["block", "position", "attempt"]
+_PLACE = ("block", "position", "attempt")
 Group = tuple[object, ...]
 """Block, measure, and the levels that trials measured close in time have in common."""
 
 
-def counted(frame: pd.DataFrame, columns: Columns) -> tuple[pd.DataFrame, tuple[Note, ...]]:
+def counted(table: Table, columns: Columns) -> tuple[Table, tuple[Note, ...]]:
     """Return the trials that count, and what is to be said of groups that were measured more than once.
 
     An attempt that a run was ended in does not count: it lacks trials that the first one has.
     """
-    again = frame["attempt"] > 1
+    again = table.whole["attempt"] > 1
     if not again.any():
-        return frame, ()
-    blocks = frame.loc[again, "block"].unique()
-    repeated = frame[frame["block"].isin(blocks)]
-    groups, attempts = _groups(repeated, columns), repeated["attempt"].tolist()
+        return table, ()
+    kept = ~np.isin(table.whole["block"], table.whole["block"][again])
+    repeated = table.at(~kept)
+    groups, attempts = _groups(repeated, columns), repeated.whole["attempt"].tolist()
     places: dict[Group, dict[int, set[int]]] = {}
-    for group, attempt, position in zip(groups, attempts, repeated["position"].tolist(), strict=True):
+    for group, attempt, position in zip(groups, attempts, repeated.whole["position"].tolist(), strict=True):
         places.setdefault(group, {}).setdefault(attempt, set()).add(position)
     last = {group: _last(own) for group, own in places.items()}
-    counts = [last[group] == attempt for group, attempt in zip(groups, attempts, strict=True)]
-    kept = pd.concat([frame[~frame["block"].isin(blocks)], repeated[counts]]).sort_index().reset_index(drop=True)
+    kept[~kept] = [last[group] == attempt for group, attempt in zip(groups, attempts, strict=True)]
     cut = sum(max(own) > last[group] for group, own in places.items())
-    profiles = {(group, profile) for group, profile in zip(groups, repeated["profile"], strict=True)}
-    return kept, _notes(last, profiles, cut)
+    profiles = {(group, profile) for group, profile in zip(groups, repeated.words["profile"].tolist(), strict=True)}
+    return table.at(kept), _notes(last, profiles, cut)
 
 
-def of_counted(series: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+def of_counted(series: Table, table: Table) -> Table:
     """Return the intervals of the trials that count."""
-    if "attempt" not in series or not (series["attempt"] > 1).any():
+    if "attempt" not in series.whole or not (series.whole["attempt"] > 1).any():
         return series
-    return series.merge(frame[_PLACE], on=_PLACE)
+    places, own = (zip(*(one.whole[name].tolist() for name in _PLACE), strict=True) for one in (table, series))
+    counts = {*places}
+    return series.at(np.array([place in counts for place in own]))
 
 
 def _last(places: Mapping[int, set[int]]) -> int:
@@ -51,14 +53,14 @@ def _last(places: Mapping[int, set[int]]) -> int:
     return max(attempt for attempt, own in places.items() if own >= places[min(places)])
 
 
-def _groups(frame: pd.DataFrame, columns: Columns) -> list[Group]:
+def _groups(table: Table, columns: Columns) -> list[Group]:
     """Return the group of each trial: see harness.measures.registry.grouping."""
     apart = [name for name in columns.factors if name not in FACTORS or FACTORS[name].scope is Scope.SENDER]
-    names = ["block", "measure", *apart]
-    return list(zip(*(frame[name].astype(object).where(frame[name].notna(), None) for name in names), strict=True))
+    words = (table.words[name].tolist() for name in ("measure", *apart))
+    return list(zip(table.whole["block"].tolist(), *words, strict=True))
 
 
-def _notes(last: Mapping[Group, int], profiles: set[tuple[Group, str]], cut: int) -> tuple[Note, ...]:
+def _notes(last: Mapping[Group, int], profiles: set[tuple[Group, object]], cut: int) -> tuple[Note, ...]:
     again = {group for group, attempt in last.items() if attempt > 1}
     notes = []
     if again:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.measures.metrics import CPU_ROWS, METRICS
 from harness.model.metrics import Metric
 from harness.model.notes import About, Note
@@ -31,7 +33,7 @@ HARNESS_CPUS = 0.02
 """What the harness itself uses of a kernel that the nodes share with it: .03 s in 3 s (median of 72 quiet trials)."""
 _BUSY = tuple(METRICS[name] for name in ("client_cpu_s", "server_cpu_s"))
 _FOREIGN = METRICS["foreign_cpu_s"]
-_LOOKS = ["client_background_cpus", "server_background_cpus"]
+_LOOKS = ("client_background_cpus", "server_background_cpus")
 ADVICE = "CPU time cannot be compared then; end what else runs on the nodes, and measure again"
 
 
@@ -52,17 +54,20 @@ class Background:
     @classmethod
     def of(cls, run: RunData) -> Background:
         """Return what was seen beside all trials of a run; nothing where that is not known."""
-        frame, meta = run.trials.frame, run.meta
+        figures, meta = run.trials.table.figures, run.meta
         if meta is None:
             return cls()
         seconds = meta.plan.timing.duration_s + meta.plan.timing.omit_s
         if meta.shared_kernel:
             return cls(seconds=seconds, shared_kernel=True)
-        looks = frame[_LOOKS].dropna() if all(name in frame for name in _LOOKS) else frame.iloc[:0]
-        if looks.empty:
+        if not all(name in figures for name in _LOOKS):
+            return cls()
+        cpus = np.sum([figures[name] for name in _LOOKS], axis=0)
+        looks = cpus[~np.isnan(cpus)]
+        if not len(looks):
             return cls()
         doubt = SURE * LOOK_ERROR_CPUS * math.sqrt(2 / len(looks))
-        return cls(max(float(looks.sum(axis="columns").mean()) - LOOK_COST_CPUS, 0.0), doubt, seconds)
+        return cls(max(float(looks.mean()) - LOOK_COST_CPUS, 0.0), doubt, seconds)
 
     def share(self, arm: Arm, *, beyond_doubt: bool) -> float:
         """Return what others used over what an arm's trials used themselves; 0 where it is not known."""

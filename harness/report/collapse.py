@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from harness.measures.registry import label_of
 from harness.model.notes import About, Note
 from harness.model.trial import Cell, Status
-from harness.report.arms import numbered
+from harness.report.arms import arms_of
+from harness.report.tables import Table
 from harness.report.trials import RunData
 
 LEAST = 0.1
@@ -27,7 +27,7 @@ Halves = tuple[float, float, int | None]
 
 def collapses(run: RunData) -> list[Note]:
     """Return a note for trials of which one half differs from the other by more than halves of their cell do."""
-    if run.series is None or run.series.empty:
+    if not run.series:
         return []
     halves = _halves(run)
     by_cell: dict[tuple[str, Cell], dict[Place, float]] = {}
@@ -43,10 +43,12 @@ def collapses(run: RunData) -> list[Note]:
 
 def _trials(run: RunData) -> dict[Place, tuple[str, Cell]]:
     """Return the profile and the cell of each trial."""
-    frame = run.trials.frame
-    numbers, keys = numbered(run.trials)
-    places = zip(frame["block"].tolist(), frame["position"].tolist(), strict=True)
-    return dict(zip(places, (keys[number] for number in numbers.tolist()), strict=True))
+    numbers, keys = arms_of(run.trials)
+    return dict(zip(_places(run.trials.table), (keys[number] for number in numbers.tolist()), strict=True))
+
+
+def _places(table: Table) -> list[Place]:
+    return list(zip(table.whole["block"].tolist(), table.whole["position"].tolist(), strict=True))
 
 
 def _apart(early: float, late: float) -> float:
@@ -59,21 +61,24 @@ def _halves(run: RunData) -> dict[Place, Halves]:
     series = run.series
     if series is None:
         return {}
-    counted = series[series["omitted"] == 0]
-    frame = run.trials.frame
-    ok = set(zip(*(frame.loc[frame["status"] == Status.OK, name] for name in ("block", "position")), strict=True))
+    trials = run.trials.table
+    ok = {*_places(trials.at(trials.words["status"].are(Status.OK)))}
+    groups: dict[Place, list[tuple[float, float, float, float]]] = {}
+    counted = series.at(series.figures["omitted"] == 0)
+    columns = (counted.figures[name].tolist() for name in ("start_s", "end_s", "goodput_bps", "retransmits"))
+    for place, *interval in zip(_places(counted), *columns, strict=True):
+        groups.setdefault(place, []).append((interval[0], interval[1], interval[2], interval[3]))
     halves = {}
-    for key, group in counted.groupby(["block", "position"]):
-        place = cast("tuple[int, int]", key)
-        intervals = list(zip(*(group[name].tolist() for name in ("start_s", "end_s", "goodput_bps")), strict=True))
+    for place, group in sorted(groups.items()):
+        intervals = [(start, end, bps) for start, end, bps, _ in group]
         first, last = min(start for start, *_ in intervals), max(end for _, end, _ in intervals)
         if place not in ok or len(intervals) == 1 or first == last:
             continue
         middle = (first + last) / 2
         early, late = _mean(intervals, first, middle), _mean(intervals, middle, last)
         if early > 0 or late > 0:
-            counted_ones = group["retransmits"].dropna()
-            halves[place] = (early, late, int(counted_ones.sum()) if len(counted_ones) else None)
+            retransmits = [count for *_, count in group if not math.isnan(count)]
+            halves[place] = (early, late, int(sum(retransmits)) if retransmits else None)
     return halves
 
 

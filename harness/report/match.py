@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from harness.model.metrics import Metric
 from harness.model.path import PathState
 from harness.report.arms import Arm, matched
+from harness.report.tables import Table
 from harness.truth import nested, stats, verdicts
 from harness.truth.shares import Difference, paired_difference
 
@@ -72,8 +71,9 @@ class Match:
         return verdicts.refusal(len(self.ours)) or too_few
 
 
-def setups_of(frame: pd.DataFrame) -> Mapping[int, int]:
+def setups_of(table: Table) -> Mapping[int, int]:
     """Return the set-up of each block of a run's trials, nothing where all are of one."""
-    if frame["setup"].eq(frame["setup"].iloc[0]).all():
+    setups = table.whole["setup"]
+    if (setups == setups[0]).all():
         return {}
-    return dict(zip(frame["block"].tolist(), frame["setup"].tolist(), strict=True))
+    return dict(zip(table.whole["block"].tolist(), setups.tolist(), strict=True))

@@ -14,8 +14,9 @@ import numpy as np
 from harness.model.metrics import Metric
 from harness.model.path import PathState
 from harness.model.trial import UNDERLAY, Cell
-from harness.report.arms import NOTHING, Figures, by_state, matched
+from harness.report.arms import NOTHING, by_state, matched
 from harness.report.sides import Member, Side
+from harness.report.tables import Figures
 from harness.truth import stats, verdicts
 from harness.truth.shares import Difference, least_error, welch_difference
 

@@ -1,19 +1,17 @@
 """Reading the trials of a run: trials.csv of either schema, and what lies beside it.
 
-pandas reads the file as a whole. Where that finds something wrong, `harness.report.lines` reads it line by line, to
-say which one it is. A file may have a million lines: words are read as categories, and what no report uses not at all.
+The file is read as a whole. Where that finds something wrong, `harness.report.lines` reads it line by line, to say
+which one it is. A file may have a million lines: what no report uses is not read at all.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from harness.model.errors import InputError
 from harness.model.notes import Note
@@ -21,10 +19,12 @@ from harness.model.pairs import PAIRS_FILE
 from harness.model.path import Kind, PathState
 from harness.model.trial import MTU, Direction, Status
 from harness.report import attempts, lines
+from harness.report.reading import Wanted, read_table
+from harness.report.tables import Table, Whole, Words, renumbered
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
-from harness.results.schema import REQUIRED, Columns
+from harness.results.schema import REQUIRED, SERIES, Columns
 
-_WHOLE = ("setup", "block", "position", "attempt", MTU)
+_WHOLE = ("setup", "block", "position", "attempt")
 _OPTIONAL = ("reason", "path_state")
 _UNUSED = ("started_at", "proof", "raw")
 """Columns that no report uses; a word of its own in each line, they are most of a file."""
@@ -38,11 +38,11 @@ _REQUIRED_1 = (*(name for name in REQUIRED if name != "measure"), "tool", *_PING
 class Trials:
     """The trials of a run that count, one a row, and what the reader of the figures should know of the file.
 
-    A row has the columns of the head that reports use and levels, both as categories (missing where a cell does not
-    have the factor), and figures as floats (NaN where there is none).
+    A row has the words and whole numbers of the head that reports use, levels as words (none where a cell does not have
+    the factor) that are parsed, and figures.
     """
 
-    frame: pd.DataFrame
+    table: Table
     columns: Columns
     notes: tuple[Note, ...] = ()
 
@@ -54,21 +54,21 @@ class RunData:
     trials: Trials
     meta: RunMeta | None
     environment: Mapping[str, Any] | None = None
-    series: pd.DataFrame | None = None
+    series: Table | None = None
 
     @property
     def run_id(self) -> str:
         """What the run is called."""
-        return str(self.trials.frame["run_id"].iloc[0])
+        return str(self.trials.table.words["run_id"].present[0])
 
     @property
     def nic_mtu(self) -> int:
         """The underlay's own MTU in bytes; without run.json the largest at which it was measured."""
         if self.meta:
             return self.meta.nic_mtu
-        frame = self.trials.frame
-        underlay = frame.loc[frame["kind"] == Kind.UNDERLAY, MTU]
-        return int(max(underlay if len(underlay) else frame[MTU]))
+        words = self.trials.table.words
+        underlay = words[MTU].at(words["kind"].are(Kind.UNDERLAY)).present
+        return max(int(str(mtu)) for mtu in underlay or words[MTU].present)
 
 
 def read_run(path: Path, *, with_series: bool = True) -> RunData:
@@ -82,14 +82,14 @@ def read_run(path: Path, *, with_series: bool = True) -> RunData:
     meta = read_meta(meta_path) if meta_path.exists() else None
     trials = read_trials(trials_path, meta)
     if meta:
-        missing = [name for name in trials.frame["profile"].unique() if name not in meta.profiles]
+        missing = [name for name in trials.table.words["profile"].present if name not in meta.profiles]
         if missing:
             raise InputError(f"{meta_path} has no profile {missing[0]!r}, but trials.csv does: they are of two runs.")
     environment_path = trials_path.with_name(ENVIRONMENT_FILE)
     environment = read_json(environment_path) if environment_path.exists() else None
     series_path = trials_path.with_name("series.csv")
     series = _series(series_path) if with_series and series_path.exists() else None
-    return RunData(trials, meta, environment, None if series is None else attempts.of_counted(series, trials.frame))
+    return RunData(trials, meta, environment, None if series is None else attempts.of_counted(series, trials.table))
 
 
 def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
@@ -109,66 +109,72 @@ def read_trials(path: Path, meta: RunMeta | None = None) -> Trials:
     if not shape.is_rectangular:
         lines.explain(path, shape, columns)
     try:
-        frame = _frame(io.BytesIO(lines.whole_lines(path)) if shape.is_torn else path, header, columns)
+        table = _table(path, header, columns, is_torn=shape.is_torn)
     except (ValueError, TypeError, InputError) as error:
         lines.explain(path, shape, columns)
         raise InputError(f"{path} cannot be read as CSV: {error}; restore the file.") from error
-    if frame.empty:
+    if not len(table):
         raise InputError(f"{path} holds no trial: the run ended before its first one; run it again.")
     if is_old:
-        frame.loc[frame["measure"] == "ping", list(_PING_LACKS)] = None
-    if not _is_sound(frame, columns):
+        pings = table.words["measure"].are("ping")
+        lacking = {name: table.words[name].without(pings) for name in _PING_LACKS}
+        table = replace(table, words={**table.words, **lacking})
+    if not _is_sound(table, columns):
         lines.explain(path, shape, columns)
         raise InputError(f"{path} cannot be used; restore the file.")
-    counted, repeated = attempts.counted(frame, columns)
+    counted, repeated = attempts.counted(table, columns)
     return Trials(counted, columns, (*((lines.torn_line(path),) if shape.is_torn else ()), *repeated))
 
 
-def _frame(source: Path | io.BytesIO, header: Sequence[str], columns: Columns) -> pd.DataFrame:
-    """Return the file as a frame; ValueError where there is a word for a number."""
-    numbers = dict.fromkeys(columns.metrics, "float64") | {"duration_s": "float64"}
-    used = [name for name in header if name not in _UNUSED]
-    whole = [name for name in _WHOLE if name in header]
-    frame = pd.read_csv(
-        source,
-        usecols=used,
-        dtype={**dict.fromkeys(used, "category"), **numbers, **dict.fromkeys(whole, "int64")},
-        keep_default_na=False,
-        na_values={name: [""] for name in (*numbers, *columns.factors, *whole)},
-    ).rename(columns={"tool": "measure"})
-    empty = pd.Categorical.from_codes(np.zeros(len(frame), "int8"), pd.Index([""]))
-    frame = frame.assign(**{name: empty for name in _OPTIONAL if name not in frame})
-    frame = frame.assign(**{name: 1 for name in ("setup", "attempt") if name not in frame})
-    for name, factor in columns.factors.items():
-        if name != MTU:
-            frame[name] = _parsed(frame[name], factor.parse, none=_ICMP)
-    frame["path_state"] = _parsed(frame["path_state"], PathState.parse, none="")
-    return frame
+def _table(path: Path, header: Sequence[str], columns: Columns, *, is_torn: bool) -> Table:
+    """Return the file as a table; ValueError or InputError where there is a word for a number, or an unknown one."""
+    whole, figures = [name for name in _WHOLE if name in header], ["duration_s", *columns.metrics]
+    words = [name for name in header if name not in {*_UNUSED, *whole, *figures}]
+    read = read_table(path, Wanted(words, whole, figures), is_torn=is_torn)
+    made = {"measure" if name == "tool" else name: column for name, column in read.words.items()}
+    made |= {name: Words.alike("", len(read)) for name in _OPTIONAL if name not in made}
+    made |= {name: made[name].parsed(_level(factor.parse)) for name, factor in columns.factors.items() if name != MTU}
+    made |= {MTU: made[MTU].parsed(int), "path_state": made["path_state"].parsed(_state)}
+    ones = {name: np.ones(len(read), np.int64) for name in ("setup", "attempt") if name not in header}
+    return Table(made, {**read.whole, **ones}, read.figures)
 
 
-def _parsed(words: pd.Series[Any], parse: Callable[[str], object], none: str) -> pd.Series[Any]:
-    """Return a column of the values that its words mean, each parsed once; missing for a word that means `none`."""
-    values = [None if word == none else parse(str(word)) for word in words.cat.categories]
-    distinct = list(dict.fromkeys(value for value in values if value is not None))
-    numbers = np.array([-1 if value is None else distinct.index(value) for value in values] + [-1])
-    codes = numbers[words.cat.codes.to_numpy()]  # the code of what is missing is -1: the last one
-    return pd.Series(pd.Categorical.from_codes(codes, pd.Index(distinct, dtype=object)), index=words.index)
+def _level(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Return what makes levels of words; None of what stands where a cell does not have the factor."""
+    return lambda word: parse(word) if word not in ("", _ICMP) else None
 
 
-def _is_sound(frame: pd.DataFrame, columns: Columns) -> bool:
+def _state(word: str) -> PathState | None:
+    return PathState.parse(word) if word else None
+
+
+def _is_sound(table: Table, columns: Columns) -> bool:
     """Tell whether every row can be used, and none counts twice."""
-    words = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
-    valid_words = all(set(frame[name].cat.categories) <= set(valid) for name, valid in words.items() if name in frame)
-    filled = all(
-        "" not in frame[name].cat.categories for name in REQUIRED if isinstance(frame[name].dtype, pd.CategoricalDtype)
-    )
-    finite = not any(np.isinf(frame[name].to_numpy()).any() for name in (*columns.metrics, "duration_s"))
-    finite = finite and bool(frame["duration_s"].notna().all())
-    cell = ["block", "attempt", "profile", "measure", *columns.factors]
-    twice = frame.loc[frame["status"] == Status.OK, cell].duplicated().any()
-    moved = frame[["block", "setup"]].drop_duplicates()["block"].duplicated().any()
-    is_one_run = len(frame["run_id"].cat.categories) == 1
+    words, whole = table.words, table.whole
+    known = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
+    valid_words = all(set(words[name].values) <= set(valid) for name, valid in known.items() if name in words)
+    filled = all("" not in words[name].values for name in REQUIRED if name in words)
+    finite = not any(np.isinf(column).any() for column in table.figures.values())
+    finite = finite and not np.isnan(table.figures["duration_s"]).any()
+    is_one_run = len(words["run_id"].values) == 1
+    _, firsts, blocks = np.unique(whole["block"], return_index=True, return_inverse=True)
+    moved = (whole["setup"][firsts][blocks] != whole["setup"]).any()
+    attempts_of, tries = np.unique(whole["attempt"], return_inverse=True)
+    numbers, _ = numbered(table, columns)
+    ok = words["status"].are(Status.OK)
+    places = np.sort(((numbers * len(firsts) + blocks) * len(attempts_of) + tries)[ok])
+    twice = (places[1:] == places[:-1]).any()
     return bool(valid_words and filled and finite and not twice and not moved and is_one_run)
+
+
+def numbered(table: Table, columns: Columns) -> tuple[Whole, Whole]:
+    """Return of each trial the number of its profile and cell, by their first places; and these, which ascend."""
+    numbers, firsts = np.zeros(len(table), np.int64), np.zeros(1, np.int64)
+    for name in ("profile", "measure", *columns.factors):
+        column = table.words[name]
+        kinds = len(column.values) + 1
+        numbers, firsts = renumbered(numbers * kinds + column.codes + 1, len(firsts) * kinds)
+    return numbers, firsts
 
 
 def _require_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> None:
@@ -189,9 +195,13 @@ def _trials_path(path: Path) -> Path:
     return file
 
 
-def _series(path: Path) -> pd.DataFrame | None:
+def _series(path: Path) -> Table | None:
     """Return series.csv, None where it cannot be read: nothing but notes is made of it."""
     try:
-        return pd.read_csv(path)
-    except (OSError, ValueError):
+        header = lines.header_of(path)
+        if not {*SERIES} - {"attempt"} <= {*header}:
+            return None
+        wanted = Wanted(whole=[name for name in SERIES[:3] if name in header], figures=SERIES[3:])
+        return read_table(path, wanted, is_torn=lines.shape_of(path, len(header)).is_torn)
+    except (OSError, ValueError, InputError):
         return None

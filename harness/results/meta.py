@@ -25,7 +25,7 @@ ENVIRONMENT_FILE = "environment.json"
 class _Part(BaseModel):
     """Keys that a later version adds are let through; those named here have to be right."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)  # most are a part of another one only
 
 
 class ProfileMeta(_Part):

@@ -59,6 +59,7 @@ def rows(plan: Plan, run_id: str, columns: Columns, scatter: random.Random) -> I
             row: dict[str, object] = dict(cell.levels)
             row |= {name: figure * scatter.gauss(machine, 0.01) for name, figure in figures.items()}
             row |= {"run_id": run_id, "block": block, "position": position, "profile": profile, "measure": "iperf3"}
+            row |= {"setup": 1, "attempt": 1}
             row |= {"kind": Kind.UNDERLAY if profile == UNDERLAY else Kind.TUNNEL, "duration_s": 2, "status": "ok"}
             row |= {"started_at": f"2026-01-01T00:00:00.{position:03}+00:00", "path_state": "whole"}
             row |= {"proof": f"client -> server: {profile} {block * position} B in {position} packets, ens33 {block} B"}
@@ -126,8 +127,8 @@ def time_sample() -> None:
     for what, argv in (
         ("compare", ("-c", _MAIN, "compare", str(newest))),
         ("Python alone", ("-c", "pass")),
+        ("loading NumPy", ("-c", "import numpy")),
         ("loading pandas", ("-c", "import pandas")),
-        ("loading pandas and scipy.special", ("-c", "import pandas, scipy.special")),
     ):
         fastest = min((cost(argv) for _ in range(ROUNDS)), key=lambda one: one.wall_s)
         say(f"sample: {what} takes {fastest} (best of {ROUNDS})")

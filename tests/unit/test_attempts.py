@@ -39,9 +39,11 @@ def pings(block: int = 1) -> list[Trial]:
 
 
 def goodputs(folder: Path) -> list[tuple[int, str, int, float]]:
-    frame = read_trials(folder).frame
-    kept = frame[frame["measure"] == "iperf3"]
-    return list(zip(*(kept[name].tolist() for name in ("block", "profile", "attempt", "goodput_bps")), strict=True))
+    table = read_trials(folder).table
+    kept = table.at(table.words["measure"].are("iperf3"))
+    profiles = [str(name) for name in kept.words["profile"].tolist()]
+    numbers = (kept.whole["attempt"].tolist(), kept.figures["goodput_bps"].tolist())
+    return list(zip(kept.whole["block"].tolist(), profiles, *numbers, strict=True))
 
 
 def test_second_attempt_counts_for_every_trial_of_the_group_and_for_no_other(tmp_path: Path) -> None:
@@ -51,16 +53,16 @@ def test_second_attempt_counts_for_every_trial_of_the_group_and_for_no_other(tmp
         *((1, profile, 2, 8e8) for profile, _ in CELLS),
         *((2, profile, 1, 7e8) for profile, _ in CELLS),
     ]
-    frame = read_trials(folder).frame
-    assert (frame["measure"] == "ping").sum() == 4
-    assert frame.index.tolist() == list(range(len(frame)))
+    table = read_trials(folder).table
+    assert table.words["measure"].are("ping").sum() == 4
+    assert {len(column) for column in (*table.whole.values(), *table.figures.values())} == {len(table)}
+    assert {len(column.codes) for column in table.words.values()} == {len(table)}
 
 
 def test_worse_second_attempt_counts_as_well(tmp_path: Path) -> None:
     """Nothing is chosen by what was found: not even a failure is avoided."""
     folder = write(tmp_path, [*attempt(1, 9e8), *attempt(2, 0, status=Status.FAILED)])
-    frame = read_trials(folder).frame
-    assert frame["status"].astype(str).tolist() == ["failed"] * len(CELLS)
+    assert read_trials(folder).table.words["status"].tolist() == ["failed"] * len(CELLS)
 
 
 @pytest.mark.parametrize("measured", range(1, len(CELLS)))
@@ -123,5 +125,6 @@ def test_seconds_of_an_attempt_that_does_not_count_are_left_out(tmp_path: Path) 
     assert "apart" in text_of(analyse(read_run(write(tmp_path / "once", first))).notes)
     again = read_run(write(tmp_path / "again", [*first, *second]))
     assert again.series is not None
-    assert set(zip(again.series["block"], again.series["attempt"], strict=True)) == {(1, 2), (2, 1), (3, 1), (4, 1)}
+    places = zip(*(again.series.whole[name].tolist() for name in ("block", "attempt")), strict=True)
+    assert {*places} == {(1, 2), (2, 1), (3, 1), (4, 1)}
     assert "apart" not in text_of(analyse(again).notes)

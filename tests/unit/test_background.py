@@ -20,7 +20,8 @@ from harness.report.background import HARNESS_CPUS, LIMIT, LOOK_COST_CPUS, LOOK_
 from harness.report.comparison import compare_runs
 from harness.report.contrasts import Against
 from harness.report.notes import joined, sentence
-from harness.report.trials import read_run
+from harness.report.tables import Words
+from harness.report.trials import RunData, read_run
 from harness.truth.verdicts import Verdict
 from tests.unit.synthetic import META, around, iperf3, ping, series, write
 
@@ -200,10 +201,16 @@ def test_run_that_did_not_look_is_judged_as_before(tmp_path: Path, lacking: str)
         assert cpu_row(analysed(folder)).verdict is Verdict.WORSE
 
 
+def called(run: RunData, name: str) -> RunData:
+    """Return a run under another name."""
+    table = run.trials.table
+    table = replace(table, words={**table.words, "run_id": Words.alike(name, len(table))})
+    return replace(run, trials=replace(run.trials, table=table))
+
+
 def test_two_runs_are_disturbed_where_either_is(tmp_path: Path) -> None:
     quiet, loaded = (read_run(run(tmp_path / str(cpus), cpus)) for cpus in (0.0, 1.0))
-    still = replace(quiet, trials=replace(quiet.trials, frame=quiet.trials.frame.assign(run_id="still")))
-    loaded = replace(loaded, trials=replace(loaded.trials, frame=loaded.trials.frame.assign(run_id="loaded")))
+    still, loaded = called(quiet, "still"), called(loaded, "loaded")
     for a, b, expected in ((quiet, still, False), (quiet, loaded, True), (loaded, quiet, True)):
         rows = [row for row in compare_runs([a], [b]).rows if row.metric.name == CPU_ROWS[0]]
         assert len(rows) == 3, "over its underlay, the underlay, absolute"

@@ -644,7 +644,7 @@ def test_group_of_a_disturbed_trial_is_measured_again_and_both_attempts_stay(
     assert [name for name in names if name.endswith("-attempt2.json")] == names[TRIALS : TRIALS + 2]
     assert any("once more, up to 30% of the CPU time" in text for text in bench.observer.stages)
     counted = read_trials(bench.folder.path)
-    assert counted.frame["attempt"].tolist() == [1, 1, 2, 2, 1, 1, 1, 1]
+    assert counted.table.whole["attempt"].tolist() == [1, 1, 2, 2, 1, 1, 1, 1]
     assert "measured once more (underlay 1, vxlan 1)" in counted.notes[0].fact
 
 
@@ -666,7 +666,7 @@ def test_interruption_in_a_repeat_leaves_the_first_attempt(bench: Bench, monkeyp
         bench.run()
     assert [row["attempt"] for row in bench.rows()] == ["1"] * TRIALS + ["2"]
     counted = read_trials(bench.folder.path)
-    assert counted.frame["attempt"].tolist() == [1] * TRIALS
+    assert counted.table.whole["attempt"].tolist() == [1] * TRIALS
     assert "cut short" in counted.notes[0].fact
 
 

@@ -148,7 +148,7 @@ def test_run_without_any_trial_says_so(tmp_path: Path) -> None:
 def test_each_pairs_folder_is_a_run_by_itself(four: Path) -> None:
     assert has_pairs(four)
     assert not has_pairs(four / "k8s-1--k8s-2")
-    assert len(read_run(four / "k8s-1--k8s-2").trials.frame) == 24
+    assert len(read_run(four / "k8s-1--k8s-2").trials.table) == 24
     with pytest.raises(InputError, match="is a run of several pairs; give the folder of one of them"):
         read_run(four)
 

@@ -19,6 +19,7 @@ from harness.report.lines import Shape
 from harness.report.notes import text_of
 from harness.report.trials import read_run, read_trials
 from harness.results.schema import SCHEMA_1
+from tests.unit.equal_tables import assert_equal
 from tests.unit.synthetic import META, PLAN, RUN_ID, columns, full_run, iperf3, ping, write
 
 SAMPLE = Path(__file__).parents[2] / "results" / "sample" / "20261123T040142Z-vxlan-995d"
@@ -34,13 +35,14 @@ def edited(folder: Path, change: Callable[[list[str]], list[str]]) -> Path:
 def test_a_folder_and_its_csv_are_the_same_run(tmp_path: Path) -> None:
     write(tmp_path, full_run())
     of_folder, of_file = read_run(tmp_path), read_run(tmp_path / "trials.csv")
-    pd.testing.assert_frame_equal(of_folder.trials.frame, of_file.trials.frame)
+    assert_equal(of_folder.trials.table, of_file.trials.table)
     assert of_folder.meta == of_file.meta
     assert of_folder.meta is not None
     assert of_folder.meta.run_id == RUN_ID
     unused = {"started_at", "proof", "raw"}
-    assert list(of_folder.trials.frame) == [name for name in columns(full_run()).names if name not in unused]
-    assert of_folder.trials.frame["goodput_bps"].dtype == float
+    table = of_folder.trials.table
+    assert {*table.words, *table.whole, *table.figures} == {*columns(full_run()).names} - unused
+    assert table.figures["goodput_bps"].dtype == float
     assert of_folder.meta.plan == PLAN
 
 
@@ -48,7 +50,7 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
     whole = len(full_run())
     path = edited(tmp_path, lambda lines: [*lines[:-1], lines[-1][:60]])
     trials = read_trials(path)
-    assert len(trials.frame) == whole - 1
+    assert len(trials.table) == whole - 1
     (note,) = trials.notes
     assert note.fact == "the last line of trials.csv is incomplete"
     assert note.advice == "the run was killed, that trial is left out"
@@ -57,7 +59,7 @@ def test_a_torn_last_line_is_dropped_and_said(tmp_path: Path) -> None:
 
 def test_a_complete_last_line_needs_no_newline(tmp_path: Path) -> None:
     trials = read_trials(edited(tmp_path, lambda lines: [*lines[:-1], lines[-1].rstrip()]))
-    assert len(trials.frame) == len(full_run())
+    assert len(trials.table) == len(full_run())
     assert trials.notes == ()
 
 
@@ -114,10 +116,9 @@ def test_unusable_csv_names_the_place(tmp_path: Path, change: Callable[[list[str
     ],
 )
 def test_what_csv_allows_is_read(tmp_path: Path, change: Callable[[list[str]], list[str]]) -> None:
-    expected = read_trials(write(tmp_path / "plain", full_run())).frame
+    expected = read_trials(write(tmp_path / "plain", full_run())).table
     (tmp_path / "changed").mkdir()
-    found = read_trials(edited(tmp_path / "changed", change)).frame
-    pd.testing.assert_frame_equal(found, expected)
+    assert_equal(read_trials(edited(tmp_path / "changed", change)).table, expected)
 
 
 def test_a_field_too_many_in_one_line_does_not_make_up_for_one_too_few_in_another(tmp_path: Path) -> None:
@@ -206,7 +207,7 @@ def test_schema_1_has_the_same_cells() -> None:
         *(ping(mtu) for mtu in (1450, 1500)),
     }
     assert str(run.meta.notes[0]).startswith("both nodes share one kernel")
-    states = set(run.trials.frame["path_state"])
+    states = set(run.trials.table.words["path_state"].tolist())
     assert PathState.parse("clamped to 1450") in states
 
 
@@ -214,10 +215,10 @@ def test_file_without_set_ups_is_of_one(tmp_path: Path) -> None:
     """As every run was before it could have several, of either schema."""
     write(tmp_path, full_run())
     path = tmp_path / "trials.csv"
-    whole = read_trials(path).frame
+    whole = read_trials(path).table
     pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns="setup").to_csv(path, index=False)
-    pd.testing.assert_frame_equal(read_trials(path).frame, whole, check_like=True)
-    assert set(whole["setup"]) == set(read_run(SAMPLE).trials.frame["setup"]) == {1}
+    assert_equal(read_trials(path).table, whole)
+    assert {*whole.whole["setup"]} == {*read_run(SAMPLE).trials.table.whole["setup"]} == {1}
 
 
 @pytest.mark.parametrize("column", ["goodput_bps", "client_cpu_s", "rtt_p99_s", "proof", "raw", "started_at"])
