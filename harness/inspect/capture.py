@@ -84,8 +84,7 @@ def capturing(
         yield harvest
         time.sleep(_SETTLING_S)
         for stop, background in running:
-            if not background.has_ended:
-                background.stop(_STOPPING_S)
+            background.stop(_STOPPING_S)  # one that has ended, at its bound, is read to its end by that
             harvest.files[stop.point.number] = background.output
 
 
