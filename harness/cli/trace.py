@@ -11,6 +11,7 @@ import click
 from harness.cli.console import err, out
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
+    FACTOR_PREFIX,
     ask_become_pass_option,
     ask_pass_option,
     containers_option,
@@ -88,7 +89,7 @@ def trace(
 
     sending = _sending(options)
     prepared = prepare(
-        Options.of(options | {"profile": (profile,), "measures": ("ping",), f"factor_{MTU}": (mtu,)}), keep=keep
+        Options.of(options | {"profile": (profile,), "measures": ("ping",), f"{FACTOR_PREFIX}{MTU}": (mtu,)}), keep=keep
     )
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)

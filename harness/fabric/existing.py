@@ -11,8 +11,9 @@ from pydantic import model_validator
 
 from harness.fabric.base import Paths, Raised
 from harness.fabric.profiles import Profile
+from harness.measures import ping
 from harness.model.errors import LabError, VerificationError
-from harness.model.found import Found, FoundEnd
+from harness.model.found import Found, FoundEnd, entering
 from harness.model.node import Node
 from harness.model.pairs import Pair
 from harness.model.path import Claim, Endpoint, Kind, Path
@@ -21,7 +22,6 @@ from harness.nodes.remote import Remote
 from harness.results.plan import Setup
 from harness.truth import wire
 
-_ICMP_BYTES = 28
 _ECHOES = "-c 3 -i 0.2 -W 1 -M dont"
 
 
@@ -86,7 +86,7 @@ class ExistingFabric:
         found = self._found
         size = min(found.mtu, ExistingProfile.of(found).path_mtu(setup.nic_mtu))
         for end, other in (found.ends, found.ends[::-1]):
-            words = f"ping -n -q {_ECHOES} -s {size - _ICMP_BYTES}".split()
+            words = f"ping -n -q {_ECHOES} -s {size - ping.HEADER_BYTES}".split()
             done = self._remotes[end.node].run([*endpoint_of(end).enter, *words, other.address])
             if done.exit_code != 0:
                 raise VerificationError(
@@ -122,7 +122,7 @@ class ExistingFabric:
 
 def endpoint_of(end: FoundEnd) -> Endpoint:
     """Return one side of a found path as what sends and receives."""
-    return Endpoint(end.address, ("nsenter", f"--net={end.namespace}", "--"))
+    return Endpoint(end.address, entering(end.namespace))
 
 
 def said(found: Found) -> str:

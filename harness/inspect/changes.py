@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.inspect.walk import inner
+from harness.inspect.walk import ethernet, inner
 from harness.model.trace import TITLES, Frame, Layer, Point
 
 _SEALED = "wireguard"
@@ -50,7 +50,7 @@ def _is_sealed(*frames: Frame) -> bool:
 
 def _data(frame: Frame) -> int:
     """Return the bytes of TCP data in a frame, 0 where it is not TCP."""
-    return frame.length - sum(layer.size for layer in frame.layers) if inner(frame)[-1:] and _is_tcp(frame) else 0
+    return frame.data_bytes if inner(frame) and _is_tcp(frame) else 0
 
 
 def _is_tcp(frame: Frame) -> bool:
@@ -78,21 +78,15 @@ def _picked(order: Sequence[Layer], gone: Counter[tuple[str, int]]) -> list[Laye
 
 def _rewritten(before: Frame, now: Frame) -> list[str]:
     """Return what routing changed: the addresses of the innermost Ethernet header, and the time to live."""
-    old, new = (frame.all("ethernet")[-1:] for frame in (before, now))
+    old, new = ethernet(before), ethernet(now)
     said = []
     sealed = _is_sealed(before, now)
-    if old and new and not sealed and _bare(before) and _bare(now) and _pair(old[0]) != _pair(new[0]):
+    if old and new and not sealed and _pair(old) != _pair(new):
         said.append("MAC addresses rewritten")
     ttl = [next((layer.fields.get("ttl") for layer in inner(frame)), None) for frame in (before, now)]
     if not sealed and None not in ttl and ttl[0] != ttl[1]:
         said.append(f"routed: TTL {ttl[0]} -> {ttl[1]}")
     return said
-
-
-def _bare(frame: Frame) -> bool:
-    """Tell whether the innermost packet has an Ethernet header of its own."""
-    at = len(frame.layers) - len(inner(frame)) - 1
-    return at >= 0 and frame.layers[at].name == "ethernet"
 
 
 def _pair(layer: Layer) -> tuple[object, object]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.inspect.tables import BROADCAST, DEFAULT_DESTINATION, Quote, Tables, next_hop
-from harness.inspect.walk import inner
+from harness.inspect.tables import BROADCAST, DEFAULT_DESTINATION, Quote, Tables, next_hop, word_after
+from harness.inspect.walk import ethernet
 from harness.model.trace import By, Decision, Frame, Place, Point
 
 INSIDE, AWAY, OUTER, HOME = "+inside", "away", "outer", "home"
@@ -15,12 +15,11 @@ and on the node towards the endpoint itself."""
 
 @dataclass(frozen=True)
 class Ground:
-    """What decisions on one node are made of: its tables, its bridge and tunnel (or None), and its own addresses."""
+    """What decisions on one node are made of: its tables, and its bridge and tunnel (empty where there is none)."""
 
     tables: Tables
     bridge: str
     tunnel: str
-    nic: str
 
 
 def routes_of(own: str, other: str, peer: str, bridge: str, arriving: str) -> dict[str, list[str]]:
@@ -73,8 +72,7 @@ def _bridge(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[D
     entry = ground.tables.forwarding(mac, point.device)
     if entry is None:
         return [Decision(By.FDB, "", "", f"no entry for {mac}: {point.device} floods it to every other port")]
-    words = entry.line.split()
-    return [_decision(By.FDB, entry, f"{mac} is behind port {words[words.index('dev') + 1]}")]
+    return [_decision(By.FDB, entry, f"{mac} is behind port {word_after(entry.line, 'dev')}")]
 
 
 def _tunnel(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[Decision]:
@@ -82,12 +80,11 @@ def _tunnel(frame: Frame, point: Point, ground: Ground, leaving: bool) -> list[D
         return _arrived(ground, point)
     tables, mac = ground.tables, _destination(frame)
     made: list[Decision] = []
-    entry = tables.forwarding(mac, point.device) or tables.forwarding(DEFAULT_DESTINATION, point.device)
+    entry = tables.sending(mac, point.device)
     if entry is not None:
-        words = entry.line.split()
-        peer = words[words.index("dst") + 1]
-        whose = "for what no other entry is for" if words[0] == DEFAULT_DESTINATION else f"{mac} is there"
-        made.append(_decision(By.FDB, entry, f"the outer destination is {peer}: {whose}"))
+        is_default = entry.line.startswith(DEFAULT_DESTINATION)
+        whose = "for what no other entry is for" if is_default else f"{mac} is there"
+        made.append(_decision(By.FDB, entry, f"the outer destination is {word_after(entry.line, 'dst')}: {whose}"))
     elif settings := tables.tunnel(point.device):
         made.append(_decision(By.LINK, settings, "the tunnel has one other end"))
     outer = tables.routes.get(OUTER)
@@ -123,9 +120,8 @@ def _routed(route: Quote, ground: Ground, *, inside: bool = False) -> list[Decis
     made = [_decision(By.ROUTE, route, f"leaves by {device}, next hop {hop}{where}")]
     neighbour = ground.tables.neighbour(hop, device, inside=inside)
     if neighbour is not None:
-        words = neighbour.line.split()
-        mac = words[words.index("lladdr") + 1] if "lladdr" in words else ""
-        kind = "set by hand, never asked for" if "PERMANENT" in words else "learned by ARP"
+        mac = word_after(neighbour.line, "lladdr")
+        kind = "set by hand, never asked for" if "PERMANENT" in neighbour.line.split() else "learned by ARP"
         meaning = f"{hop} has {mac}: {kind}{where}" if mac else f"nobody answers for {hop}{where}"
         made.append(_decision(By.NEIGHBOUR, neighbour, meaning))
     return made
@@ -141,5 +137,5 @@ def _is_arp(frame: Frame) -> bool:
 
 def _destination(frame: Frame) -> str:
     """Return where the innermost Ethernet header sends a frame; empty without one."""
-    at = len(frame.layers) - len(inner(frame)) - 1
-    return str(frame.layers[at].fields["dst"]) if at >= 0 and frame.layers[at].name == "ethernet" else ""
+    own = ethernet(frame)
+    return str(own.fields["dst"]) if own else ""

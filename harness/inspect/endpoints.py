@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from harness.inspect.tables import Link, links_of
 from harness.model.errors import InputError, LabError
-from harness.model.found import Spot, SpotKind
+from harness.model.found import Spot, SpotKind, entering
 from harness.nodes.readings import snmp
 from harness.nodes.remote import Remote
 
@@ -38,7 +38,7 @@ class Endpoint:
     @property
     def enter(self) -> tuple[str, ...]:
         """The words in front of an argv that run it there."""
-        return ("nsenter", f"--net={self.namespace}", "--")
+        return entering(self.namespace)
 
     @property
     def addresses(self) -> list[str]:

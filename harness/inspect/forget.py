@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from harness.inspect.points import Stop
-from harness.inspect.tables import Tables
+from harness.inspect.tables import Tables, word_after
 from harness.model.trace import Place
 from harness.nodes.remote import Remote
 
@@ -49,6 +49,7 @@ def forwarding(text: str, devices: Collection[str], macs: Collection[str]) -> li
     for line in text.splitlines():
         words = line.split()
         if words[:1] and words[0] in macs and words[1] == "dev" and words[2] in devices and not _KEPT & {*words}:
-            peer = words[words.index("dst") : words.index("dst") + 2] if "dst" in words else []
-            made.append(["bridge", "fdb", "del", *words[:3], *peer, "self" if "self" in words else "master"])
+            peer = word_after(line, "dst")
+            of = ["self" if "self" in words else "master"]
+            made.append(["bridge", "fdb", "del", *words[:3], *(["dst", peer] if peer else []), *of])
     return made

@@ -19,6 +19,7 @@ from harness.inspect.endpoints import Endpoint, Reach, located, reached
 from harness.inspect.points import Stop
 from harness.inspect.spaces import OWN, Device, Spaces
 from harness.inspect.tables import Link
+from harness.measures import ping
 from harness.model.errors import LabError, ToolError
 from harness.model.found import Between, Found, FoundDevice, FoundEnd, Wire
 from harness.model.jobs import Side
@@ -34,7 +35,6 @@ _INTERVAL_S = 0.1
 _LEAST_BYTES, _VARIED_BYTES = 420, 64
 """Echoes have a size that little other traffic has, drawn anew each time; small enough for any path."""
 _MOST_OVERHEAD = 200
-_ICMP_BYTES = 28
 _CAPTURING_S = 20.0
 _SETTINGS = (
     "id",
@@ -127,7 +127,7 @@ def _filter(words: str, _stop: Stop) -> str:
 
 
 def _ping(remote: Remote, client: Endpoint, address: str, pattern: bytes, size: int) -> None:
-    argv = f"ping -n -q -c {ECHOES} -i {_INTERVAL_S} -W 1 -s {size - _ICMP_BYTES} -p {pattern.hex()}".split()
+    argv = f"ping -n -q -c {ECHOES} -i {_INTERVAL_S} -W 1 -s {size - ping.HEADER_BYTES} -p {pattern.hex()}".split()
     done = remote.run([*client.enter, *argv, address])
     if done.exit_code > 1:
         raise ToolError(f"ping on {remote.name}: {done.stderr.strip()[-200:] or done.stdout.strip()[-200:]}")

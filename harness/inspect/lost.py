@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.inspect.decide import AWAY, INSIDE, OUTER, Ground
-from harness.inspect.tables import DEFAULT_DESTINATION, Tables, next_hop
-from harness.inspect.walk import Seen, inner
+from harness.inspect.tables import Tables, next_hop, word_after
+from harness.inspect.walk import Seen, ethernet, inner
 from harness.model.trace import Frame, Loss, Place, Point
 
 _DROPS = {
@@ -129,12 +129,9 @@ def _nowhere(case: _Case) -> Finding:
     if not device or not (comes_in or leaves):
         return None
     mac = _inner_mac(case.frame, "src" if comes_in else "dst")
-    entry = tables.forwarding(mac, device)
-    if entry is None and leaves:
-        entry = tables.forwarding(DEFAULT_DESTINATION, device)
-    words = entry.line.split() if entry else []
-    peer = words[words.index("dst") + 1] if "dst" in words else here.peer
-    if entry is None or peer == here.peer:
+    entry = tables.sending(mac, device) if leaves else tables.forwarding(mac, device)
+    peer = word_after(entry.line, "dst") if entry else ""
+    if entry is None or peer in ("", here.peer):
         return None
     what = f"the forwarding entry of {device} on {case.last.node} leads to {peer}, which is not {here.peer_name}"
     if comes_in:
@@ -236,8 +233,8 @@ def _unknown(case: _Case) -> tuple[str, str, str]:
 
 def _inner_mac(frame: Frame, end: str) -> str:
     """Return an address (`src`, `dst`) of the innermost Ethernet header, empty without one."""
-    at = len(frame.layers) - len(inner(frame)) - 1
-    return str(frame.layers[at].fields[end]) if at >= 0 and frame.layers[at].name == "ethernet" else ""
+    own = ethernet(frame)
+    return str(own.fields[end]) if own else ""
 
 
 def _inner_size(frame: Frame) -> int:

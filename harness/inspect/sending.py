@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.measures import iperf3
+from harness.measures import iperf3, ping
 from harness.model.errors import ConnectionLostError, ToolError
 from harness.model.jobs import Port
 from harness.model.path import Path
 from harness.nodes import readings
 from harness.nodes.remote import Remote
 from harness.run.trial import FIRST_PORT
-from harness.truth.wire import HEADER_BYTES
 
-ICMP_BYTES = HEADER_BYTES["ipv4"] + 8
-"""In front of an echo's payload: IPv4, and ICMP (RFC 792)."""
 DEFAULT_BYTES = 84
 """Size of the packet that ping sends where it is not told one: 56 bytes behind its headers."""
 TCP_BYTES = 256 * 1024
@@ -57,7 +54,7 @@ def send(sending: Sending, remotes: tuple[Remote, Remote], path: Path, mtu: int)
     """
     if sending.tcp:
         return _tcp(remotes, path, mtu)
-    words = f"ping -n -c {sending.count} -i {_INTERVAL_S} -W {_WAIT_S} -s {sending.size - ICMP_BYTES}".split()
+    words = f"ping -n -c {sending.count} -i {_INTERVAL_S} -W {_WAIT_S} -s {sending.size - ping.HEADER_BYTES}".split()
     words += ["-M", sending.pmtudisc] if sending.pmtudisc else []
     argv = [*words, path.server.address]
     with remotes[0].background([*path.client.enter, *argv]) as running:

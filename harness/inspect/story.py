@@ -151,13 +151,13 @@ class _Teller:
         hops: list[Hop] = []
         start_s = packet.at[0][1][0].time_s
         before: tuple[Frame, ...] | None = None
-        first_side = packet.at[0][0].side
+        start, leaves = packet.at[0][0].side, self._leaves(packet)
         for point, frames in packet.at:
             decided = decisions(
                 frames[0],
                 point,
                 self._sights[point.node].ground,
-                leaving=point.side is first_side and self._leaves(packet),
+                leaving=leaves and point.side is start,
             )
             is_last = point == packet.at[-1][0] and point.place is Place.ENDPOINT
             hops.append(

@@ -23,8 +23,7 @@ _POLICY = re.compile(r"^:(\S+) DROP \[(\d+):\d+\]$")
 class Link:
     """A device as `ip -j -d -s addr` has it: `master` is a bridge's name, `peer` the index of a veth's other end.
 
-    `remote` is where a tunnel was told to send, `dropped` how many packets it counted as dropped, by direction.
-    `settings` are those of its kind.
+    `dropped` is how many packets it counted as dropped, by direction, `settings` are those of its kind.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Link:
     is_ethernet: bool
     master: str
     peer: int | None
-    remote: str
     addresses: tuple[str, ...]
     dropped: Mapping[str, int]
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +77,10 @@ class Tables:
             if words[:1] == [mac] and (of_bridge or of_tunnel):
                 return Quote("bridge fdb show", line.strip())
         return None
+
+    def sending(self, mac: str, device: str) -> Quote | None:
+        """Return the entry by which a tunnel sends to a MAC address: its own, or that for what has none."""
+        return self.forwarding(mac, device) or self.forwarding(DEFAULT_DESTINATION, device)
 
     def port(self, device: str) -> Quote | None:
         """Return what says of which bridge a device is a port."""
@@ -145,7 +147,6 @@ def links_of(text: str, node: str) -> dict[str, Link]:
 
 def _link(entry: Mapping[str, Any]) -> Link:
     info = entry.get("linkinfo") or {}
-    data = info.get("info_data") or {}
     stats = entry.get("stats64") or {}
     return Link(
         name=entry["ifname"],
@@ -156,10 +157,9 @@ def _link(entry: Mapping[str, Any]) -> Link:
         is_ethernet=entry.get("link_type") == "ether",
         master=str(entry.get("master", "")),
         peer=entry.get("link_index"),
-        remote=str(data.get("remote", data.get("remote6", ""))),
         addresses=tuple(str(found["local"]) for found in entry.get("addr_info", []) if "local" in found),
         dropped={way: int(stats[way].get("dropped", 0)) for way in ("rx", "tx") if way in stats},
-        settings=data,
+        settings=info.get("info_data") or {},
     )
 
 
@@ -184,8 +184,11 @@ def drops_of(text: str) -> dict[str, int]:
 
 def next_hop(route: Quote) -> tuple[str, str]:
     """Return the address that a route leads to first, and the device it leaves by; both empty for no route."""
-    words = route.line.split()
-    if "dev" not in words:
-        return "", ""
-    device = words[words.index("dev") + 1]
-    return (words[words.index("via") + 1] if "via" in words else words[0]), device
+    device = word_after(route.line, "dev")
+    return (word_after(route.line, "via") or route.line.split()[0], device) if device else ("", "")
+
+
+def word_after(line: str, name: str) -> str:
+    """Return the word that follows a name in what `ip` and `bridge` print; empty where the name is not there."""
+    words = line.split()
+    return words[words.index(name) + 1] if name in words else ""

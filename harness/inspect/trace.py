@@ -146,7 +146,7 @@ def _routes(subject: Subject, number: int, stops: Sequence[Stop], flow: Flow) ->
 
 def _ground(seen: Tables, stops: Sequence[Stop], node: Node, path: Path) -> decide.Ground:
     bridges = [stop.point.device for stop in stops if stop.point.node == node.name and stop.point.place is Place.BRIDGE]
-    return decide.Ground(seen, bridges[0] if bridges else "", path.claim.tunnel or "", node.device)
+    return decide.Ground(seen, bridges[0] if bridges else "", path.claim.tunnel or "")
 
 
 def _result(subject: Subject, scene: Scene, sent: Sent) -> Trace:

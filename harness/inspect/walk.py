@@ -49,6 +49,12 @@ def inner(frame: Frame) -> tuple[Layer, ...]:
     return frame.layers[last:]
 
 
+def ethernet(frame: Frame) -> Layer | None:
+    """Return the innermost packet's own Ethernet header; None where it has none, as behind IP in IP."""
+    at = len(frame.layers) - len(inner(frame)) - 1
+    return frame.layers[at] if at >= 0 and frame.layers[at].name == "ethernet" else None
+
+
 def key_of(frame: Frame) -> Key | None:
     """Return what tells a frame's packet, None for one that shows nothing of it."""
     network, *behind = inner(frame) or (None,)
@@ -65,9 +71,14 @@ def key_of(frame: Frame) -> Key | None:
                 return (ECHO, REQUEST if kind.endswith("request") else REPLY, layer.fields["id"], layer.fields["seq"])
             return (ERROR, kind, *ends, layer.fields["mtu"])
         if layer.name == "tcp":
-            size = frame.length - sum(one.size for one in frame.layers)
             flags = str(layer.fields["flags"])
-            return (TCP, *ends, *(layer.fields[name] for name in ("sport", "dport", "seq")), flags, size > 0)
+            return (
+                TCP,
+                *ends,
+                *(layer.fields[name] for name in ("sport", "dport", "seq")),
+                flags,
+                frame.data_bytes > 0,
+            )
     return None
 
 

@@ -16,6 +16,7 @@ INTERVAL_S = 0.02
 """Fixed spacing, so sending does not wait for replies (an open loop): 50 samples a second. Below 10 ms ping does not
 sleep between them but looks without a pause (iputils ping_common.c, main_loop): 4 ms took a CPU for itself."""
 HEADER_BYTES = 28
+"""In front of an echo's payload: IPv4 (RFC 791) and ICMP (RFC 792)."""
 _REPLY = re.compile(r"icmp_seq=(\d+) .*time=([0-9.]+) ms")
 _SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _LINGER_S = 1

@@ -95,6 +95,11 @@ class FoundDevice:
     detail: str = ""
 
 
+def entering(namespace: str) -> tuple[str, ...]:
+    """Return the words in front of an argv that run it in a network namespace, given by its path on the node."""
+    return ("nsenter", f"--net={namespace}", "--")
+
+
 @dataclass(frozen=True)
 class FoundEnd:
     """One side of a found path: the endpoint as asked for and what it is, how its namespace is entered, its address.

@@ -88,6 +88,11 @@ class Frame:
     length: int
     layers: tuple[Layer, ...]
 
+    @property
+    def data_bytes(self) -> int:
+        """What is behind all headers that are known, in bytes."""
+        return self.length - sum(layer.size for layer in self.layers)
+
     def all(self, *names: str) -> tuple[Layer, ...]:
         """Return the layers of these names, outermost first."""
         return tuple(layer for layer in self.layers if layer.name in names)

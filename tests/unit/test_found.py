@@ -250,7 +250,7 @@ def test_counters_of_another_namespace_are_read_under_their_label() -> None:
 
 
 def link(name: str, kind: str, index: int = 5, peer: int | None = None, **settings: object) -> Link:
-    return Link(name, index, kind, 1450, "", True, "", peer, "", (), {}, settings)
+    return Link(name, index, kind, 1450, "", True, "", peer, (), {}, settings)
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ FDB = f"""
 def link(name: str, **fields: object) -> Link:
     """Return a link with what matters of it."""
     known: dict[str, object] = {
-        "index": 1, "kind": "", "mtu": 1450, "mac": "", "is_ethernet": True, "master": "", "peer": None, "remote": "",
+        "index": 1, "kind": "", "mtu": 1450, "mac": "", "is_ethernet": True, "master": "", "peer": None,
         "addresses": (), "dropped": {},
     }  # fmt: skip
     return Link(name, **(known | fields))  # type: ignore[arg-type]
@@ -254,7 +254,7 @@ def tables(**changed: object) -> Tables:
 
 
 def ground(seen: Tables) -> Ground:
-    return Ground(seen, "docker0", "vxlan_docker", "ens33")
+    return Ground(seen, "docker0", "vxlan_docker")
 
 
 def test_each_step_quotes_the_entry_that_decided_it() -> None:
