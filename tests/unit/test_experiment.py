@@ -33,6 +33,7 @@ from harness.results.meta import read_meta
 from harness.results.plan import Plan, Setup
 from harness.results.schema import Columns
 from harness.results.store import RunFolder
+from harness.run.both_ways import ALONE_SECONDS
 from harness.run.campaign import Campaign, Ledger
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
@@ -77,7 +78,8 @@ class World:
 
     `behaviours`: what the client does that is started as the n-th, from 1; the others measure. `failures`: what is
     raised at an event. `around`: traffic of the overlay does not cross its tunnel. `both_ways`: what the second of
-    data each way before the trials gives; its programs are none of the clients and servers counted here.
+    data each way before the trials gives, `alone`: what a profile gives that is tried again, where it differs; these
+    programs are none of the clients and servers counted here.
     """
 
     events: list[str] = field(default_factory=list)
@@ -87,6 +89,7 @@ class World:
     environment: str = ENVIRONMENT
     server_output: str = SERVER
     both_ways: str = BIDIR
+    alone: str | None = None
     background: str = f"2\n10.000\n{IDLE}\n10.150\n{IDLE}\n"
     clients: list[tuple[str, ...]] = field(default_factory=list)
     servers: list[tuple[str, ...]] = field(default_factory=list)
@@ -108,6 +111,11 @@ class World:
         self.nic_bytes += 10**9
         if "netns" in argv and not self.around:
             self.tunnel_bytes += 5 * 10**8
+
+    def moved(self, argv: Sequence[str]) -> str:
+        """Return what a client says that moves data before the trials."""
+        again = argv[argv.index("-t") + 1] == f"{ALONE_SECONDS:g}"
+        return self.alone if again and self.alone is not None else self.both_ways
 
     def reading(self, nic: str) -> str:
         devices = {nic: self.nic_bytes, "vxlan_docker": self.tunnel_bytes}
@@ -143,7 +151,7 @@ class FakeBackground(Background):
         self._world.cancelled = cancelled
         if self._is_preliminary:
             self._world.happens("both ways")
-            return Completed(self.argv, 0, SERVER if self._is_server else self._world.both_ways, "")
+            return Completed(self.argv, 0, SERVER if self._is_server else self._world.moved(self.argv), "")
         if self._is_server:
             return Completed(self.argv, 0, self._world.server_output, "")
         code, output = self._world.behaviours.get(self._number, measure)(self._world, self.argv)
@@ -891,9 +899,9 @@ def test_data_moves_both_ways_before_the_first_trial(bench: Bench) -> None:
     [
         (
             {"sum_received_bidir_reverse": 0},
-            r"vxlan is dead from k8s-2 to k8s-1: .* second of TCP 0 bytes arrived",
+            r"vxlan is dead from k8s-2 to k8s-1: .* 3 s of TCP 0 bytes arrived",
         ),
-        (None, r"vxlan passes pings, but a second of TCP each way could not be moved: iperf3 client"),
+        (None, r"vxlan passes pings, but 3 s of TCP each way could not be moved: iperf3 client"),
     ],
 )
 def test_direction_that_is_dead_is_an_error_that_says_so(
@@ -909,6 +917,12 @@ def test_direction_that_is_dead_is_an_error_that_says_so(
         bench.run()
     assert bench.rows() == []
     assert cleaned_up(bench.world) == CLEAN_UP
+
+
+def test_profile_that_moved_nothing_beside_others_is_tried_alone(bench: Bench) -> None:
+    bench.world.both_ways, bench.world.alone = REFUSED, BIDIR
+    assert bench.run().failed == 0
+    assert bench.world.events.count("both ways") == 2 * 2 * len(PROFILES)
 
 
 @pytest.mark.parametrize("directions", [("bidir",), ("forward", "reverse")])
