@@ -28,6 +28,7 @@ class About(StrEnum):
     DIFFERENCE = "difference"
     OFFLOAD = "offload"
     REPEATED = "repeated"
+    RESENT = "sent again"
 
 
 @dataclass(frozen=True)

@@ -251,6 +251,7 @@ def _notes(
             notes.no_ceiling(names[0], cell, match.our_state) if lacking else None,
             *(notes.lost(name, arm) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
+            _of_tcp(run, draft) if draft.ceiling else None,
             notes.switched(contrast.profile, contrast.switch, metric, draft.ratio, verdict),
             *(notes.zeros(name, arm.zeros(metric)) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
@@ -273,6 +274,16 @@ def _of_udp(profile: str, arm: Arm, metric: Metric) -> Note | None:
     if metric.name == "packets_per_s":
         return notes.senders_limit(profile, median("unsent_ratio"), median("unsent_cpu_ratio"))
     return None
+
+
+def _of_tcp(run: _Run, draft: _Draft) -> Note | None:
+    """Say beside a goodput which share of it went out twice."""
+    resent = stats.median(draft.ours.figures(METRICS["retransmits"]).tolist())
+    if run.meta is None or resent is None:
+        return None
+    per_s = resent / run.meta.plan.timing.duration_s
+    goodput = stats.median(draft.figures[0])
+    return notes.sent_again(draft.contrast.profile, draft.cell, draft.match.our_state, goodput, per_s)
 
 
 def rows_by(rows: Sequence[Row], against: Against) -> Mapping[tuple[str, str, Cell, str], Row]:

@@ -25,10 +25,13 @@ LOSS_THAT_MATTERS = 0.001
 MOSTLY = 0.5
 BUSY = 0.9
 SWITCH_THAT_MATTERS = 0.05
+RESENT_THAT_MATTERS = 0.0005
+_TCP_HEADER_BYTES = 52
 _REASON_WIDTH = 70
 _RANGES = {
     About.SPREAD: "± {:.1%} to {:.1%}",
     About.MOVED: "the underlay moved by {:+.1%} to {:+.1%}",
+    About.RESENT: "{:.2%} to {:.2%} of the segments were sent again",
     About.LOAD: "others used {:.0%} to {:.0%} of the CPU time that the trials used",
 }
 _FATES = {
@@ -47,6 +50,25 @@ def path_state(profile: str, state: PathState | None, share: tuple[int, int]) ->
     if state is None or (state == WHOLE and not part):
         return None
     return Note(About.PATH_STATE, profile, f"{profile} {state}{part}", _FATES[state.fate])
+
+
+def sent_again(
+    profile: str, cell: Cell, state: PathState | None, goodput_bps: float | None, resent_per_s: float | None
+) -> Note | None:
+    """Say which share of TCP's segments went out twice where packets are cut: twice on the wire, once in goodput.
+
+    Where packets go whole, what is sent again was lost in front of the link, and took nothing of it.
+    """
+    if state is None or state.fate not in (Fate.OUTER_FRAGMENTED, Fate.INNER_FRAGMENTED):
+        return None
+    if not goodput_bps or not resent_per_s:
+        return None
+    share = resent_per_s / (goodput_bps / 8 / (cell.mtu - _TCP_HEADER_BYTES) + resent_per_s)
+    if share < RESENT_THAT_MATTERS:
+        return None
+    fact = f"{profile} {share:.2%} of the segments were sent again"
+    advice = "packets that are cut overtake each other, TCP takes that for loss, and goodput misses what went out twice"
+    return Note(About.RESENT, profile, fact, advice, value=share)
 
 
 def no_ceiling(profile: str, cell: Cell, state: PathState | None) -> Note:

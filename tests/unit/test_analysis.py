@@ -228,6 +228,22 @@ def test_ceiling_follows_the_state_that_was_seen(tmp_path: Path, state: str, cei
 
 
 @pytest.mark.parametrize(
+    ("state", "resent", "noted"),
+    [("outer-fragmented", 17, True), ("outer-fragmented", 5, False), ("clamped to 1450", 17, False)],
+)
+def test_what_went_out_twice_is_said_where_packets_are_cut(
+    tmp_path: Path, state: str, resent: int, noted: bool
+) -> None:
+    overlay = [  # of 93 Mbit/s over 2 s, some 16,000 segments
+        replace(made, figures={**made.figures, "retransmits": resent})
+        for made in series("vxlan", iperf3(1500), [93e6] * 6, path_state=PathState.parse(state))
+    ]
+    row = one(summary(tmp_path, [*series("underlay", iperf3(1500), UNDERLAY), *overlay]), metric="goodput_bps")
+    assert ("vxlan 0.11% of the segments were sent again: " in row["notes"]) == noted
+    assert ("sent again" in row["notes"]) == noted
+
+
+@pytest.mark.parametrize(
     ("shared", "seconds_per_gbit"),
     [(True, 1.2 / 0.3), (False, (1.2 + 0.6) / 0.3)],  # 100 Mbit/s over 2 s and 1 s omitted are 0.3 Gbit
 )
