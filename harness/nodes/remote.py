@@ -18,7 +18,7 @@ from typing import Self
 import paramiko
 
 from harness.model.errors import ConnectionLostError
-from harness.model.jobs import Completed
+from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.running import ANNOUNCE, Background
@@ -153,17 +153,20 @@ class Remote:
             return []
         return ["sudo", "-S", "-p", "", "--"] if self._target.become_password else ["sudo", "-n", "--"]
 
-    def background(self, argv: Sequence[str]) -> Background:
-        """Start argv and return at once."""
+    def background(self, argv: Sequence[str], most_bytes: int = MOST_BYTES) -> Background:
+        """Start argv, which may print so much, and return at once."""
         channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *argv])
-        return Background(self.name, argv, channel, self._signal, self.is_connected)
+        return Background(self.name, argv, channel, self._signal, self.is_connected, most_bytes)
 
     def _signal(self, signal: str, pid: str) -> None:
         """Send a signal to a process and its group."""
         self.run(["sh", "-c", _SIGNAL, "sh", signal, pid])
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
-        """Run argv to its end. Raises ConnectionLostError, also when it takes longer than `timeout_s`."""
+        """Run argv to its end.
+
+        Raises ConnectionLostError, also when it takes longer than `timeout_s`, and ToolError when it prints too much.
+        """
         with self.background(argv) as running:
             try:
                 return running.wait(timeout_s)

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.measures.registry import label_of
 from harness.model.errors import InputError
 from harness.model.pairs import PAIRS_FILE, Pair
+from harness.model.text import cell
 from harness.model.trial import Slot, Trial
 from harness.results.schema import SERIES, Columns, series_rows
 
@@ -124,7 +125,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, headin
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if heading:
         writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

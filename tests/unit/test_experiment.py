@@ -19,7 +19,7 @@ from harness.fabric.profiles import load
 from harness.labs.base import Lab
 from harness.measures.registry import cells
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
-from harness.model.jobs import Completed, Job, Side
+from harness.model.jobs import MOST_BYTES, Completed, Job, Side
 from harness.model.node import Node
 from harness.model.notes import Note
 from harness.model.path import Claim, Endpoint, Kind
@@ -187,7 +187,8 @@ class FakeRemote(Remote):
         self._world.waited_for.append(argv[6])
         return Completed(tuple(argv), 0, self._world.reading(self._nic), "")
 
-    def background(self, argv: Sequence[str]) -> Background:
+    def background(self, argv: Sequence[str], most_bytes: int = MOST_BYTES) -> Background:
+        assert most_bytes >= MOST_BYTES
         return FakeBackground(self._world, argv)
 
 
