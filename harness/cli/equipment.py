@@ -80,7 +80,7 @@ def with_found(equipment: Equipment, between: Between) -> Equipment:
     def found(ground: Ground) -> Found:
         grounds.append(ground)
         paths.append(find(between, ground))
-        err.print(text(paths[-1]), soft_wrap=True, markup=False, highlight=False)
+        err.print(text(paths[-1]), soft_wrap=True, highlight=False)
         return paths[-1]
 
     def fabric(lab: Lab, _profiles: object) -> ExistingFabric:

@@ -6,7 +6,7 @@ Both are context managers: whatever happens inside, what came up goes down again
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from harness.fabric.profiles import Profile
 from harness.labs.base import Lab, LabSource
 from harness.measures.registry import DEFAULT, programs
 from harness.model.containers import Engine
-from harness.model.errors import HarnessError, LabError
+from harness.model.errors import LabError
 from harness.model.found import Found
 from harness.model.node import Node
 from harness.model.notes import About, Note
@@ -135,7 +135,8 @@ def standing(
     where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
 
     def take_down() -> None:
-        observer.stage(f"tearing down{where}")
+        with suppress(Exception):  # nothing that is said on the way may keep it from being done
+            observer.stage(f"tearing down{where}")
         fabric.down(setup)
 
     with ExitStack() as stack:
@@ -161,10 +162,11 @@ def _clean_up(
         with equipment.interruption.shielded():
             try:
                 action()
-            except HarnessError as error:
+            except Exception as error:
                 if earlier is None:
                     raise
-                equipment.observer.note(Note(About.SETUP, "", f"cleaning up failed as well: {error}"))
+                with suppress(Exception):
+                    equipment.observer.note(Note(About.SETUP, "", f"cleaning up failed as well: {error}"))
         return False
 
     return step
