@@ -122,7 +122,7 @@ def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Cond
     from harness.run.campaign import Campaign
 
     try:
-        with equipped(prepared, passwords) as (equipment, progress):
+        with equipped(prepared, passwords, f"run {folder.path.name}") as (equipment, progress):
             count = TrialCount()
             several = len(prepared.waves) > 0
             campaign = Campaign(

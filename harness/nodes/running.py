@@ -109,6 +109,11 @@ class Background:
             pass
         return self._completed()
 
+    def finish(self, timeout_s: float) -> Completed:
+        """End the command's standard input and return how it ended. Raises TimeoutError and ConnectionLostError."""
+        self._channel.shutdown_write()
+        return self.wait(timeout_s)
+
     def _completed(self) -> Completed:
         code = self._channel.recv_exit_status()
         stdout, stderr = (bytes(part).decode("utf-8", "replace") for part in (self._stdout, self._stderr))

@@ -26,6 +26,7 @@ from harness.model.path import Claim, Endpoint, Kind
 from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
 from harness.nodes import background
+from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
 from harness.nodes.running import Background
 from harness.report.trials import read_trials
@@ -36,6 +37,7 @@ from harness.results.store import RunFolder
 from harness.run.campaign import Campaign, Ledger
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
+from harness.run.pair_run import NEIGHBOURS_NOTE
 from harness.run.stage import Meters, Record, Stage
 from harness.run.standing import Conduct, Equipment
 from harness.run.trial import FIRST_PORT, PORTS, TrialRunner
@@ -66,6 +68,7 @@ TRIALS = 4
 PROFILES = {name: load(name) for name in SETUP.profiles}
 NODES = (Node("k8s-1", 1, "172.12.1.11", "ens33"), Node("k8s-2", 2, "172.12.1.12", "ens33"))
 
+OWNER = Owner("run a", "alice", "desk", 4711, "2026-01-01 00:00:00 UTC")
 CLEAN_UP = ["teardown", "down"]
 Answer = tuple[int, str]
 Behaviour = Callable[["World", Sequence[str]], Answer]
@@ -172,6 +175,10 @@ class FakeRemote(Remote):
 
     def close(self) -> None:
         self._world.happens(f"close {self.name}")
+
+    def hold(self, owner: Owner) -> None:
+        assert owner == OWNER
+        self._world.happens(f"hold {self.name}")
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         assert timeout_s > 0
@@ -297,6 +304,7 @@ class Bench:
             lambda lab, profiles: AnsibleFabric(lab, profiles, FakePlaybooks(self.world, self.interruption)),
             self.interruption,
             self.observer,
+            owner=OWNER,
         )
         campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
         return campaign.run(self.plan, PROFILES, Conduct(keep, skip, enough))
@@ -971,3 +979,33 @@ def test_teardown_that_fails_says_what_stays_and_how_to_remove_it(bench: Bench) 
     bench.world.failures["teardown"] = PlaybookError("k8s-2: busy")
     with pytest.raises(PlaybookError, match=r"what was set up stays.*k8s-2: busy; `harness lab down` removes it"):
         bench.run()
+
+
+@pytest.mark.parametrize(("client", "server"), [NODES, NODES[::-1]])
+def test_nodes_are_locked_in_one_order_before_anything_is_done_on_them(
+    bench: Bench, client: Node, server: Node
+) -> None:
+    """By address, whichever is the client: of two runs at once, one gets both."""
+    bench.lab = replace(bench.lab, client=client, server=server)
+    bench.run()
+    held = [event for event in bench.world.events if event.startswith("hold")]
+    assert held == ["hold k8s-1", "hold k8s-2"]
+    after = bench.world.events[bench.world.events.index("hold k8s-2") :]
+    assert {"environment", "apply", "trial 1"} <= set(after)
+
+
+def test_node_that_is_somebody_elses_is_left_alone(bench: Bench) -> None:
+    bench.world.failures["hold k8s-2"] = LabError("k8s-2 is in use by run b")
+    with pytest.raises(LabError, match="in use by run b"):
+        bench.run()
+    assert cleaned_up(bench.world) == ["down"]
+    assert not {"environment", "apply"} & set(bench.world.events)
+
+
+def test_another_lab_on_the_same_cpus_is_noted_once_whenever_it_comes(bench: Bench) -> None:
+    seen = iter([False, False, True, False])
+    bench.lab = replace(bench.lab, neighbours=lambda: ["run-1-2"] if next(seen, False) else [])
+    bench.run()
+    facts = [note["fact"] for note in bench.json("run.json")["notes"]]
+    assert facts.count(NEIGHBOURS_NOTE.fact) == 1
+    assert [note.fact for note in bench.world.notes].count(NEIGHBOURS_NOTE.fact) == 1
