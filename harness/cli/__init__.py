@@ -6,14 +6,17 @@ what only another one needs.
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
 from collections import UserDict
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import click
 
-from harness.model.errors import INTERRUPTED, HarnessError
+from harness.model.errors import INTERRUPTED, HarnessError, StorageError
 
 _COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
 """Each is in the module that bears its name."""
@@ -41,34 +44,52 @@ def main() -> None:
     argv = sys.argv[1:]
     ours = argv[: argv.index("exec")] if "exec" in argv else argv  # what `lab exec` runs may have a --debug of its own
     debug = "--debug" in ours
+    _prepare_process()
     try:
         words = [word for word in ours if word != "--debug"] + argv[len(ours) :]
-        code = app.main(words, prog_name="harness", standalone_mode=False)
-    except click.ClickException as error:
+        with app.make_context("harness", words) as context:  # app.main would write to a terminal that may be gone
+            app.invoke(context)
+        code = 0
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
-        _say(error.format_message(), style="red", markup=False, soft_wrap=True)
-        code = error.exit_code
-    except HarnessError as error:
-        if debug:
-            raise
-        _say(str(error), style="red", markup=False, soft_wrap=True)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        if debug:
-            raise
-        left = "stays, as --keep says" if "--keep" in ours else "has been taken down"
-        _say(f"interrupted; what was measured is kept, what was set up {left}.")
-        code = INTERRUPTED
-    except Exception as error:
-        if debug:
-            raise
-        _say(f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")
-        code = 1
+        text, code = _sentence(error, keeps="--keep" in ours)
+        _say(text)
     sys.exit(code)
 
 
-def _say(text: str, **how: Any) -> None:  # noqa: ANN401 - rich's own
+def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
+    """Return what is said of an error, and the exit code."""
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, HarnessError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        left = "stays, as --keep says" if keeps else "has been taken down"
+        return f"interrupted; what was measured is kept, what was set up {left}.", INTERRUPTED
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; make that possible, and run it again.", StorageError.exit_code
+    return f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.", 1
+
+
+def _prepare_process() -> None:
+    """Have SIGTERM and SIGHUP end a command as Ctrl-C does, and no letter that a terminal lacks end its output."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not where it is ignored, as under nohup
+            signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
     from harness.cli.console import err
 
-    err.print(f"harness: {text}", **how)
+    err.print(f"harness: {text}", style="red", soft_wrap=True)

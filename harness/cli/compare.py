@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.console import put
 from harness.cli.types import Parsed
 from harness.measures.factors import share
 from harness.model.errors import InputError
@@ -93,7 +93,7 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
     """  # noqa: D301 - click's mark for lines that are to be left as they are
     a, b = _sides(runs, in_a)
     if not b:
-        sys.stdout.write(rendered(analysed(a[0], margin), form))
+        put(rendered(analysed(a[0], margin), form))
         return
     from concurrent.futures import ThreadPoolExecutor
 
@@ -103,7 +103,7 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
     with ThreadPoolExecutor(_TWO) as pool:  # pandas holds no lock while it parses, and a file may have a million lines
         read = [*pool.map(lambda path: read_run(path, with_series=False), (*a, *b))]
     compared = compare_runs(read[: len(a)], read[len(a) :], margin, across_hosts=across_hosts)
-    sys.stdout.write(rendered(compared, form))
+    put(rendered(compared, form))
 
 
 def _sides(runs: tuple[Path, ...], in_a: int | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.console import err, out
+from harness.cli.console import err, out, put
 from harness.model.errors import InputError
 from harness.truth.verdicts import MIN_BLOCKS
 
@@ -53,7 +52,7 @@ def show(given: Mapping[str, Any], *, as_json: bool) -> None:
         raise InputError(f"{path}: {error}") from error
     _print(found, as_json=as_json, text=table.table(detect.page(found)))
     if outcome is not None:
-        err.print(f"Results: {path}; --from takes them for another --detect.", soft_wrap=True, markup=False)
+        err.print(f"Results: {path}; --from takes them for another --detect.", soft_wrap=True)
         judge(outcome, path)
 
 
@@ -63,7 +62,7 @@ def _print(found: Detection, *, as_json: bool, text: str) -> None:
     if as_json:
         out.print_json(data=detect.record(found))
     else:
-        sys.stdout.write(text)
+        put(text)
 
 
 def _typed() -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from harness.cli.console import out
 from harness.cli.equipment import asked_passwords, equipped, require_source
@@ -47,7 +48,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     for check in made:
         _show_check(check)
     for name, kinds in impossible_profiles().items() if local and made[0].passed else ():
-        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
+        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}", markup=True)
     if (options["profile"] or not local) and all(check.passed for check in made):
         passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
         made = list(_inspected(options, passwords))
@@ -69,6 +70,6 @@ def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]
 
 
 def _show_check(check: Check) -> None:
-    out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {check.what}")
+    out.print(f"{'[green]ok     [/]' if check.passed else '[red]missing[/]'} {escape(check.what)}", markup=True)
     if not check.passed:
-        out.print(f"        {check.remedy}", markup=False)
+        out.print(f"        {check.remedy}")

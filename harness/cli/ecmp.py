@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.compare import FORMATS, SVG, analysed, rendered
-from harness.cli.console import err
+from harness.cli.console import err, put
 from harness.cli.equipment import asked_passwords, require_source
 from harness.cli.options import (
     FACTOR_PREFIX,
@@ -109,7 +109,8 @@ def ecmp(
         outcome = carry_out(prepared, folder, Conduct(skip_unsupported=skip_unsupported), passwords)
     except HarnessError:
         if folder.path.exists():
-            _summarise(folder, form, plot)
+            with suppress(HarnessError):
+                _summarise(folder, form, plot)
         raise
     _summarise(folder, form, plot)
     judge(outcome, folder.path)
@@ -135,11 +136,13 @@ def over_links(given: Mapping[str, Any]) -> Prepared:
 
 def _summarise(folder: RunFolder, form: str, plot: Path | None) -> None:
     """Write summary and plot, print the result in a format, and say where everything is."""
+    from harness.results import files
+
     result = analysed(folder.path, MARGIN)
     drawn = rendered(result, SVG)
+    put(rendered(result, form))
+    err.print(f"Results: {folder.path}", soft_wrap=True)
     folder.write_text("summary.csv", rendered(result, "csv"))
     folder.write_text("ecmp.svg", drawn)
     if plot is not None:
-        plot.write_text(drawn, encoding="utf-8")
-    sys.stdout.write(rendered(result, form))
-    err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)
+        files.write(plot, drawn)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from harness.cli.progress import RunProgress
     from harness.labs.base import Lab
     from harness.model.found import Between, Found
+    from harness.nodes.lock import Owner
     from harness.nodes.target import Passwords
     from harness.run.standing import Equipment, Ground
 
@@ -44,8 +49,8 @@ def _typed(name: str) -> str:
 
 
 @contextmanager
-def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipment, RunProgress]]:
-    """Give the real equipment, Ctrl-C handled and progress shown."""
+def equipped(prepared: Prepared, passwords: Passwords, purpose: str = "") -> Iterator[tuple[Equipment, RunProgress]]:
+    """Give the real equipment, Ctrl-C handled and progress shown; `purpose` is what the nodes are locked for."""
     from harness.cli.progress import RunProgress
     from harness.fabric.ansible import AnsibleFabric
     from harness.fabric.playbook import PlaybookRunner
@@ -64,8 +69,20 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
             lambda lab, profiles: AnsibleFabric(lab, profiles, PlaybookRunner(lab, requested, passwords=passwords)),
             interruption,
             progress,
+            owner=owner(purpose),
         )
         yield with_found(equipment, prepared.between) if prepared.between else equipment, progress
+
+
+def owner(purpose: str = "") -> Owner:
+    """Return who locks nodes: this process, of whoever called sudo, and what for; else it is the command."""
+    from harness.nodes.lock import Owner
+
+    names = [entry.pw_name for entry in pwd.getpwall() if entry.pw_uid == os.getuid()] or [f"uid {os.getuid()}"]
+    user = os.environ.get("SUDO_USER") or names[0]
+    since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    command = click.get_current_context().info_name
+    return Owner(purpose or f"harness {command}", user, socket.gethostname(), os.getpid(), since)
 
 
 def with_found(equipment: Equipment, between: Between) -> Equipment:
@@ -80,7 +97,7 @@ def with_found(equipment: Equipment, between: Between) -> Equipment:
     def found(ground: Ground) -> Found:
         grounds.append(ground)
         paths.append(find(between, ground))
-        err.print(text(paths[-1]), soft_wrap=True, markup=False, highlight=False)
+        err.print(text(paths[-1]), soft_wrap=True, highlight=False)
         return paths[-1]
 
     def fabric(lab: Lab, _profiles: object) -> ExistingFabric:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from harness.cli.console import out
+from harness.cli.console import out, put
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     ask_become_pass_option,
@@ -52,6 +51,6 @@ def inspect(ask_pass: bool, ask_become_pass: bool, as_json: bool, **options: Any
     if as_json:
         out.print_json(data=found.to_json())
     else:
-        sys.stdout.write(text(found))
+        put(text(found))
     if found.wire.headers is None:
         raise LabError("the path cannot be told, and so not be measured; what was seen is above.")

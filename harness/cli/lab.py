@@ -27,9 +27,10 @@ def lab() -> None:
 def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int | None) -> None:
     """Bring a lab up and leave it standing."""
     from harness.labs import vagrant
-    from harness.labs.kept import MIN_NODES, find_kept
+    from harness.labs.kept import MIN_NODES, find_kept, require_root
     from harness.labs.local import LocalLab
     from harness.model.containers import Containers
+    from harness.run.interrupt import Interruption
 
     engine = Containers.parse(containers).engine
 
@@ -37,9 +38,16 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int
         vagrant.bring_up()
         out.print("Both machines are up; `harness run --lab vagrant` measures between them.")
         return
-    if find_kept() is not None:
-        raise LabError("the local lab is already up; `harness lab down` takes it down.")
-    made = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine, links=links or 0).up()
+    require_root()
+    interruption = Interruption()
+    with interruption.installed(), interruption.shielded():
+        if find_kept() is not None:
+            raise LabError("the local lab is already up; `harness lab down` takes it down.")
+        source = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine, links=links or 0)
+        made = source.up()
+        if interruption.requested:
+            source.down()
+            raise KeyboardInterrupt
     *names, last = [node.name for node in made.nodes]
     out.print(f"{', '.join(names)} and {last} are up, {_linked(rate, links or 0)}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
@@ -47,7 +55,8 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int
 
 @lab.command("down")
 @made_lab_option
-def lab_down(which: str) -> None:
+@click.option("--force", is_flag=True, help="Also in the middle of somebody's run.")
+def lab_down(which: str, force: bool) -> None:
     """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks."""
     from harness.labs import vagrant
     from harness.labs.kept import take_down_all
@@ -55,7 +64,7 @@ def lab_down(which: str) -> None:
     if which == "vagrant":
         vagrant.take_down()
         return
-    removed = take_down_all()
+    removed = take_down_all(force=force)
     out.print(f"Taken down: {', '.join(removed)}." if removed else "There was nothing to take down.")
 
 

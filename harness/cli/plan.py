@@ -59,7 +59,7 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         if slot.setup != setup and made.setups > 1:
             out.print(f"set-up {slot.setup} of {made.setups}")
         setup = slot.setup
-        out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {title_of(slot.cell)}", markup=False)
+        out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {title_of(slot.cell)}")
     out.print(
         f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), about {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from harness.cli.console import out
 from harness.cli.options import profiles_dir_option
+from harness.model.text import printable
 
 
 @click.command()
@@ -22,5 +24,5 @@ def profiles(profiles_dirs: tuple[Path, ...]) -> None:
         table.add_column(column, no_wrap=column != "what it is")
     for path in known_profiles(profiles_dirs).values():
         profile = load_file(path)
-        table.add_row(profile.name, profile.kind.value, profile.summary)
+        table.add_row(profile.name, profile.kind.value, Text(printable(profile.summary)))
     out.print(table)

@@ -21,6 +21,7 @@ from harness.results.plan import Plan
 REFRESH_HZ = 2
 """Drawing costs CPU that the trial under way would be missing."""
 _PLAIN_EVERY_S = 10.0
+_COUNTED = "{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}"
 
 
 _UNITS = {"bit/s": (1e6, "Mbit/s"), "s": (1e-6, "µs"), "1/s": (1, "/s")}
@@ -57,9 +58,11 @@ class RunProgress:
         self._task = TaskID(0)
         if console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=16),
-                TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}"),
+                TextColumn(
+                    "{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}", markup=False
+                ),
                 console=console,
                 refresh_per_second=REFRESH_HZ,
                 transient=True,

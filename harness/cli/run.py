@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.compare import analysed, margin_option, rendered
-from harness.cli.console import err
+from harness.cli.console import err, put
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     ask_become_pass_option,
@@ -66,7 +66,8 @@ def run(
         outcome = carry_out(prepared, folder, conduct, passwords)
     except HarnessError:
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
-            summarise(folder, margin, form)
+            with suppress(HarnessError):
+                summarise(folder, margin, form)
         raise
     summarise(folder, margin, form)
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
@@ -121,7 +122,7 @@ def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Cond
     from harness.run.campaign import Campaign
 
     try:
-        with equipped(prepared, passwords) as (equipment, progress):
+        with equipped(prepared, passwords, f"run {folder.path.name}") as (equipment, progress):
             count = TrialCount()
             several = len(prepared.waves) > 0
             campaign = Campaign(
@@ -137,15 +138,15 @@ def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Cond
 
 
 def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None:
-    """Write the summary, print it in a format, and say where everything is."""
+    """Print the summary in a format, say where everything is, and write it there as well."""
     from harness.results.store import RunFolder
 
+    result = analysed(folder.path, margin)
+    put(rendered(result, form))
+    err.print(f"Results: {folder.path}", soft_wrap=True)
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
         run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
-    result = analysed(folder.path, margin)
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
-    sys.stdout.write(rendered(result, form))
-    err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)
 
 
 def judge(outcome: Outcome, path: Path) -> None:

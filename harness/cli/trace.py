@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.console import err, out
+from harness.cli.console import err, out, put
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
     FACTOR_PREFIX,
@@ -97,7 +96,7 @@ def trace(
     if form == FORMATS[0] and out.is_terminal:
         out.print(drawn(traced.trace))
     else:
-        sys.stdout.write(RENDERERS[form](traced.trace))
+        put(RENDERERS[form](traced.trace))
     if pcap is not None:
         from harness.inspect.pcap import save
 

@@ -10,7 +10,7 @@ from harness.fabric.base import Paths, Raised
 from harness.fabric.playbook import PlaybookResult
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
-from harness.model.errors import PlaybookError, VerificationError
+from harness.model.errors import ConnectionLostError, PlaybookError, VerificationError
 from harness.model.node import Node
 from harness.model.notes import About, Note
 from harness.model.path import Claim, Kind, Path
@@ -56,8 +56,13 @@ class AnsibleFabric:
             raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
 
     def down(self, setup: Setup) -> None:
-        """Remove what the profiles made."""
-        self._playbooks.run("teardown", setup, cancellable=False)
+        """Remove what the profiles made; where that fails, the error says what will."""
+        try:
+            self._playbooks.run("teardown", setup, cancellable=False)
+        except (PlaybookError, ConnectionLostError) as error:
+            which = "" if self._lab.shared_kernel else f" --lab {self._lab.inventory}"
+            advice = f"`harness lab down{which}` removes it once that is mended"
+            raise type(error)(f"what was set up stays, for it could not be torn down: {error}; {advice}.") from error
 
 
 def paths(setup: Setup, profiles: Mapping[str, Profile], client: Node, server: Node) -> Paths:

@@ -12,13 +12,20 @@ from typing import Any
 
 import ansible_runner
 
+from harness.fabric.oversight import MOST_BYTES, Oversight
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, PlaybookError
-from harness.nodes.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
+from harness.model.errors import ConnectionLostError, PlaybookError, StorageError
+from harness.model.text import printable
+from harness.nodes.ansible_environment import FOLDER, PLAYBOOKS_DIRECTORY, SOCKETS, forget_others, settings
 from harness.nodes.inventory import PAIRS_VARIABLE
 from harness.nodes.target import NOT_ASKED, Passwords
 from harness.results.plan import Setup
 
+_LIMIT_S = 900
+"""How long a playbook may take: what takes seconds here takes some minutes on thirty slow hosts."""
+_LOOK_S = 0.5
+"""How often is looked whether it is to be ended."""
+_MOST_WORDS = 300
 _FORKS = 5
 """Ansible's own default; more only where there are more hosts."""
 
@@ -61,9 +68,32 @@ class PlaybookRunner:
         """
         started = time.monotonic()
         hosts = _hosts(self._lab)
-        private = self._lab.scratch / "ansible"
+        private = self._lab.scratch / FOLDER
+        # Without any callback ansible-runner would take SIGINT and SIGTERM over, and never give them back.
+        oversight = Oversight(self._cancelled if cancellable else (lambda: False), private)
+        try:
+            runner = self._run(name, setup, hosts, private, oversight, check=check)
+        except OSError as error:
+            raise StorageError(f"{private} cannot be written: {error.strerror or error}; make room there.") from error
+        if oversight.has_grown:
+            most = f"{MOST_BYTES / 1e6:.0f} MB"
+            raise PlaybookError(f"playbook {name} was ended: a node prints without end, Ansible took {most} of memory.")
+        if runner.status == "canceled":
+            raise KeyboardInterrupt
+        if runner.status == "timeout":
+            raise PlaybookError(f"playbook {name} was ended: it took more than {_LIMIT_S} s.")
+        events = [event for event in runner.events if event.get("event", "").startswith("runner_on")]
+        _raise_for_failures(name, events)
+        if runner.status != "successful":
+            raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
+        return _result(name, hosts, runner, events, time.monotonic() - started)
+
+    def _run(
+        self, name: str, setup: Setup, hosts: Sequence[str], private: Path, oversight: Oversight, *, check: bool
+    ) -> ansible_runner.Runner:
+        """Run ansible-playbook to its end, whatever that is; raises OSError."""
         private.mkdir(mode=0o700, exist_ok=True)
-        runner = ansible_runner.run(
+        return ansible_runner.run(
             private_data_dir=str(private),
             playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
             inventory=str(self._lab.inventory.resolve()),  # a relative path would be taken for the inventory's text
@@ -82,16 +112,9 @@ class PlaybookRunner:
             passwords={prompt: password for _, prompt, password in self._answers},
             quiet=True,
             suppress_env_files=True,
-            # Without any callback ansible-runner would take SIGINT and SIGTERM over, and never give them back.
-            cancel_callback=self._cancelled if cancellable else (lambda: False),
+            cancel_callback=oversight,
+            settings={"pexpect_timeout": _LOOK_S, "job_timeout": _LIMIT_S},
         )
-        if runner.status == "canceled":
-            raise KeyboardInterrupt
-        events = [event for event in runner.events if event.get("event", "").startswith("runner_on")]
-        _raise_for_failures(name, events)
-        if runner.status != "successful":
-            raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
-        return _result(name, hosts, runner, events, time.monotonic() - started)
 
 
 def _result(
@@ -137,7 +160,7 @@ def _environment(private: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / SOCKETS),
     }
 
 
@@ -161,8 +184,17 @@ def _message(entry: dict[str, Any]) -> str:
     result = entry.get("res", {})
     if result.get("commands"):
         return "not as declared; to mend it: " + "; ".join(result.get("differences") or result["commands"])
-    return str(result.get("msg", result)).strip()
+    return _start(str(result.get("msg", result)))
+
+
+def _start(text: str) -> str:
+    """Return the start of a text, in which Ansible says what is wrong, on one line."""
+    words = printable(" ".join(text[: 8 * _MOST_WORDS].split()))
+    return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
 
 
 def _last_words(runner: ansible_runner.Runner) -> str:
-    return str(runner.stdout.read()).strip()[-400:]
+    """Return the last thing that Ansible calls an error, else its last line."""
+    lines = [line for line in str(runner.stdout.read()).splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line]
+    return _start((errors or lines or ["it said nothing"])[-1])

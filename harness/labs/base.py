@@ -21,7 +21,8 @@ class Lab:
     `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
     `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they were
     chosen. Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
-    from the first node to the second, and back.
+    from the first node to the second, and back. `neighbours` returns the names of labs that are in use beside this one,
+    on the same CPUs.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Lab:
     pairs: tuple[Pair, ...] = ()
     foreign_cpu_s: Callable[[], float] | None = None
     link_bytes: Callable[[], Sequence[tuple[int, int]]] | None = None
+    neighbours: Callable[[], Sequence[str]] = tuple
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -29,7 +29,7 @@ from harness.labs.access import (
 from harness.labs.base import Lab
 from harness.labs.bystanders import Bystanders
 from harness.labs.holder import enter_argv
-from harness.labs.process import ProcessId, command
+from harness.labs.process import command
 from harness.labs.shaping import shape
 from harness.measures.factors import rate_bps
 from harness.model.containers import Engine
@@ -109,9 +109,11 @@ class LocalLab:
         self.containers = containers
         self.rate_bps = parse_rate(rate)
         self.keep = keep
-        self.directory = state_root / (kept.KEPT if keep else f"run-{os.getpid()}")
+        self.directory = state_root / (kept.KEPT if keep else kept.own_name())
         self.groups = f"{self.directory.name}-{secrets.token_hex(4)}"  # pids of two PID namespaces may be the same
+        self._keeping = holder.Keeping(self.groups, detached=keep)
         self._brought_up = False
+        self._used: int | None = None
 
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes, whose names and addresses are always the same."""
@@ -129,21 +131,37 @@ class LocalLab:
         problems = self.probe()
         if problems:
             raise LabError(" ".join(problems))
+        if not self.keep:
+            return self._found() or self._made()
+        with kept.changing(self.directory.parent):
+            return self._found() or self._made()
+
+    def _found(self) -> Lab | None:
+        """Return the lab that stands, None where there is none and one may be made."""
         standing = kept.find_kept(self.directory.parent)
         if standing is not None:
             self._require_alike(standing)
-            return _lab(self.directory.parent / kept.KEPT, standing)
+            directory = self.directory.parent / kept.KEPT
+            self._used = kept.used(directory)
+            return _lab(directory, standing)
         if self.found:
             raise LabError("the local lab is not up, so no endpoint is there; `harness lab up` brings it up.")
+        return None
+
+    def _made(self) -> Lab:
+        """Bring the nodes up."""
         if self.directory.exists():
             kept.remove(self.directory)
         self._brought_up = True
         try:
-            self.directory.mkdir(parents=True, mode=0o700)
-            return self._build()
+            kept.make_folder(self.directory)
+            made = self._build()
+            if self.keep:
+                self._used = kept.used(self.directory)
         except BaseException:
             self.down()
             raise
+        return made
 
     def _require_alike(self, standing: dict[str, Any]) -> None:
         """Raise LabError where the lab that is up is not the one asked for."""
@@ -168,27 +186,29 @@ class LocalLab:
             )
 
     def down(self) -> None:
-        """End the nodes that this object brought up and remove their files."""
+        """End the nodes that this object brought up and remove their files; a lab that it found is free again."""
+        if self._used is not None:
+            os.close(self._used)
+            self._used = None
         if self._brought_up:
             kept.remove(self.directory)
             self._brought_up = False
 
     def _build(self) -> Lab:
-        owner = vars(ProcessId.of(os.getpid()))
         state: dict[str, Any] = {
             "rate": self.rate,
             "links": self.links,
             "containers": self.containers.value,
             "groups": self.groups,
             "nodes": [],
-            "owner": owner,
         }
+        kept.write_state(self.directory, state)  # whatever comes up from now on is found by it
         engine.require(self.containers, SEARCH_PATH)
         make_key(self.directory / KEY)
         home = pwd.getpwuid(0).pw_dir
         for index, (name, address, address6) in enumerate(NODES[: self.count], 1):
             settings = engine.settings(self.containers, self.groups, name)
-            held = holder.start(_HOLDER, name, home, self.containers, settings, detached=self.keep)
+            held = holder.start(_HOLDER, name, home, self.containers, settings, keeping=self._keeping)
             addresses = {"address": address, "address6": address6}
             state["nodes"].append({"name": name, "index": index, **addresses, **held.described()})
             kept.write_state(self.directory, state)
@@ -196,6 +216,7 @@ class LocalLab:
         self._join(state)
         self._await_engine(state)
         write_access(self.directory, state)
+        kept.write_state(self.directory, state | {"complete": True})
         return _lab(self.directory, state)
 
     def _join(self, state: dict[str, Any]) -> None:
@@ -207,7 +228,7 @@ class LocalLab:
             (_, first), (_, second) = ports
             wiring.cable(first, second, DEVICE, NIC_MTU)
         else:
-            held = wiring.start(detached=self.keep)
+            held = wiring.start(keeping=self._keeping)
             state["switch"] = {"name": wiring.NAME, **held.described()}
             kept.write_state(self.directory, state)
             wiring.plug(held.inside.pid, ports, DEVICE, NIC_MTU)
@@ -223,7 +244,7 @@ class LocalLab:
         """Put each of two nodes behind a router of its own, with links between these."""
         state["routers"] = []
         for name in routers.NAMES:
-            state["routers"].append({"name": name, **routers.start(name, detached=self.keep).described()})
+            state["routers"].append({"name": name, **routers.start(name, keeping=self._keeping).described()})
             kept.write_state(self.directory, state)
         first, second = (
             routers.Attached(node["name"], node["address"], node["address6"], node["inside"]["pid"])
@@ -267,5 +288,6 @@ def _lab(directory: Path, state: dict[str, Any]) -> Lab:
         shared_kernel=True,
         scratch=directory,
         foreign_cpu_s=Bystanders([held["inside"]["pid"] for held in kept.held_of(state)]).cpu_s,
+        neighbours=partial(kept.neighbours, directory),
         link_bytes=partial(routers.link_bytes, _router_pids(state), links) if links else None,
     )

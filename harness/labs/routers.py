@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.labs import holder
-from harness.labs.holder import Holder, enter_argv
+from harness.labs.holder import Holder, Keeping, enter_argv
 from harness.labs.process import command
 from harness.labs.shaping import shape
 from harness.model.errors import LabError
@@ -64,9 +64,9 @@ class Attached:
     pid: int
 
 
-def start(name: str, *, detached: bool) -> Holder:
+def start(name: str, *, keeping: Keeping) -> Holder:
     """Start a router in namespaces of its own; raises LabError."""
-    return holder.start(_SCRIPT, name, str(_HASH_FIELDS), detached=detached)
+    return holder.start(_SCRIPT, name, str(_HASH_FIELDS), keeping=keeping)
 
 
 def join(

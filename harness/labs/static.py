@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from harness.labs.base import Lab
+from harness.labs.scratch import Scratch
 from harness.model.errors import InputError
 from harness.model.node import Node
 from harness.nodes import ansible_environment, inventory
@@ -32,7 +31,7 @@ class StaticLab:
 
     def __init__(self, path: Path, *, several: bool = False) -> None:
         self.path = path.resolve()
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
         self.client, self.server, *self._others = inventory.parse(listing(path), str(path), several=several)
 
     def nodes(self) -> tuple[Node, ...]:
@@ -45,7 +44,7 @@ class StaticLab:
 
     def up(self) -> Lab:
         """Return the lab; the hosts are as they are."""
-        self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
+        self._scratch = Scratch()
         return Lab(
             name=self.path.stem,
             inventory=self.path,
@@ -54,14 +53,14 @@ class StaticLab:
             server=self.server,
             rate_bps=None,
             shared_kernel=False,
-            scratch=self._scratch,
+            scratch=self._scratch.path,
             others=tuple(self._others),
         )
 
     def down(self) -> None:
         """Remove what was written on this side."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
             self._scratch = None
 
 

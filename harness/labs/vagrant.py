@@ -11,11 +11,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.labs.base import Lab
+from harness.labs.scratch import Scratch
 from harness.labs.static import StaticLab
 from harness.model.errors import LabError
 from harness.model.node import Node
@@ -38,7 +38,7 @@ class VagrantLab:
     def __init__(self, directory: Path = DIRECTORY) -> None:
         self.directory = directory
         self._static = StaticLab(directory / "inventory" / "vagrant.yml")
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
 
     def nodes(self) -> tuple[Node, Node]:
         """Return the two machines, which inventory/vagrant.yml describes."""
@@ -56,7 +56,7 @@ class VagrantLab:
         if missing:
             raise LabError(f"{' and '.join(missing)} of the Vagrant lab: not up. {NOT_UP}")
         keys = {node.name: recorded_keys(self.directory, node.name) for node in nodes}
-        self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
+        self._scratch = Scratch()
         try:
             return self._write(nodes, blocks, keys)
         except BaseException:
@@ -66,16 +66,16 @@ class VagrantLab:
     def down(self) -> None:
         """Remove what was written on this side; the machines stay as they are."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
             self._scratch = None
 
     def _write(
         self, nodes: tuple[Node, Node], blocks: Mapping[str, Mapping[str, Sequence[str]]], keys: Mapping[str, Path]
     ) -> Lab:
         """Write how the machines are reached: one SSH configuration for Ansible and for the measurements."""
-        scratch = self._scratch
-        if scratch is None:
+        if self._scratch is None:
             raise LabError("the Vagrant lab has no folder to write to.")
+        scratch = self._scratch.path
         config = scratch / "ssh_config"
         config.write_text(
             "\n".join(strict_block(node.name, blocks[node.name], keys[node.name]) for node in nodes), "utf-8"

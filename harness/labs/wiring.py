@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.labs import holder
-from harness.labs.holder import Holder, enter_argv
+from harness.labs.holder import Holder, Keeping, enter_argv
 from harness.labs.process import command
 
 NAME = "switch"
@@ -22,9 +22,9 @@ exec env --ignore-signal=CHLD sleep infinity
 """
 
 
-def start(*, detached: bool) -> Holder:
+def start(*, keeping: Keeping) -> Holder:
     """Start a switch: a bridge in namespaces of its own."""
-    return holder.start(_SCRIPT, NAME, detached=detached)
+    return holder.start(_SCRIPT, NAME, keeping=keeping)
 
 
 def plug(switch_pid: int, ports: Sequence[tuple[str, int]], device: str, mtu: int) -> None:

@@ -9,6 +9,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import ClassVar
 
+from harness.measures import understood
 from harness.model.factors import Levels, Value
 from harness.model.jobs import Completed, Job, Performed, Program
 from harness.model.path import Path
@@ -80,6 +81,15 @@ class Measure(ABC):
     silence: ClassVar[str] = "nothing arrived"
     is_boundable: ClassVar[bool] = True
 
+    def __init_subclass__(cls) -> None:
+        """See to it that no output whatever makes a measure raise anything but ToolError."""
+        own = vars(cls)
+        for name in {"parse", "run"} & own.keys():
+            setattr(cls, name, understood.measured(cls.name, own[name]))
+        for name, default in (("live_figure", _none), ("kept", _whole)):
+            if name in own:
+                setattr(cls, name, understood.or_else(default, own[name]))
+
     @abstractmethod
     def jobs(self, cell: Cell, conditions: Conditions) -> Sequence[Job]:
         """Return the jobs of a cell, in the order in which they are started."""
@@ -144,6 +154,14 @@ class Measure(ABC):
     def kept(self, job: str, stdout: str) -> str:  # noqa: ARG002 - for those that print very much
         """Return what the raw record keeps of a job's output: all of it, or what says the same in less."""
         return stdout
+
+
+def _none(*_given: object) -> None:
+    """Show nothing."""
+
+
+def _whole(_measure: Measure, _job: str, stdout: str) -> str:
+    return stdout
 
 
 def served(argv: Sequence[str], seconds: float) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure, served
 from harness.model.errors import ToolError
 from harness.model.factors import Value
-from harness.model.jobs import Completed, Job, Port, Program, Side
+from harness.model.jobs import MOST_BYTES, Completed, Job, Port, Program, Side
 from harness.model.trial import Cell, Measured, Timing
 from harness.truth import stats
 
@@ -18,6 +18,8 @@ LEAST_MESSAGE_BYTES = 14
 """sockperf's own header, MsgHeader in its message.h."""
 HEADER_BYTES = {"tcp": 52, "udp": 28}
 """IP header with TCP's and its timestamps, or with UDP's."""
+MOST_PER_S, LINE_BYTES = 60_000, 64
+"""The log has a line for each round trip; between two namespaces one takes some 20 microseconds."""
 PERCENTS = {"rtt_p50_s": 50.0, "rtt_p90_s": 90.0, "rtt_p99_s": 99.0, "rtt_p999_s": 99.9}
 _VALID = re.compile(r"\[Valid Duration\] RunTime=([0-9.]+) sec; SentMessages=(\d+); ReceivedMessages=(\d+)")
 _WORDS = re.compile(r"(?:ERROR|No messages)[^\n]*")
@@ -64,6 +66,7 @@ class Sockperf(Measure):
                 Side.CLIENT,
                 (*client, "--full-rtt", "--full-log", "/dev/stdout"),
                 limit_s=seconds + CLIENT_GRACE_S,
+                most_bytes=int(MOST_BYTES + seconds * MOST_PER_S * LINE_BYTES),
             ),
         )
 

@@ -60,5 +60,11 @@ class FailedTrialsError(HarnessError):
     exit_code = 8
 
 
+class StorageError(HarnessError):
+    """Results, or standard output, cannot be written any more: the disk is full, read-only or gone."""
+
+    exit_code = 9
+
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""

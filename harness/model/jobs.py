@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+MOST_BYTES = 16_000_000
+"""How much a command on a node may print, of which a program of ours makes sense."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -46,6 +49,7 @@ class Job:
     `limit_s` is how long it may take once everything before it is ready. One that does not end by itself (`ends`) is
     stopped, with SIGTERM, when those that do have ended. What listens on a port comes before what sends. `live`: the
     measure finds figures to show in its output while it runs. `on_node`: it runs on the node itself, where its NIC is.
+    `most_bytes` is how much it may print.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Job:
     ends: bool = True
     live: bool = False
     on_node: bool = False
+    most_bytes: int = MOST_BYTES
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from harness.nodes.target import ALIVE
@@ -15,7 +17,10 @@ from harness.nodes.target import ALIVE
 PLAYBOOKS_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks"
 VAULT = "ANSIBLE_VAULT_PASSWORD_FILE"
 """The one variable of Ansible's that counts: where the password of vaults in the inventory is."""
+FOLDER, SOCKETS = "ansible", "cp"
+"""Where Ansible's own files go within a lab's folder, and the sockets of its connections within these."""
 _CONTROL_PERSIST_S = 60
+_ENDING_S = 5.0
 
 
 def forget_others() -> None:
@@ -41,3 +46,11 @@ def settings() -> dict[str, str]:
     if os.environ.get(VAULT):
         made[VAULT] = str(Path(os.environ[VAULT]).expanduser().absolute())  # a playbook has a working folder of its own
     return made
+
+
+def end_masters(scratch: Path) -> None:
+    """End the connections that Ansible left standing for the next playbook of a lab with this folder."""
+    for path in (scratch / FOLDER / SOCKETS).glob("*"):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            argv = ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "--", "none"]
+            subprocess.run(argv, capture_output=True, check=False, timeout=_ENDING_S)

@@ -6,6 +6,7 @@ Pure: the script's text and the parsing of what it prints.
 from __future__ import annotations
 
 from harness.model.errors import ToolError
+from harness.model.text import brief
 
 WINDOW_S = 0.15
 """How long is looked. A twentieth of a short trial; what it misses by rounding is small over a run's trials."""
@@ -45,13 +46,12 @@ def parse(text: str) -> float | None:
     """
     try:
         cpus, *looks = text.splitlines()
+        count = int(cpus)
         before, after = ((float(clock), _idle_s(line)) for clock, line in zip(looks[::2], looks[1::2], strict=True))
-    except (ValueError, IndexError) as error:
-        raise ToolError(f"how busy a node is could not be read: {text.strip()[-200:]!r}") from error
+    except (ValueError, LookupError, ArithmeticError) as error:
+        raise ToolError(f"how busy a node is could not be read: {brief(text)!r}") from error
     passed_s, idle_s = after[0] - before[0], after[1] - before[1]
-    if not WINDOW_S / 2 < passed_s < _MOST_S:
-        return None
-    return int(cpus) - idle_s / passed_s
+    return count - idle_s / passed_s if WINDOW_S / 2 < passed_s < _MOST_S else None
 
 
 def _idle_s(line: str) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.model.errors import ToolError
 from harness.model.jobs import Program
+from harness.model.text import brief, printable, shown
 
 # One section a program, so that one call reads everything; what a node does not have leaves its section empty.
 _SCRIPT = """
@@ -48,7 +49,17 @@ def argv(nic: str, programs: Mapping[str, Program], engine: str = "none") -> lis
 
 
 def parse(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
-    """Return the environment that the script printed; what was not there is None."""
+    """Return the environment that the script printed, printable; what was not there is None.
+
+    Raises ToolError for what the script does not print.
+    """
+    try:
+        return _environment(printable(text), programs)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ToolError(f"what a node tells of itself is not understood: {brief(repr(error))}") from error
+
+
+def _environment(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
     sections: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -58,15 +69,15 @@ def parse(text: str, programs: Mapping[str, Program]) -> dict[str, Any]:
         elif name:
             sections[name] += line + "\n"
     if not sections:
-        raise ToolError(f"a node tells nothing of itself: {text.strip()[-200:]!r}")
+        raise ToolError(f"a node tells nothing of itself: {brief(text)!r}")
     known: dict[str, Any] = {key: sections.get(key, "").strip() or None for key in (*SECTIONS, *programs)}
     known["os"] = (known.get("os") or "").partition("=")[2].strip('"') or None
     known["cpu_model"] = (known.get("cpu_model") or "").partition(":")[2].strip() or None
     known |= {name: _version(program.version_pattern, known[name]) for name, program in programs.items()}
     known["offloads"] = _pairs(known.get("offloads"), ":")
     known["sysctls"] = _pairs(known.get("sysctls"), "=")
-    known["containers_mtu"] = int(known["containers_mtu"]) if (known.get("containers_mtu") or "").isdigit() else None
-    known["nic"] = json.loads(known["nic"])[0] if known.get("nic") else None
+    known["containers_mtu"] = int(known["containers_mtu"]) if (known.get("containers_mtu") or "").isdecimal() else None
+    known["nic"] = dict(shown(json.loads(known["nic"])[0])) if known.get("nic") else None
     return known
 
 

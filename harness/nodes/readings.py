@@ -12,12 +12,14 @@ from harness.model.errors import ToolError
 from harness.model.jobs import Port
 from harness.model.path import Counted
 from harness.model.readings import Counters, Reading
+from harness.model.text import brief
 
 USER_HZ = 100
 """Clock ticks a second in /proc/stat: fixed by the kernel's ABI on every architecture that containers run on."""
 _CPU_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 _READY_TRIES = 200
 _READY_POLL_S = 0.02
+_TOO_LARGE = 2**64
 _STAT_CUTIME, _STAT_CSTIME = 13, 14
 """Fields of /proc/PID/stat, counted behind the program's name (proc_pid_stat(5))."""
 
@@ -91,20 +93,20 @@ def parse(text: str, counted: Counted | None = None) -> Reading:
         else:
             lines.append(line)
     if not any(line.startswith("Ip:") for line in sections.get("endpoint", ["Ip:"])):
-        raise ToolError(f"the endpoint's namespace is gone: {text.strip()[-200:]!r}")
+        raise ToolError(f"the endpoint's namespace is gone: {brief(text)!r}")
     if "unready" in sections:
         raise ToolError("the server did not listen in time")
     try:
         return _reading(sections, counted)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-        raise ToolError(f"a node's counters could not be read: {error!r} in {text[-300:]!r}") from error
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ToolError(f"a node's counters could not be read: {brief(repr(error))} in {brief(text, 300)!r}") from error
 
 
 def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading:
     if "end" not in sections:
         raise KeyError("end")
     route = json.loads("".join(sections.get("route", [])) or "[{}]")[0]
-    metrics = (route.get("metrics") or [{}])[0]
+    mtu = (route.get("metrics") or [{}])[0].get("mtu")
     uptime, *stat = sections["proc"]
     cpus = [_cpu_s(line) for line in stat if line.startswith("cpu")]  # the first line is that of all of them
     named = sections["dev"]
@@ -114,8 +116,8 @@ def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading
         others = devices(sections["hidden"]) if counted.namespace else own
         own |= {counted.label: others[counted.device]} if counted.device in others else {}
     return Reading(
-        clock_s=float(sections["clock"][0]),
-        uptime_s=float(uptime.split()[0]),
+        clock_s=_seconds(sections["clock"][0]),
+        uptime_s=_seconds(uptime.split()[0]),
         idle_cpus_s=tuple(round(cpu["idle"] + cpu["iowait"], 2) for cpu in cpus[1:]),
         stolen_cpu_s=cpus[0]["steal"],
         softirq_cpu_s=round(cpus[0]["irq"] + cpus[0]["softirq"], 2),
@@ -123,13 +125,28 @@ def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading
         devices=own,
         node=snmp(named[first:]),
         endpoint=snmp(sections["endpoint"]),
-        route_mtu=metrics.get("mtu"),
+        route_mtu=None if mtu is None else _count(mtu),
     )
+
+
+def _count(word: str | int) -> int:
+    """Return a number as the kernel has them, in 64 bits."""
+    number = int(word)
+    if abs(number) >= _TOO_LARGE:
+        raise ValueError("a counter of more than 64 bits")
+    return number
+
+
+def _seconds(word: str) -> float:
+    seconds = float(word)
+    if not 0 <= seconds < _TOO_LARGE:
+        raise ValueError(f"a time of {word}")
+    return seconds
 
 
 def _cpu_s(line: str) -> dict[str, float]:
     """Return the seconds that a CPU, or all of them together, spent in each state."""
-    ticks = dict(zip(_CPU_FIELDS, map(int, line.split()[1:]), strict=False))
+    ticks = dict(zip(_CPU_FIELDS, map(_count, line.split()[1:]), strict=False))
     return {name: ticks[name] / USER_HZ for name in _CPU_FIELDS}
 
 
@@ -139,7 +156,7 @@ def _tools_cpu_s(ancestors: Sequence[str]) -> float | None:
         name, _, rest = line.partition("(")[2].rpartition(")")
         if name.startswith("sshd"):
             fields = rest.split()
-            return (int(fields[_STAT_CUTIME]) + int(fields[_STAT_CSTIME])) / USER_HZ
+            return (_count(fields[_STAT_CUTIME]) + _count(fields[_STAT_CSTIME])) / USER_HZ
     return None
 
 
@@ -151,7 +168,7 @@ def devices(lines: Sequence[str]) -> dict[str, Counters]:
 def _device(line: str) -> tuple[str, Counters]:
     """Parse one line of /proc/net/dev: 8 columns received, 8 sent."""
     name, _, rest = line.partition(":")
-    numbers = [int(word) for word in rest.split()]
+    numbers = [_count(word) for word in rest.split()]
     return name.strip(), Counters(numbers[0], numbers[1], numbers[8], numbers[9])
 
 
@@ -162,7 +179,7 @@ def snmp(lines: Sequence[str]) -> dict[str, int]:
         prefix = names.split(":")[0]
         values.update(
             {
-                f"{prefix}{name}": int(number)
+                f"{prefix}{name}": _count(number)
                 for name, number in zip(names.split()[1:], numbers.split()[1:], strict=True)
             }
         )

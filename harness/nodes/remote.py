@@ -17,10 +17,13 @@ from typing import Self
 
 import paramiko
 
-from harness.model.errors import ConnectionLostError
-from harness.model.jobs import Completed
+from harness.model.errors import ConnectionLostError, LabError, ToolError
+from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
+from harness.model.text import brief
+from harness.nodes import lock
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
+from harness.nodes.lock import Owner
 from harness.nodes.running import ANNOUNCE, Background
 from harness.nodes.target import NOT_ASKED, Passwords, Target
 
@@ -56,6 +59,8 @@ class Remote:
         self._client: paramiko.SSHClient | None = None
         self._mark = _new_mark()
         self._lost_marks: list[str] = []
+        self._owner: Owner | None = None
+        self._lock: Background | None = None
 
     def __enter__(self) -> Self:
         self.connect()
@@ -86,6 +91,28 @@ class Remote:
         if target.user != "root":
             self._require_root(target)
         self._end_what_was_left()
+        if self._owner is not None:
+            self._take_lock(self._owner)
+
+    def hold(self, owner: Owner) -> None:
+        """Take the node's lock, for as long as this is connected; LabError says who has it, where somebody has."""
+        self.connect()
+        self._owner = owner
+        self._take_lock(owner)
+
+    def _take_lock(self, owner: Owner) -> None:
+        self._lock = None
+        argv = lock.argv(owner)
+        channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *argv], is_fed=True)
+        taking = Background(self.name, ("flock",), channel, self._signal, self.is_connected)
+        if taking.await_output(len(lock.HELD), CONNECT_TIMEOUT_S) and taking.output.startswith(lock.HELD):
+            self._lock = taking
+            return
+        with taking:
+            done = taking.wait(CONNECT_TIMEOUT_S)
+        if done.exit_code == lock.TAKEN:
+            raise lock.refusal(self.name, done.stdout)
+        raise LabError(f"{self.name}: its lock {lock.PATH} cannot be taken: {brief(done.stderr) or done.exit_code}.")
 
     def _require_root(self, target: Target) -> None:
         """Raise ConnectionLostError unless commands run as root."""
@@ -107,14 +134,18 @@ class Remote:
         if self._client is not None and not self.is_connected():
             self._give_up()
         if self._lost_marks:
-            with suppress(ConnectionLostError):
+            with suppress(ConnectionLostError, LabError):
                 self.connect()
+        if self._lock is not None and self.is_connected():
+            with suppress(ConnectionLostError, TimeoutError, ToolError):
+                self._lock.finish(CONNECT_TIMEOUT_S)
         self._disconnect()
 
     def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+            self._lock = None
 
     def _give_up(self) -> None:
         """Take the connection for lost, and remember what may still run under its mark."""
@@ -128,8 +159,8 @@ class Remote:
             self.run(["sh", "-c", _END_MARKED, "sh", *self._lost_marks])
             self._lost_marks.clear()
 
-    def open_channel(self, argv: Sequence[str]) -> paramiko.Channel:
-        """Start argv on the node and return its channel."""
+    def open_channel(self, argv: Sequence[str], *, is_fed: bool = False) -> paramiko.Channel:
+        """Start argv on the node and return its channel, whose other end reads on (`is_fed`) until it is closed."""
         self.connect()
         transport = self._client.get_transport() if self._client else None
         if transport is None:
@@ -139,7 +170,8 @@ class Remote:
             channel.exec_command(shlex.join([*self._become(), "env", "LC_ALL=C", self._mark, *argv]))
             if self._target and self._target.become and self._target.become_password:
                 channel.sendall(f"{self._target.become_password}\n".encode())
-                channel.shutdown_write()  # sudo would wait for a better one
+                if not is_fed:
+                    channel.shutdown_write()  # sudo would wait for a better one
         except paramiko.ChannelException as error:  # the connection stands, the node wants no more sessions on it
             raise ConnectionLostError(f"{self.name} opens no channel: {error}.") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -153,17 +185,20 @@ class Remote:
             return []
         return ["sudo", "-S", "-p", "", "--"] if self._target.become_password else ["sudo", "-n", "--"]
 
-    def background(self, argv: Sequence[str]) -> Background:
-        """Start argv and return at once."""
+    def background(self, argv: Sequence[str], most_bytes: int = MOST_BYTES) -> Background:
+        """Start argv, which may print so much, and return at once."""
         channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *argv])
-        return Background(self.name, argv, channel, self._signal, self.is_connected)
+        return Background(self.name, argv, channel, self._signal, self.is_connected, most_bytes)
 
     def _signal(self, signal: str, pid: str) -> None:
         """Send a signal to a process and its group."""
         self.run(["sh", "-c", _SIGNAL, "sh", signal, pid])
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
-        """Run argv to its end. Raises ConnectionLostError, also when it takes longer than `timeout_s`."""
+        """Run argv to its end.
+
+        Raises ConnectionLostError, also when it takes longer than `timeout_s`, and ToolError when it prints too much.
+        """
         with self.background(argv) as running:
             try:
                 return running.wait(timeout_s)

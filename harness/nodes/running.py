@@ -10,13 +10,14 @@ from typing import Self
 
 import paramiko
 
-from harness.model.errors import ConnectionLostError
-from harness.model.jobs import Completed
+from harness.model.errors import ConnectionLostError, ToolError
+from harness.model.jobs import MOST_BYTES, Completed
 from harness.nodes.connection import CONNECT_TIMEOUT_S
 
 _CHUNK_BYTES = 65536
 _POLL_S = 0.25
 """How long a read may block before Ctrl-C and time limits are looked at."""
+_ENDING_POLL_S = 0.01
 # A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
 # An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
 ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
@@ -25,7 +26,8 @@ ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
 class Background:
     """A command that runs on a node (`name`), announced on its channel; leaving its `with` block ends it.
 
-    `signal` sends a signal to a pid on the node, `is_connected` tells whether the connection stands.
+    `signal` sends a signal to a pid on the node, `is_connected` tells whether the connection stands. Whatever reads its
+    output raises ToolError once it has printed more than `most_bytes`, which nobody keeps.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class Background:
         channel: paramiko.Channel,
         signal: Callable[[str, str], None],
         is_connected: Callable[[], bool],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.argv = tuple(argv)
         self._name = name
         self._channel = channel
         self._signal = signal
         self._is_connected = is_connected
+        self._most_bytes = most_bytes
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._pid = ""
@@ -105,6 +109,11 @@ class Background:
             pass
         return self._completed()
 
+    def finish(self, timeout_s: float) -> Completed:
+        """End the command's standard input and return how it ended. Raises TimeoutError and ConnectionLostError."""
+        self._channel.shutdown_write()
+        return self.wait(timeout_s)
+
     def _completed(self) -> Completed:
         code = self._channel.recv_exit_status()
         stdout, stderr = (bytes(part).decode("utf-8", "replace") for part in (self._stdout, self._stderr))
@@ -115,7 +124,7 @@ class Background:
         try:
             if not self.has_ended and self._is_connected():
                 self._send("KILL", time.monotonic() + CONNECT_TIMEOUT_S)
-        except (ConnectionLostError, TimeoutError):
+        except (ConnectionLostError, TimeoutError, ToolError):
             pass  # the next connection ends it by its mark, and should there be none, `timeout` around every server
         finally:
             self._channel.close()
@@ -124,19 +133,25 @@ class Background:
         """Send a signal to the command, once its pid is known, unless it has ended by then."""
         while not self._pid and self._receive(deadline):
             pass
-        if self._pid and not self.has_ended:
+        if self._pid.isdecimal() and not self.has_ended:
             self._signal(signal, self._pid)
 
     def _lines(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[str]:
-        done = 0
+        done = looked = 0
         open_ = True
         while open_:
             if cancelled():
                 raise KeyboardInterrupt
             open_ = self._receive(deadline)
-            while (end := self._stdout.find(b"\n", done)) >= 0:
+            while (end := self._stdout.find(b"\n", looked)) >= 0:
                 yield self._stdout[done:end].decode("utf-8", "replace")
-                done = end + 1
+                done = looked = end + 1
+            looked = len(self._stdout)
+        while not self.has_ended and self._is_connected():  # it may have closed its output and go on
+            if cancelled():
+                raise KeyboardInterrupt
+            self._require_time(deadline)
+            time.sleep(_ENDING_POLL_S)
 
     def _receive(self, deadline: float) -> bool:
         """Take in what has come; return False once there will be no more."""
@@ -145,23 +160,37 @@ class Background:
             chunk = self._channel.recv(_CHUNK_BYTES)
         except TimeoutError:
             chunk = None
-        while self._channel.recv_stderr_ready():
-            self._stderr += self._channel.recv_stderr(_CHUNK_BYTES)
         if chunk:
-            self._stdout += chunk
+            self._keep(self._stdout, chunk)
             if not self._pid and b"\n" in self._stdout:
                 pid, _, rest = bytes(self._stdout).partition(b"\n")
                 self._pid, self._stdout = pid.decode("ascii", "replace").strip(), bytearray(rest)
-        elif chunk is not None:
-            self._drain_stderr()
+        while self._channel.recv_stderr_ready():
+            self._keep(self._stderr, self._channel.recv_stderr(_CHUNK_BYTES))
+        if chunk is not None and not chunk:
+            self._drain_stderr(deadline)
             return False
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"`{self.argv[0]}` on {self._name} did not end in time")
+        self._require_time(deadline)
         return True
 
-    def _drain_stderr(self) -> None:
+    def _require_time(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"`{self.argv[0]}` on {self._name} did not end in time")
+
+    def _drain_stderr(self, deadline: float) -> None:
         try:
             while chunk := self._channel.recv_stderr(_CHUNK_BYTES):
-                self._stderr += chunk
+                self._keep(self._stderr, chunk)
+                self._require_time(deadline)
         except TimeoutError:
             return
+
+    def _keep(self, part: bytearray, chunk: bytes) -> None:
+        """Add what came to a part of the output, as long as both parts together are within bounds."""
+        part += chunk
+        if len(self._stdout) + len(self._stderr) > self._most_bytes:
+            self._stdout.clear()
+            self._stderr.clear()
+            raise ToolError(
+                f"`{self.argv[0]}` on {self._name} prints without end: more than {self._most_bytes / 1e6:.0f} MB."
+            )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.model.text import printable, shown
 from harness.report import lines
 from harness.report.tables import Table, Words
 
@@ -32,7 +33,7 @@ class Wanted:
 
 
 def read_table(path: Path, wanted: Wanted, *, is_torn: bool = False) -> Table:
-    """Return columns of a file, without its last line where that is torn.
+    """Return columns of a file, its words printable, without its last line where that is torn.
 
     Raises:
         OSError, ValueError: it cannot be read, or there is a word for a number.
@@ -40,7 +41,7 @@ def read_table(path: Path, wanted: Wanted, *, is_torn: bool = False) -> Table:
     if path.stat().st_size <= SMALL_BYTES:
         content = lines.whole_lines(path) if is_torn else path.read_bytes()
         try:
-            return _by_csv(content.decode("utf-8"), wanted)
+            return _by_csv(content.decode("utf-8-sig"), wanted)
         except (csv.Error, ValueError, OverflowError):
             pass  # pandas has the last word
     try:
@@ -62,7 +63,7 @@ def _by_csv(text: str, wanted: Wanted) -> Table:
         return columns[name]
 
     return Table(
-        {name: Words.of(columns[name]) for name in wanted.words},
+        {name: Words.of(map(printable, columns[name])) for name in wanted.words},
         {name: np.array([int(field) for field in checked(name, _IN_WHOLE)], np.int64) for name in wanted.whole},
         {
             name: np.array([float(field or "nan") for field in checked(name, _IN_FIGURES)], np.float64)
@@ -85,7 +86,7 @@ def _by_pandas(source: Path | io.BytesIO, wanted: Wanted) -> Table:
     )
     words = {name: frame[name].cat for name in wanted.words}
     return Table(
-        {name: Words(one.codes.to_numpy(), tuple(one.categories)) for name, one in words.items()},
+        {name: Words(one.codes.to_numpy(), tuple(map(shown, one.categories))) for name, one in words.items()},
         {name: frame[name].to_numpy() for name in wanted.whole},
         {name: frame[name].to_numpy() for name in wanted.figures},
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.model.notes import Note
+from harness.model.text import cell
 from harness.report.analysis import Analysis, Row
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.notes import text_of
@@ -130,7 +131,7 @@ def csv(records: Sequence[Record], columns: Sequence[str]) -> str:
 def _field(value: object) -> object:
     if value is None:
         return ""
-    return text_of(value) if isinstance(value, tuple) else value
+    return cell(text_of(value) if isinstance(value, tuple) else value)
 
 
 Runs = RunMeta | None | Sequence[RunMeta | None]

@@ -13,6 +13,7 @@ from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.notes import About, Note
 from harness.model.path import Kind
+from harness.model.text import shown
 from harness.model.trial import Timing
 from harness.results.plan import Plan, Setup
 from harness.results.schema import SCHEMA_VERSION, Columns, unknown_factor, unknown_metric
@@ -114,9 +115,11 @@ def described(columns: Columns) -> tuple[Mapping[str, FactorMeta], Mapping[str, 
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object that a file holds; InputError where it does not."""
+    """Return a JSON object that a file holds, its texts printable; InputError where it does not."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = shown(json.loads(path.read_text(encoding="utf-8-sig")))
+    except RecursionError as error:
+        raise InputError(f"{path} is nested without end; restore it, or take trials.csv alone.") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}; restore it, or take trials.csv alone.") from error
     if not isinstance(value, dict):

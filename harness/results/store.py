@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.measures.registry import label_of
-from harness.model.errors import InputError
+from harness.model.errors import InputError, StorageError
 from harness.model.pairs import PAIRS_FILE, Pair
+from harness.model.text import cell
 from harness.model.trial import Slot, Trial
+from harness.results import files
 from harness.results.schema import SERIES, Columns, series_rows
 
 _MOST_LABEL = 100
@@ -40,12 +42,15 @@ class RunFolder:
     def made(cls, path: Path, columns: Columns, run_id: str | None = None) -> RunFolder:
         """Make this folder, for a run called `run_id` or as the folder is; InputError where that cannot be written."""
         try:
-            (path / "raw").mkdir(parents=True)
-            folder = cls(path, columns, run_id)
-            _write(path / "trials.csv", _csv(columns.names, ()))
-        except OSError as error:
-            raise InputError(f"cannot write results to {path}: {error.strerror}; choose another folder.") from error
-        return folder
+            files.require_room(path)
+            files.make_folder(path / "raw")
+            files.write(path / "trials.csv", _csv(columns.names, ()))
+        except StorageError as error:
+            raise InputError(f"cannot write results to {path}: {_cause(error)}; choose another folder.") from error
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return cls(path, columns, run_id)
 
     def write_json(self, name: str, value: Mapping[str, object]) -> None:
         """Write one of the folder's JSON files as a whole."""
@@ -53,7 +58,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the folder as a whole."""
-        _write(self.path / name, text)
+        files.write(self.path / name, text)
 
     def raw_name(self, slot: Slot, attempt: int = 1, tries: int = 1) -> str:
         """Return where the raw record of a trial goes, relative to the folder.
@@ -67,17 +72,17 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Remove the folder of a run that ended before its first trial did."""
-        lines = (self.path / "trials.csv").read_text(encoding="utf-8").splitlines()
-        if len(lines) == 1:
-            shutil.rmtree(self.path)
+        with suppress(OSError):  # the folder, or the disk, may be gone
+            if (self.path / "trials.csv").read_bytes().count(b"\n") <= 1:
+                shutil.rmtree(self.path)
 
     def append(self, trial: Trial) -> None:
         """Add a trial to trials.csv, and its intervals to series.csv; they are on disk when this returns."""
         intervals = series_rows(trial)
         if intervals:
             series = self.path / "series.csv"
-            _append(series, _csv(SERIES, intervals, heading=not series.exists()))
-        _append(self.path / "trials.csv", _csv(self.columns.names, [self.columns.row(trial)], heading=False))
+            files.append(series, _csv(SERIES, intervals, heading=not series.exists()))
+        files.append(self.path / "trials.csv", _csv(self.columns.names, [self.columns.row(trial)], heading=False))
 
 
 class PairsFolder:
@@ -100,7 +105,7 @@ class PairsFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the folder as a whole."""
-        _write(self.path / name, text)
+        files.write(self.path / name, text)
 
     def measured(self) -> list[RunFolder]:
         """Return the run folders that are there; after `discard_if_empty`, those with a trial."""
@@ -111,7 +116,7 @@ class PairsFolder:
         for run in self.runs.values():
             run.discard_if_empty()
         if not self.measured():
-            shutil.rmtree(self.path)
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _new_run_id(profiles: Sequence[str]) -> str:
@@ -124,27 +129,15 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, headin
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if heading:
         writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _append(path: Path, text: str) -> None:
-    """Add text to a file and see it to disk."""
-    with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _write_json(path: Path, value: Mapping[str, object]) -> None:
-    _write(path, json.dumps(value, indent=2, sort_keys=False, default=str) + "\n")
+    files.write(path, json.dumps(value, indent=2, sort_keys=False, default=str) + "\n")
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole and see it to disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+def _cause(error: StorageError) -> str:
+    """Return why a folder could not be made, in the system's words."""
+    cause = error.__cause__
+    return cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error).rstrip(".")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from harness.fabric.base import Paths
 from harness.fabric.profiles import Profile
-from harness.model.notes import Note
+from harness.model.notes import About, Note
 from harness.model.pairs import Pair
+from harness.model.trial import Slot
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
 from harness.run import both_ways
@@ -19,6 +20,13 @@ from harness.run.stage import Meters
 from harness.run.standing import Conduct, Ground
 from harness.run.trial import FIRST_PORT, PORTS, Surroundings
 from harness.run.until import Until
+
+NEIGHBOURS_NOTE = Note(
+    About.LAB,
+    "neighbours",
+    "another local lab was in use meanwhile, on the same CPUs",
+    "figures are distorted; measured by itself they are not",
+)
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,11 @@ class PairRun:
         self._environments = {name: work.ground.environments[name] for name in pair.hosts}
         self._folder = folder
         self._observer = observer
-        self._notes = (*work.notes, *notes_of(plan, work.profiles, self._lab, self._environments))
+        self._notes: tuple[Note, ...] = (*work.notes, *notes_of(plan, work.profiles, self._lab, self._environments))
         self._meta = meta_of(folder.run_id, plan, work.profiles, self._lab, self._environments, folder.columns)
         self._ports = _Ports(FIRST_PORT + PORTS)
         enough = work.conduct.enough
+        self._has_neighbours = False
         self._until = Until(plan, None if enough is None else lambda: enough(folder.path))
         self._repeats = Repeats(plan.slots)
         self._link_bps: float | None = None
@@ -85,12 +94,25 @@ class PairRun:
             make,
             Meters(lab.foreign_cpu_s, lab.link_bytes),
             cancelled=cancelled,
-            wanted=self._until.wants,
+            wanted=self._wants,
         )
         self.outcome += measure(
             plan, paths, remotes, self._folder, surroundings, self._observer, Part(setup, self._repeats)
         )
         self._end(is_last=setup == plan.setups)
+
+    def _wants(self, slot: Slot) -> bool:
+        """Tell whether a trial is still wanted; on the way, look who else uses these CPUs."""
+        self._look_around()
+        return self._until.wants(slot)
+
+    def _look_around(self) -> None:
+        """Note once that another local lab is in use."""
+        if not self._has_neighbours and self._lab.neighbours():
+            self._has_neighbours = True
+            self._notes = (*self._notes, NEIGHBOURS_NOTE)
+            self._observer.note(NEIGHBOURS_NOTE)
+            self._describe(self._notes)
 
     def _begin(self) -> None:
         for note in self._notes:
@@ -99,6 +121,7 @@ class PairRun:
 
     def _end(self, *, is_last: bool) -> None:
         """Note what is known once the trials of a set-up are done."""
+        self._look_around()
         how = self._until.close() if is_last else ""
         if how:
             self._observer.stage(how)

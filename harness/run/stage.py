@@ -132,7 +132,7 @@ class Stage:
 
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
         enter = () if job.on_node else self._endpoint(job.side).enter
-        background = stack.enter_context(self._remotes[job.side].background([*enter, *job.argv]))
+        background = stack.enter_context(self._remotes[job.side].background([*enter, *job.argv], job.most_bytes))
         step["jobs"][job.name] = {"side": job.side, "argv": background.argv}
         return background
 

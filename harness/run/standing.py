@@ -6,7 +6,7 @@ Both are context managers: whatever happens inside, what came up goes down again
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +18,13 @@ from harness.fabric.profiles import Profile
 from harness.labs.base import Lab, LabSource
 from harness.measures.registry import DEFAULT, programs
 from harness.model.containers import Engine
-from harness.model.errors import HarnessError, LabError
+from harness.model.errors import LabError
 from harness.model.found import Found
 from harness.model.node import Node
 from harness.model.notes import About, Note
 from harness.model.pairs import Pair, Wave
 from harness.nodes import environment
+from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
 from harness.results.plan import Plan, Setup
 from harness.run.interrupt import Interruption
@@ -49,7 +50,7 @@ class Watcher(Protocol):
 class Equipment:
     """What a run works with; tests put fakes here.
 
-    `find` finds the path that somebody else built, where one is measured.
+    `find` finds the path that somebody else built, where one is measured. `owner` is who the nodes are locked for.
     """
 
     source: LabSource
@@ -58,6 +59,7 @@ class Equipment:
     interruption: Interruption
     observer: Watcher
     find: Callable[[Ground], Found] | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def bring_up(equipment: Equipment, *, keep: bool = False) -> Iterator[Lab]:
 def grounded(
     equipment: Equipment, waves: Sequence[Wave], measures: Sequence[str], engine: Engine, *, keep: bool = False
 ) -> Iterator[Ground]:
-    """Give a lab that is up, every node of its pairs connected and able to measure.
+    """Give a lab that is up, every node of its pairs connected, nobody else's, and able to measure.
 
     Raises LabError and ConnectionLostError; nothing has been changed on the nodes then.
     """
@@ -112,7 +114,15 @@ def grounded(
         hosts = {name for wave in chosen_pairs(lab, waves) for pair in wave for name in pair.hosts}
         nodes = [node for node in lab.nodes if node.name in hosts]
         remotes = {node.name: stack.enter_context(equipment.connect(node, lab)) for node in nodes}
+        hold(equipment, nodes, remotes)
         yield Ground(lab, remotes, environments(lab, [*remotes.values()], measures, engine))
+
+
+def hold(equipment: Equipment, nodes: Sequence[Node], remotes: Mapping[str, Remote]) -> None:
+    """Lock nodes; LabError says who has one. All take them in one order, so of two at once one gets them all."""
+    if equipment.owner is not None:
+        for node in sorted(nodes, key=lambda node: (node.address, node.name)):
+            remotes[node.name].hold(equipment.owner)
 
 
 @contextmanager
@@ -135,7 +145,8 @@ def standing(
     where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
 
     def take_down() -> None:
-        observer.stage(f"tearing down{where}")
+        with suppress(Exception):  # nothing that is said on the way may keep it from being done
+            observer.stage(f"tearing down{where}")
         fabric.down(setup)
 
     with ExitStack() as stack:
@@ -161,10 +172,11 @@ def _clean_up(
         with equipment.interruption.shielded():
             try:
                 action()
-            except HarnessError as error:
+            except Exception as error:
                 if earlier is None:
                     raise
-                equipment.observer.note(Note(About.SETUP, "", f"cleaning up failed as well: {error}"))
+                with suppress(Exception):
+                    equipment.observer.note(Note(About.SETUP, "", f"cleaning up failed as well: {error}"))
         return False
 
     return step

@@ -14,6 +14,7 @@ from harness.measures.registry import MEASURES
 from harness.model.errors import ConnectionLostError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
 from harness.model.readings import Span
+from harness.model.text import brief
 from harness.model.trial import Figure, Slot, Status, Trial
 from harness.nodes import background
 from harness.nodes.remote import Remote
@@ -23,6 +24,7 @@ from harness.truth import cpu, proof
 FIRST_PORT = 5201
 PORTS = 2000
 _DIGITS = 3
+_MOST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class TrialRunner:
             client, server = (cpu.usage(span) for span in spans)
         except (ToolError, ConnectionLostError) as error:
             state = _lost_state(slot, path, error)
-            return trial(Status.FAILED, reason=" ".join(str(error).split()), path_state=state), stage.record
+            return trial(Status.FAILED, reason=brief(str(error), _MOST_REASON), path_state=state), stage.record
         stage.record.stolen_ratio = max(client.stolen_ratio, server.stolen_ratio)
         verdict = proof.judge(slot.cell, path.claim, *spans, measured)
         shown: dict[str, Any] = {"proof": verdict.evidence, "path_state": verdict.path_state}

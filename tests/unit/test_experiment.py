@@ -19,13 +19,14 @@ from harness.fabric.profiles import load
 from harness.labs.base import Lab
 from harness.measures.registry import cells
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
-from harness.model.jobs import Completed, Job, Side
+from harness.model.jobs import MOST_BYTES, Completed, Job, Side
 from harness.model.node import Node
 from harness.model.notes import Note
 from harness.model.path import Claim, Endpoint, Kind
 from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
 from harness.nodes import background
+from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
 from harness.nodes.running import Background
 from harness.report.trials import read_trials
@@ -37,6 +38,7 @@ from harness.run.both_ways import ALONE_SECONDS
 from harness.run.campaign import Campaign, Ledger
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
+from harness.run.pair_run import NEIGHBOURS_NOTE
 from harness.run.stage import Meters, Record, Stage
 from harness.run.standing import Conduct, Equipment
 from harness.run.trial import FIRST_PORT, PORTS, TrialRunner
@@ -67,6 +69,7 @@ TRIALS = 4
 PROFILES = {name: load(name) for name in SETUP.profiles}
 NODES = (Node("k8s-1", 1, "172.12.1.11", "ens33"), Node("k8s-2", 2, "172.12.1.12", "ens33"))
 
+OWNER = Owner("run a", "alice", "desk", 4711, "2026-01-01 00:00:00 UTC")
 CLEAN_UP = ["teardown", "down"]
 Answer = tuple[int, str]
 Behaviour = Callable[["World", Sequence[str]], Answer]
@@ -181,6 +184,10 @@ class FakeRemote(Remote):
     def close(self) -> None:
         self._world.happens(f"close {self.name}")
 
+    def hold(self, owner: Owner) -> None:
+        assert owner == OWNER
+        self._world.happens(f"hold {self.name}")
+
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         assert timeout_s > 0
         if argv[0] != "sh":
@@ -195,7 +202,8 @@ class FakeRemote(Remote):
         self._world.waited_for.append(argv[6])
         return Completed(tuple(argv), 0, self._world.reading(self._nic), "")
 
-    def background(self, argv: Sequence[str]) -> Background:
+    def background(self, argv: Sequence[str], most_bytes: int = MOST_BYTES) -> Background:
+        assert most_bytes >= MOST_BYTES
         return FakeBackground(self._world, argv)
 
 
@@ -304,6 +312,7 @@ class Bench:
             lambda lab, profiles: AnsibleFabric(lab, profiles, FakePlaybooks(self.world, self.interruption)),
             self.interruption,
             self.observer,
+            owner=OWNER,
         )
         campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
         return campaign.run(self.plan, PROFILES, Conduct(keep, skip, enough))
@@ -436,10 +445,9 @@ def test_failure_of_the_clean_up_does_not_hide_why_it_was_needed(bench: Bench) -
     with pytest.raises(PlaybookError, match="no such device"):
         bench.run()
     assert cleaned_up(bench.world) == CLEAN_UP
-    assert [str(note) for note in bench.world.notes if "cleaning up failed" in note.fact] == [
-        "cleaning up failed as well: unreachable",
-        "cleaning up failed as well: does not end",
-    ]
+    first, second = (str(note) for note in bench.world.notes if "cleaning up failed as well: " in note.fact)
+    assert "unreachable" in first
+    assert second.endswith("does not end")
 
 
 def test_profile_that_the_kernel_cannot_make_is_refused_before_anything_is_changed(bench: Bench) -> None:
@@ -941,4 +949,77 @@ def test_only_the_programs_of_the_measures_are_asked_for(bench: Bench) -> None:
 
 def test_errors_have_exit_codes_of_their_own() -> None:
     codes = [error.exit_code for error in HarnessError.__subclasses__()]
-    assert sorted(codes) == [2, 3, 4, 5, 6, 7, 8]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+class Silenced(FakeObserver):
+    """Whoever is told is gone: a terminal that was closed, a reader that left."""
+
+    def stage(self, text: str) -> None:
+        super().stage(text)
+        if text.startswith("tearing down"):
+            raise OSError(5, "Input/output error")
+
+    def note(self, note: Note) -> None:
+        super().note(note)
+        raise OSError(5, "Input/output error")
+
+
+def test_output_that_fails_does_not_keep_clean_up_from_being_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "FakeObserver", Silenced)
+    monkeypatch.setattr("harness.run.conditions.notes_of", lambda *_: [])
+    monkeypatch.setattr("harness.run.pair_run.notes_of", lambda *_: [])
+    bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a bug")])
+def test_clean_up_goes_on_whatever_one_step_raises(bench: Bench, error: Exception) -> None:
+    bench.world.failures["teardown"] = error
+    with pytest.raises(type(error)):
+        bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+    bench.world.events.clear()
+    bench.world.failures["verify"] = PlaybookError("k8s-1: wrong")
+    with pytest.raises(HarnessError, match="wrong"):
+        bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+    assert [str(note) for note in bench.world.notes if "cleaning up failed as well" in str(note)]
+
+
+def test_teardown_that_fails_says_what_stays_and_how_to_remove_it(bench: Bench) -> None:
+    bench.world.failures["teardown"] = PlaybookError("k8s-2: busy")
+    with pytest.raises(PlaybookError, match=r"what was set up stays.*k8s-2: busy; `harness lab down` removes it"):
+        bench.run()
+
+
+@pytest.mark.parametrize(("client", "server"), [NODES, NODES[::-1]])
+def test_nodes_are_locked_in_one_order_before_anything_is_done_on_them(
+    bench: Bench, client: Node, server: Node
+) -> None:
+    """By address, whichever is the client: of two runs at once, one gets both."""
+    bench.lab = replace(bench.lab, client=client, server=server)
+    bench.run()
+    held = [event for event in bench.world.events if event.startswith("hold")]
+    assert held == ["hold k8s-1", "hold k8s-2"]
+    after = bench.world.events[bench.world.events.index("hold k8s-2") :]
+    assert {"environment", "apply", "trial 1"} <= set(after)
+
+
+def test_node_that_is_somebody_elses_is_left_alone(bench: Bench) -> None:
+    bench.world.failures["hold k8s-2"] = LabError("k8s-2 is in use by run b")
+    with pytest.raises(LabError, match="in use by run b"):
+        bench.run()
+    assert cleaned_up(bench.world) == ["down"]
+    assert not {"environment", "apply"} & set(bench.world.events)
+
+
+def test_another_lab_on_the_same_cpus_is_noted_once_whenever_it_comes(bench: Bench) -> None:
+    seen = iter([False, False, True, False])
+    bench.lab = replace(bench.lab, neighbours=lambda: ["run-1-2"] if next(seen, False) else [])
+    bench.run()
+    facts = [note["fact"] for note in bench.json("run.json")["notes"]]
+    assert facts.count(NEIGHBOURS_NOTE.fact) == 1
+    assert [note.fact for note in bench.world.notes].count(NEIGHBOURS_NOTE.fact) == 1

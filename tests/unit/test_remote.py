@@ -8,7 +8,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from harness.model.errors import ConnectionLostError
+from harness.model.errors import ConnectionLostError, ToolError
 from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.nodes.remote import _SIGNAL as SIGNAL
@@ -244,6 +244,64 @@ def test_signal_reaches_the_group_or_the_process_alone(signal: str, code: int) -
         with subprocess.Popen(["sleep", "60"], start_new_session=leads) as process:
             subprocess.run(["sh", "-c", SIGNAL, "sh", signal, str(process.pid)], check=True)
             assert process.wait() == code
+
+
+class Endless(Channel):
+    """A command that prints without end, to one of its outputs."""
+
+    def __init__(self, *, on_stderr: bool) -> None:
+        super().__init__([b"4711\n"])
+        self._on_stderr = on_stderr
+        self.printed = 0
+
+    def _more(self, size: int) -> bytes:
+        self.printed += size
+        return b"[" * size
+
+    def recv(self, size: int) -> bytes:
+        if self._chunks:
+            return super().recv(size)
+        if self._on_stderr:
+            raise TimeoutError
+        return self._more(size)
+
+    def recv_stderr_ready(self) -> bool:
+        return self._on_stderr and not self._chunks
+
+    def recv_stderr(self, size: int) -> bytes:
+        return self._more(size)
+
+    def exit_status_ready(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("on_stderr", [False, True])
+def test_output_without_end_ends_the_command(connected: Connect, on_stderr: bool) -> None:
+    endless = Endless(on_stderr=on_stderr)
+    remote, transport = connected(endless, Channel([b"8\n"]))
+    running = remote.background(["iperf3", "-c"], 1_000_000)
+    with pytest.raises(ToolError, match=r"`iperf3` on k8s-1 prints without end: more than 1 MB"), running:
+        running.wait(60.0)
+    assert endless.printed < 2_000_000
+    assert running.output == b""
+    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
+
+
+def test_every_command_is_bounded(connected: Connect) -> None:
+    remote, _ = connected(Endless(on_stderr=False), Channel([b"8\n"]))
+    with pytest.raises(ToolError, match="prints without end: more than 16 MB"):
+        remote.run(["cat"])
+
+
+def test_command_that_closes_its_output_and_goes_on_has_no_more_time(connected: Connect) -> None:
+    class Silent(Channel):
+        def exit_status_ready(self) -> bool:
+            return False
+
+    remote, transport = connected(Silent([b"4711\n"]), Channel([b"8\n"]))
+    with pytest.raises(ConnectionLostError, match="`sleep` on k8s-1 did not end in time"):
+        remote.run(["sleep", "9"], timeout_s=0.05)
+    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
 
 
 def test_wait_ends_once_it_is_cancelled(connected: Connect) -> None:

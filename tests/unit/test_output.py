@@ -1,0 +1,84 @@
+"""Output that nobody reads, that cannot be written, or that a terminal cannot show never ends what a command does."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli.console import err, put
+
+COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+PLAN = [*COMMAND, "plan", "--profile", "vxlan", "--seed", "1"]
+
+
+def test_reader_that_leaves_ends_only_the_output() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(PLAN, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [["plan", "--seed", "1"], ["plan", "--seed", "1", "--json"], ["profiles"]])
+def test_full_disk_behind_standard_output_is_an_error(words: list[str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 9
+    assert done.stderr == "harness: standard output cannot be written: No space left on device.\n"
+
+
+def test_closed_terminal_does_not_end_a_command() -> None:
+    """Its reader gone, a terminal gives EIO for everything."""
+    leader, follower = pty.openpty()
+    os.close(leader)
+    code = "from harness.cli.console import err; err.print('x' * 9000); err.print('again'); print('done')"
+    done = subprocess.run([sys.executable, "-c", code], stderr=follower, stdout=subprocess.PIPE, text=True, check=False)
+    os.close(follower)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_terminal_that_lacks_letters_shows_the_rest(encoding: str) -> None:
+    code = "from harness.cli import _prepare_process; from harness.cli.console import put; "
+    code += "_prepare_process(); put('\\u2500 \\u00b5s whole\\n')"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b"s whole\n")
+
+
+@pytest.mark.parametrize("out", ["x/[/b]", "[/x]", "[red]"])
+def test_brackets_in_a_path_are_no_markup(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [*COMMAND, "compare", f"{tmp_path}/{out}"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert out in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_said_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    err.print("k8s-1: \x1b[2J[bold]told\x07")
+    assert capsys.readouterr().err == "k8s-1: \\x1b[2J[bold]told\\x07\n"
+    put("rows\n")
+    assert capsys.readouterr().out == "rows\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> None:
+    """As in a summary: nothing of a run handles the signal any more."""
+    code = (
+        "import os, harness.cli as cli, click\n"
+        "@click.command()\n"
+        f"def plan(): os.kill(os.getpid(), {number:d})\n"
+        "cli.app.commands = {'plan': plan}\n"
+        "import sys; sys.argv = ['harness', 'plan']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.startswith("harness: interrupted; what was measured is kept")
