@@ -49,7 +49,7 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
     from harness.cli.progress import RunProgress
     from harness.fabric.ansible import AnsibleFabric
     from harness.fabric.playbook import PlaybookRunner
-    from harness.nodes.remote import Remote
+    from harness.nodes.ssh import SshRemote
     from harness.run.interrupt import Interruption
     from harness.run.standing import Equipment
 
@@ -60,7 +60,7 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
         equipment = Equipment(
             prepared.source,
-            lambda node, lab: Remote(node, lab.ssh_config, passwords),
+            lambda node, lab: SshRemote(node, lab.ssh_config, passwords),
             lambda lab, profiles: AnsibleFabric(lab, profiles, PlaybookRunner(lab, requested, passwords=passwords)),
             interruption,
             progress,

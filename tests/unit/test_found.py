@@ -26,6 +26,7 @@ from harness.model.trace import Place
 from harness.model.trial import UNDERLAY, Cell, Timing
 from harness.nodes import readings
 from harness.nodes.remote import Remote
+from harness.nodes.running import Channel
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
 from tests.unit.synthetic import path_to
@@ -175,6 +176,9 @@ class Pinged(Remote):
         self.asked: list[tuple[str, ...]] = []
         self._code = exit_code
 
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
+
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Keep what it was asked."""
         assert timeout_s
@@ -299,6 +303,9 @@ class Engines(Remote):
     def __init__(self, docker: Completed, podman: Completed) -> None:
         self.name = "k8s-1"
         self._said = {"docker": docker, "podman": podman}
+
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Return what an engine says."""
