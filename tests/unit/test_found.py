@@ -188,7 +188,7 @@ class Pinged(Remote):
 
 def fabric(exit_code: int = 0, found: Found = FOUND) -> tuple[ExistingFabric, list[Pinged]]:
     remotes = [Pinged(node.name, exit_code) for node in NODES]
-    return ExistingFabric(found, {remote.name: remote for remote in remotes}, NODES), remotes
+    return ExistingFabric([found], {remote.name: remote for remote in remotes}, NODES), remotes
 
 
 def test_nothing_runs_on_the_nodes_but_pings() -> None:
@@ -222,7 +222,7 @@ def test_packets_that_do_not_pass_are_said() -> None:
 def test_without_a_device_to_count_at_the_proof_says_so() -> None:
     bare = replace(FOUND, client=end(1, tunnel=False), server=end(2, tunnel=False))
     claim = fabric(found=bare)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
-    assert (claim.tunnel, claim.captured) == (None, "ipv4/udp/vxlan/ethernet")
+    assert (claim.tunnel, claim.seen) == (None, "captured: ipv4/udp/vxlan/ethernet")
     assert "no device that counts" in text(bare)
 
 
