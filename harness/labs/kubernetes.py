@@ -17,6 +17,7 @@ from harness.labs.base import Lab
 from harness.model.errors import HarnessError, LabError
 from harness.model.node import Node
 from harness.model.notes import About, Note
+from harness.model.services import Served, ServiceKind
 from harness.nodes import pods
 from harness.nodes.kubectl import DOCS, Kubectl, items, said
 from harness.nodes.pod_remote import PodRemote
@@ -34,10 +35,16 @@ class KubernetesLab:
     """Nodes of a cluster as a lab: two pods on each while it is up. Changes nothing outside its own namespace."""
 
     def __init__(
-        self, kubectl: Kubectl, names: Sequence[str] = (), *, image: str | None = None, several: bool = False
+        self,
+        kubectl: Kubectl,
+        names: Sequence[str] = (),
+        *,
+        image: str | None = None,
+        several: bool = False,
+        services: Sequence[ServiceKind] = (),
     ) -> None:
         self.captures = True
-        self.said = ""
+        self.services = tuple(services)
         self._kubectl = kubectl
         self._image = image or manifests.IMAGE
         self._run = secrets.token_hex(4)
@@ -52,12 +59,13 @@ class KubernetesLab:
         return self._nodes
 
     def wanted(self) -> list[manifests.Manifest]:
-        """Return everything that `up` makes."""
+        """Return everything that a run makes: services for the second node's pod, where that is the server."""
         names = [node.name for node in self._nodes]
         return [
             manifests.namespace(self._run),
             *manifests.net_pods(names, self._image),
             *manifests.host_pods(names, self._image, captures=self.captures),
+            *(manifests.service(kind, 2) for kind in self.services),
         ]
 
     def probe(self) -> list[str]:
@@ -79,7 +87,6 @@ class KubernetesLab:
             kernels.add(kernel)
         self._nodes = tuple(found)
         self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
-        self.said = cni.said(self._kubectl, self._listed)
         client, server, *others = found
         return Lab(
             name=NAME,
@@ -91,7 +98,7 @@ class KubernetesLab:
             shared_kernel=len(kernels) < len(found),
             scratch=self._scratch,
             others=tuple(others),
-            notes=(Note(About.LAB, NAME, self.said), *notes),
+            notes=(Note(About.LAB, NAME, cni.said(self._kubectl, self._listed)), *notes),
         )
 
     def down(self) -> None:
@@ -111,6 +118,28 @@ class KubernetesLab:
     def place(self, node: str) -> str:
         """Return the name of the pod of the pod network on a node."""
         return manifests.net_pod([one.name for one in self._nodes].index(node) + 1)
+
+    def serve(self, kind: ServiceKind, node: Node) -> Served:
+        """Return a service for the pod on a node, which is made where it is not there yet; raises LabError."""
+        number = [one.name for one in self._nodes].index(node.name) + 1
+        wanted = manifests.service(kind, number)
+        name = str(wanted["metadata"]["name"])
+        made = self._kubectl.run("create", "-f", "-", given=manifests.text([wanted]))
+        if made.exit_code != 0 and "AlreadyExists" not in made.stderr:
+            raise self._kubectl.refused(made.stderr, f"create service {name}")
+        spec = self._kubectl.json("read services", "service", name)["spec"]
+        if kind is ServiceKind.CLUSTER_IP:
+            return Served(name, str(spec["clusterIP"]), tuple(sorted({int(one["port"]) for one in spec["ports"]})))
+        # The pod has to listen on the very port that is asked for: programs know only one.
+        ports = [int(one["nodePort"]) for one in spec["ports"]]
+        changes = [
+            {"op": "replace", "path": f"/spec/ports/{number}/targetPort", "value": port}
+            for number, port in enumerate(ports)
+        ]
+        done = self._kubectl.run("patch", "service", name, "--type=json", f"--patch={json.dumps(changes)}")
+        if done.exit_code != 0:
+            raise self._kubectl.refused(done.stderr, f"patch service {name}")
+        return Served(name, node.address, tuple(sorted(set(ports))))
 
     def _make_namespace(self) -> None:
         self._is_made = True  # also where Ctrl-C comes before the answer does: only what has our label is deleted
