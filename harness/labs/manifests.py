@@ -89,7 +89,13 @@ def service(kind: ServiceKind, number: int) -> Manifest:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": {MANAGED: OWNER}},
-        "spec": {"type": str(kind), "selector": {_POD: net_pod(number)}, "ports": ports, **local},
+        "spec": {
+            "type": str(kind),
+            "ipFamilies": ["IPv4"],  # that of the pods that is measured, whichever comes first in the cluster
+            "selector": {_POD: net_pod(number)},
+            "ports": ports,
+            **local,
+        },
     }
 
 

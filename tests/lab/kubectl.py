@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FOLDER = "KUBECTL_STUB"
+PROGRAMS = "/tmp/kubectl-stub"  # noqa: S108 - of a machine of the test's own
+"""Programs as an image has them, where they differ from this machine's."""
 STARTING = 2
 """How often a pod is looked at before it runs."""
 _FORBIDDEN = (
@@ -300,7 +302,7 @@ def execute(folder: Path, name: str, argv: list[str]) -> int:
             fail(_RUNNING_ON[pod["status"]["phase"]])
         node = next(one for one in state["nodes"] if one["name"] == pod["spec"]["nodeName"])
         enter = node["enter"] if pod["spec"]["hostNetwork"] else [*node["enter"], *node["endpoint"]]
-        environment = {**os.environ, "PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = {**os.environ, "PATH": f"{PROGRAMS}:/usr/sbin:/usr/bin:/sbin:/bin"}
         process = subprocess.Popen([*enter, *rights(pod["spec"]), *argv], env=environment, start_new_session=True)
         state["running"].setdefault(name, []).append(process.pid)
     code = process.wait()

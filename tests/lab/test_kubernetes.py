@@ -1,7 +1,6 @@
 """A cluster as a lab, by a kubectl that enters the local lab's namespaces: from manifest to table, on real packets."""
 
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -93,8 +92,8 @@ def kept(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert command.exit_code == 0, command.stderr
     cluster = Cluster(machine)
     # As in the image: this machine's own has a file capability, without which it does not even start.
-    shutil.copyfile("/usr/bin/ping", cluster.folder / "ping")
-    (cluster.folder / "ping").chmod(0o755)
+    machine.on_machine("mkdir", kubectl.PROGRAMS)
+    machine.on_machine("cp", "/usr/bin/ping", kubectl.PROGRAMS)
     for number in (0, 1):
         machine.on_node(number, *ENDPOINT, "sysctl", "-q", "-w", "net.ipv4.ping_group_range=0 2147483647")
     yield cluster

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
+from harness.cli.options import parse_nodes
+from harness.cli.prepare import Options, prepare
 from harness.inspect import spaces
 from harness.inspect.found import _concluded, _Looked
 from harness.inspect.tables import Link
 from harness.labs import cluster, cni
 from harness.model.errors import ConnectionLostError, HarnessError, InputError, LabError, NodeGoneError
-from harness.model.found import Wire
+from harness.model.found import Between, Wire
 from harness.model.jobs import Completed
 from harness.model.readings import Counters
+from harness.model.services import ServiceKind
 from harness.nodes import kubectl, pods
 from harness.nodes.kubectl import Kubectl
 from harness.nodes.pod_remote import PodRemote
@@ -32,6 +35,23 @@ def node(name: str, *addresses: str, **more: Any) -> dict[str, Any]:  # noqa: AN
     entries += [{"type": "InternalIP", "address": address} for address in addresses or ("192.0.2.1",)]
     status = {"addresses": entries, "conditions": conditions}
     return {"metadata": {"name": name, "annotations": more.pop("annotations", {})}, "spec": more, "status": status}
+
+
+Program = Callable[[str], None]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Put a kubectl on PATH that is this Python, with the words that it is given in `argv`."""
+
+    def made(text: str) -> None:
+        path = tmp_path / "kubectl"
+        head = f"#!{sys.executable} -I\nimport os, signal, subprocess, sys\nargv = sys.argv[1:]\n"
+        path.write_text(head + text, encoding="utf-8")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    return made
 
 
 def taint(effect: str) -> list[dict[str, str]]:
@@ -82,6 +102,55 @@ def test_nodes_that_cannot_be_used_are_said(
 ) -> None:
     with pytest.raises(kind, match=said):
         cluster.chosen(listed, names, several=False)
+
+
+# ---- options
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (Options(lab="kubernetes", profile=("vxlan",)), "--profile vxlan does not go with --lab kubernetes"),
+        (Options(lab="kubernetes", levels={"mtu": (1400,)}), "--mtu does not go with"),
+        (Options(lab="kubernetes", levels={"offload": ("tx=off",)}), "--offload does not go with"),
+        (Options(lab="kubernetes", setups=2, blocks=2), "--setups does not go with"),
+        (Options(lab="kubernetes", pairs="all", parallel_pairs=True), "--parallel-pairs does not go with"),
+        (Options(lab="kubernetes", between=Between.parse("a,b")), "--between does not go with"),
+        (Options(lab="kubernetes", containers="docker"), "--containers does not go with"),
+        (
+            Options(lab="kubernetes", measures=("iperf3", "ping"), service=(ServiceKind.CLUSTER_IP,)),
+            "ping does not pass",
+        ),
+        (Options(lab="kubernetes", image="-x"), "'-x' is not the name of an image"),
+        (Options(context="c"), "--context is for --lab kubernetes"),
+        (Options(service=(ServiceKind.NODE_PORT,)), "--service is for --lab kubernetes"),
+        (Options(nodes=("a", "b")), "names are for --lab kubernetes"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_the_cluster_is_asked(
+    program: Program, options: Options, said: str
+) -> None:
+    program("sys.exit('asked')")
+    with pytest.raises(InputError, match=said):
+        prepare(options, on_clusters=True)
+
+
+def test_what_cannot_be_done_on_a_cluster_is_refused() -> None:
+    with pytest.raises(InputError, match="`run`, `plan` and `inspect` only"):
+        prepare(Options(lab="kubernetes"))
+    with pytest.raises(InputError, match="--keep does not go with"):
+        prepare(Options(lab="kubernetes"), keep=True, on_clusters=True)
+
+
+@pytest.mark.parametrize(("text", "nodes"), [("3", 3), ("a,b", ("a", "b")), ("node-1.example", ("node-1.example",))])
+def test_nodes_are_a_number_or_names(text: str, nodes: int | tuple[str, ...]) -> None:
+    assert parse_nodes(text) == nodes
+
+
+@pytest.mark.parametrize("text", ["0", "1", "1000", "a,,b", ""])
+def test_nodes_that_are_neither_are_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_nodes(text)
 
 
 # ---- what becomes of pods
@@ -281,22 +350,6 @@ def test_without_a_capture_several_devices_tell_nothing(sides: Sequence[_Looked]
 
 
 # ---- kubectl
-
-Program = Callable[[str], None]
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Put a kubectl on PATH that is this Python, with the words that it is given in `argv`."""
-
-    def made(text: str) -> None:
-        path = tmp_path / "kubectl"
-        head = f"#!{sys.executable} -I\nimport os, signal, subprocess, sys\nargv = sys.argv[1:]\n"
-        path.write_text(head + text, encoding="utf-8")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-
-    return made
 
 
 @pytest.mark.parametrize(
