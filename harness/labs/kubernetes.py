@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from harness.model.services import Served, ServiceKind
 from harness.nodes import pods
 from harness.nodes.kubectl import DOCS, Kubectl, items, said
 from harness.nodes.pod_remote import PodRemote
+from harness.results.plan import CONGESTION_CONTROL
 
 NAME = "kubernetes"
 STARTING_S = 120.0
@@ -29,6 +30,19 @@ _DELETING_S = 120
 _ACCOUNT_S = 20.0
 """How long a new namespace may take to get its service account, without which it takes no pods."""
 _POLL_S = 0.5
+_TCP = "/proc/sys/net/ipv4/tcp"
+_KERNEL = ("/proc/sys/kernel/random/boot_id", f"{_TCP}_congestion_control", f"{_TCP}_allowed_congestion_control")
+"""A line each: which boot this is, and TCP's congestion control."""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A node, which boot of which kernel it runs, and TCP's congestion control there: the default and those allowed."""
+
+    node: Node
+    kernel: str
+    default: str
+    allowed: tuple[str, ...]
 
 
 class KubernetesLab:
@@ -79,15 +93,14 @@ class KubernetesLab:
         self._create(manifests.net_pods(names, self._image))
         notes = self._create_host_pods(names)
         self._await_running(2 * len(names))
-        kernels: set[str] = set()
-        found = []
-        for node in self._nodes:
-            seen, kernel = self._looked(node)
-            found.append(seen)
-            kernels.add(kernel)
-        self._nodes = tuple(found)
+        looked = [self._looked(node) for node in self._nodes]
+        self._nodes = tuple(seen.node for seen in looked)
+        congestion_control = _congestion_control(looked)
         self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
-        client, server, *others = found
+        client, server, *others = self._nodes
+        if congestion_control is not None:
+            text = f"TCP's congestion control is {congestion_control}, the nodes' own: pods may not choose another"
+            notes.append(Note(About.LAB, NAME, text))
         return Lab(
             name=NAME,
             inventory=None,
@@ -95,9 +108,10 @@ class KubernetesLab:
             client=client,
             server=server,
             rate_bps=None,
-            shared_kernel=len(kernels) < len(found),
+            shared_kernel=len({seen.kernel for seen in looked}) < len(looked),
             scratch=self._scratch,
             others=tuple(others),
+            congestion_control=congestion_control,
             notes=(Note(About.LAB, NAME, cni.said(self._kubectl, self._listed)), *notes),
         )
 
@@ -216,11 +230,11 @@ class KubernetesLab:
         last = f": {warned[-1][-300:].rstrip('.')}" if warned else f"; `kubectl describe pod {first}` tells why"
         return f"{names} did not run within {STARTING_S:g} s{last}."
 
-    def _looked(self, node: Node) -> tuple[Node, str]:
-        """Return a node with the NIC that holds its address, and which kernel it runs, as the pod on it sees them."""
+    def _looked(self, node: Node) -> _Looked:
+        """Return a node with the NIC that holds its address, as the pod on it sees them."""
         with self.remote(node) as remote:
             shown = remote.run(["ip", "-j", "addr", "show"])
-            kernel = remote.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
+            kernel, default, allowed = remote.run(["cat", *_KERNEL]).stdout.splitlines()
         if shown.exit_code != 0:
             raise LabError(
                 f"image {self._image} lacks what a run takes: ip said {said(shown.stderr)}; build it from the "
@@ -228,11 +242,25 @@ class KubernetesLab:
             )
         for device in json.loads(shown.stdout):
             if node.address in [entry.get("local") for entry in device.get("addr_info") or ()]:
-                return replace(node, device=str(device["ifname"]), mtu=int(device["mtu"])), kernel
+                own = replace(node, device=str(device["ifname"]), mtu=int(device["mtu"]))
+                return _Looked(own, kernel, default, tuple(allowed.split()))
         raise LabError(
             f"no device of node {node.name} has its internal address {node.address}; what carries its traffic cannot "
             "be told."
         )
+
+
+def _congestion_control(looked: Sequence[_Looked]) -> str | None:
+    """Return the nodes' own congestion control where pods may not choose the plan's; LabError where nodes differ."""
+    if all(CONGESTION_CONTROL in seen.allowed for seen in looked):
+        return None
+    if len({seen.default for seen in looked}) > 1:
+        own = ", ".join(f"{seen.node.name} {seen.default}" for seen in looked)
+        raise LabError(
+            f"TCP's congestion control differs between nodes ({own}), and pods may not choose {CONGESTION_CONTROL}; "
+            "allow it there (sysctl net.ipv4.tcp_allowed_congestion_control), or take nodes that are alike."
+        )
+    return looked[0].default
 
 
 def delete(kubectl: Kubectl, selector: str) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FOLDER = "KUBECTL_STUB"
-PROGRAMS = "/tmp/kubectl-stub"  # noqa: S108 - of a machine of the test's own
+PROGRAMS = "/tmp/kubectl-stub"  # noqa: S108 - of a node of the test's own
 """Programs as an image has them, where they differ from this machine's."""
 STARTING = 2
 """How often a pod is looked at before it runs."""

@@ -92,9 +92,9 @@ def kept(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert command.exit_code == 0, command.stderr
     cluster = Cluster(machine)
     # As in the image: this machine's own has a file capability, without which it does not even start.
-    machine.on_machine("mkdir", kubectl.PROGRAMS)
-    machine.on_machine("cp", "/usr/bin/ping", kubectl.PROGRAMS)
     for number in (0, 1):
+        machine.on_node(number, "mkdir", kubectl.PROGRAMS)
+        machine.on_node(number, "cp", "/usr/bin/ping", kubectl.PROGRAMS)
         machine.on_node(number, *ENDPOINT, "sysctl", "-q", "-w", "net.ipv4.ping_group_range=0 2147483647")
     yield cluster
     machine.run(tmp_path, "lab", "down")
