@@ -14,7 +14,7 @@ import ansible_runner
 
 from harness.fabric.oversight import MOST_BYTES, Oversight
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, PlaybookError, StorageError
+from harness.model.errors import ConnectionLostError, LabError, PlaybookError, StorageError
 from harness.model.text import printable
 from harness.nodes.ansible_environment import FOLDER, PLAYBOOKS_DIRECTORY, SOCKETS, forget_others, settings
 from harness.nodes.inventory import PAIRS_VARIABLE
@@ -55,7 +55,10 @@ class PlaybookRunner:
         *,
         passwords: Passwords = NOT_ASKED,
     ) -> None:
+        if lab.inventory is None:
+            raise LabError(f"lab {lab.name} takes no playbooks.")
         forget_others()
+        self._inventory = lab.inventory.resolve()  # a relative path would be taken for the inventory's text
         self._lab = lab
         self._answers = _answers(passwords)
         self._cancelled = cancelled
@@ -96,7 +99,7 @@ class PlaybookRunner:
         return ansible_runner.run(
             private_data_dir=str(private),
             playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
-            inventory=str(self._lab.inventory.resolve()),  # a relative path would be taken for the inventory's text
+            inventory=str(self._inventory),
             extravars={
                 "overlay_profiles": list(setup.profiles),
                 "overlay_mtus": list(setup.mtus),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.model.node import Node
+from harness.model.notes import Note
 from harness.model.pairs import Pair
 
 
@@ -20,13 +21,14 @@ class Lab:
     `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine; then
     `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
     `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they were
-    chosen. Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
-    from the first node to the second, and back. `neighbours` returns the names of labs that are in use beside this one,
-    on the same CPUs.
+    chosen. `notes` are what the reader of any figures should know of it. Without an `inventory` it takes no playbooks.
+    `congestion_control` is TCP's where programs may not choose it. Where flows have several links to go by,
+    `link_bytes` returns what each of these carried so far, in bytes: from the first node to the second, and back.
+    `neighbours` returns the names of labs that are in use beside this one, on the same CPUs.
     """
 
     name: str
-    inventory: Path
+    inventory: Path | None
     ssh_config: Path | None
     client: Node
     server: Node
@@ -35,6 +37,8 @@ class Lab:
     scratch: Path
     others: tuple[Node, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    notes: tuple[Note, ...] = ()
+    congestion_control: str | None = None
     foreign_cpu_s: Callable[[], float] | None = None
     link_bytes: Callable[[], Sequence[tuple[int, int]]] | None = None
     neighbours: Callable[[], Sequence[str]] = tuple

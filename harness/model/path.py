@@ -19,10 +19,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What sends and receives: its address, and the words in front of an argv that run it there."""
+    """What sends and receives: its address, and the words in front of an argv that run it there.
+
+    `place`: where it cannot be entered from its node, what the node's connection calls the place that it is in.
+    """
 
     address: str
     enter: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Claim:
     """What a profile claims of its path: its kind, the tunnel device, other profiles' tunnels, sizes in bytes.
 
     `overhead` is what the headers add to a packet, `least_overhead` what each adds at least; over TCP several packets
-    share the outer headers. `path_mtu` is the largest packet that passes whole, `nic_mtu` the underlay's own.
+    share the outer headers. `path_mtu` is the largest packet that passes whole, `nic_mtu` the underlay's own. `seen` is
+    how the headers of a path that was found are known, and which they are.
     """
 
     kind: Kind
@@ -40,7 +45,7 @@ class Claim:
     least_overhead: int
     path_mtu: int
     nic_mtu: int
-    captured: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Path:
     """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim.
 
     Without a `carrier` packets go out as the endpoints send them. `counted`, the client's first: where the claim's
-    tunnel is no device of the nodes' own namespaces by that name.
+    tunnel is no device of the nodes' own namespaces by that name. `ports`: where only these lead to the server.
     """
 
     client: Endpoint
@@ -83,6 +88,7 @@ class Path:
     claim: Claim
     carrier: Carrier | None = None
     counted: tuple[Counted, Counted] | None = None
+    ports: tuple[int, ...] = ()
 
 
 class Fate(StrEnum):

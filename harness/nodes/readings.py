@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.model.errors import ToolError
 from harness.model.jobs import Port
@@ -100,6 +101,11 @@ def parse(text: str, counted: Counted | None = None) -> Reading:
         return _reading(sections, counted)
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ToolError(f"a node's counters could not be read: {brief(repr(error))} in {brief(text, 300)!r}") from error
+
+
+def joined(node: Reading, endpoint: Reading) -> Reading:
+    """Return a node's reading with what only one taken in its endpoint tells."""
+    return replace(node, endpoint=endpoint.endpoint, route_mtu=endpoint.route_mtu)
 
 
 def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading:

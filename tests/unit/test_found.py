@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.fabric.existing import ExistingFabric, ExistingProfile, said
 from harness.fabric.profiles import load
 from harness.inspect import endpoints, spaces
 from harness.inspect.tables import Link
+from harness.labs.base import Lab
 from harness.measures import iperf3
 from harness.measures.base import Conditions
 from harness.measures.registry import MEASURES
@@ -26,8 +28,10 @@ from harness.model.trace import Place
 from harness.model.trial import UNDERLAY, Cell, Timing
 from harness.nodes import readings
 from harness.nodes.remote import Remote
+from harness.nodes.running import Channel
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
+from harness.run.conditions import conditions_of
 from tests.unit.synthetic import path_to
 
 VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
@@ -175,6 +179,9 @@ class Pinged(Remote):
         self.asked: list[tuple[str, ...]] = []
         self._code = exit_code
 
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
+
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Keep what it was asked."""
         assert timeout_s
@@ -184,7 +191,7 @@ class Pinged(Remote):
 
 def fabric(exit_code: int = 0, found: Found = FOUND) -> tuple[ExistingFabric, list[Pinged]]:
     remotes = [Pinged(node.name, exit_code) for node in NODES]
-    return ExistingFabric(found, {remote.name: remote for remote in remotes}, NODES), remotes
+    return ExistingFabric([found], {remote.name: remote for remote in remotes}, NODES), remotes
 
 
 def test_nothing_runs_on_the_nodes_but_pings() -> None:
@@ -218,7 +225,7 @@ def test_packets_that_do_not_pass_are_said() -> None:
 def test_without_a_device_to_count_at_the_proof_says_so() -> None:
     bare = replace(FOUND, client=end(1, tunnel=False), server=end(2, tunnel=False))
     claim = fabric(found=bare)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
-    assert (claim.tunnel, claim.captured) == (None, "ipv4/udp/vxlan/ethernet")
+    assert (claim.tunnel, claim.seen) == (None, "captured: ipv4/udp/vxlan/ethernet")
     assert "no device that counts" in text(bare)
 
 
@@ -233,6 +240,31 @@ def test_text_says_what_was_found() -> None:
         "note: something to know",
     ):
         assert words in shown
+
+
+def test_where_nothing_was_captured_that_is_said() -> None:
+    told = replace(FOUND, wire=replace(WIRE, seen=(0, 0), is_captured=False))
+    assert "capture    none; headers are those of the device that counted 10 echoes both ways" in text(told)
+    claim = fabric(found=told)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
+    assert claim.seen == "by its devices, not captured: ipv4/udp/vxlan/ethernet"
+    bare = replace(FOUND, wire=Wire((), is_captured=False))
+    assert "nothing counts what a tunnel carries, for none counted the echoes" in text(bare)
+
+
+def test_where_only_some_ports_lead_nothing_else_is_tried() -> None:
+    service = replace(FOUND, name="cluster-ip", ports=(5201, 5202))
+    remotes = [Pinged(node.name, exit_code=1) for node in NODES]
+    made = ExistingFabric([service], {remote.name: remote for remote in remotes}, NODES)
+    path = made.up(SETUP).paths[Pair("k8s-1", "k8s-2")]["cluster-ip", 1450]
+    made.verify(SETUP)
+    assert [remote.asked for remote in remotes] == [[], []]
+    lab = Lab("kubernetes", None, None, *NODES, rate_bps=None, shared_kernel=False, scratch=FilePath("/none"))
+    plan = Plan("quick", SETUP, (), 1, Timing(1, 0), 1)
+    numbers = iter(range(5300, 5400))
+    next_port = conditions_of(plan, lab, {"k8s-1": {}}, None)(path, lambda: next(numbers)).next_port
+    assert [next_port() for _ in range(4)] == [5201, 5202, 5201, 5202]
+    straight = conditions_of(plan, lab, {"k8s-1": {}}, None)(replace(path, ports=()), lambda: next(numbers))
+    assert straight.next_port() == 5304
 
 
 # ---- readings
@@ -299,6 +331,9 @@ class Engines(Remote):
     def __init__(self, docker: Completed, podman: Completed) -> None:
         self.name = "k8s-1"
         self._said = {"docker": docker, "podman": podman}
+
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Return what an engine says."""
