@@ -56,12 +56,12 @@ def main() -> int:
             most_s = max(most_s, apart_s)
             wrong += bool(problem)
             if problem:
-                print(f"{number}: {problem}")
+                sys.stdout.write(f"{number}: {problem}\n")
         down = machine.run(Path(folder), "lab", "down")
         assert down.exit_code == 0, down.stderr
     for (first, second), count in sorted(counts.items()):
-        print(f"exit codes {first} and {second}: {count} times")
-    print(f"{times - wrong} of {times} times exactly one ran; started at most {most_s * 1e3:.1f} ms apart")
+        sys.stdout.write(f"exit codes {first} and {second}: {count} times\n")
+    sys.stdout.write(f"{times - wrong} of {times} times exactly one ran; started at most {most_s * 1e3:.1f} ms apart\n")
     return int(wrong > 0)
 
 
