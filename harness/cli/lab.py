@@ -5,20 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.console import out
+from harness.cli.equipment import asked_passwords, equipped
 from harness.cli.options import (
-    any_lab_option,
+    ask_become_pass_option,
+    ask_pass_option,
     containers_option,
     context_option,
+    lab_option,
     links_option,
     made_lab_option,
     nodes_option,
+    profiles_dir_option,
     rate_option,
 )
 from harness.model.errors import InputError, LabError
+
+if TYPE_CHECKING:
+    from harness.nodes.target import Passwords
 
 
 @click.group()
@@ -62,29 +71,65 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int
 
 
 @lab.command("down")
-@any_lab_option
+@lab_option
 @context_option
 @click.option("--force", is_flag=True, help="Also in the middle of somebody's run.")
-def lab_down(which: str, context: str | None, force: bool) -> None:
-    """Take a lab down, and whatever killed runs left behind; virtual machines go with their disks.
+@profiles_dir_option
+@ask_pass_option
+@ask_become_pass_option
+def lab_down(
+    lab: str,
+    context: str | None,
+    force: bool,
+    profiles_dirs: tuple[Path, ...],
+    ask_pass: bool,
+    ask_become_pass: bool,
+) -> None:
+    """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks.
 
-    Of a cluster only the namespaces that runs made are removed, with what is in them.
+    Of an inventory's hosts the profiles are taken down, whichever of them is there; the hosts stay. Of a cluster only
+    the namespaces that runs made are removed, with what is in them.
     """
     from harness.cli.cluster import KUBERNETES, kubectl
+    from harness.cli.prepare import LOCAL, VAGRANT
     from harness.labs import kubernetes, vagrant
     from harness.labs.kept import take_down_all
 
-    if which == KUBERNETES:
+    if context is not None and lab != KUBERNETES:
+        raise InputError("--context is for --lab kubernetes.")
+    if lab == KUBERNETES:
         gone = kubernetes.take_down(kubectl(context))
         out.print(f"Removed: {', '.join(f'namespace {name}' for name in gone)}." if gone else "There was nothing left.")
-        return
-    if context is not None:
-        raise InputError("--context is for --lab kubernetes.")
-    if which == "vagrant":
+    elif lab == VAGRANT:
         vagrant.take_down()
-        return
-    removed = take_down_all(force=force)
-    out.print(f"Taken down: {', '.join(removed)}." if removed else "There was nothing to take down.")
+    elif lab == LOCAL:
+        removed = take_down_all(force=force)
+        out.print(f"Taken down: {', '.join(removed)}." if removed else "There was nothing to take down.")
+    else:
+        passwords = asked_passwords(lab, login=ask_pass, become=ask_become_pass)
+        names = _clear_hosts(Path(lab), profiles_dirs, passwords, force=force)
+        out.print(f"Nothing of these profiles is left on the hosts of {lab}: {', '.join(names)}.", soft_wrap=True)
+
+
+def _clear_hosts(
+    inventory: Path, profiles_dirs: tuple[Path, ...], passwords: Passwords, *, force: bool
+) -> tuple[str, ...]:
+    """Take down every profile on the hosts of an inventory; return the profiles' names."""
+    from harness.cli.prepare import Prepared
+    from harness.fabric.profiles import known_profiles, load_file
+    from harness.labs.static import StaticLab
+    from harness.model.trial import UNDERLAY, Timing
+    from harness.results.plan import Plan
+    from harness.run.removal import removable, remove_all
+
+    source = StaticLab(inventory, several=True)
+    files = known_profiles(profiles_dirs)
+    profiles = {name: load_file(path) for name, path in files.items() if name != UNDERLAY}
+    setup = removable(profiles, source.nodes(), profiles_dirs)
+    plan = Plan("removal", setup, (), blocks=1, timing=Timing(0, 0), seed=0)
+    with equipped(Prepared(plan, profiles, source), passwords) as (equipment, _):
+        remove_all(equipment, profiles, setup, force=force)
+    return setup.profiles
 
 
 @lab.command("status")

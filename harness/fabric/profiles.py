@@ -22,6 +22,10 @@ from harness.model.trial import UNDERLAY
 from harness.truth.wire import HEADER_BYTES, overhead
 
 ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
+MOST_BYTES, MOST_NODES, _MOST_DEPTH = 100_000, 10_000, 20
+"""What a profile has at most; those that are shipped have up to 1,500 bytes and 123 nodes."""
+_UNUSABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What YAML's constructors, and JSON, raise for values that they cannot make."""
 PROFILES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "profiles"
 
 # pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
@@ -208,20 +212,10 @@ def load(name: str, profiles_dirs: Iterable[Path] = ()) -> Profile:
 
 def load_file(path: Path) -> Profile:
     """Return the profile in a file; InputError names file and line of what is wrong with it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_duplicates(tree, path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"profile {path} cannot be read: {error}.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"profile {path} is not YAML: {error}") from error
+    tree, values = _parsed(path)
     try:
         # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
-        profile = Profile.model_validate_json(json.dumps(values))
-    except TypeError as error:
-        raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
+        profile = Profile.model_validate_json(_as_json(values, path))
     except ValidationError as error:
         first = error.errors()[0]
         line = _line_of(tree, first["loc"])
@@ -232,6 +226,45 @@ def load_file(path: Path) -> Profile:
     if profile.name != path.stem:
         raise InputError(f"{path}: the profile's name is {profile.name!r}; name the file {profile.name}.yml.")
     return profile
+
+
+def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
+    """Return a file's YAML as nodes, which know their lines, and as values."""
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise InputError(f"profile {path} is no file of at most {MOST_BYTES} bytes.")
+        text = path.read_text(encoding="utf-8-sig")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _require_bounded(tree, path)
+        _refuse_duplicates(tree, path)
+        return tree, yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"profile {path} cannot be read: {error}.") from error
+    except (yaml.YAMLError, *_UNUSABLE) as error:
+        raise InputError(f"profile {path} is not YAML: {error}") from error
+
+
+def _as_json(values: Any, path: Path) -> str:  # noqa: ANN401 - whatever the file has
+    """Return a file's values as JSON; InputError for one that has no place there."""
+    try:
+        return json.dumps(values)
+    except _UNUSABLE as error:
+        raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
+
+
+def _require_bounded(tree: yaml.Node | None, path: Path) -> None:
+    """Raise InputError for aliases that stand for themselves, or for very much."""
+    waiting = [] if tree is None else [(tree, 0)]
+    for count in range(MOST_NODES + 1):
+        if not waiting:
+            return
+        node, depth = waiting.pop()
+        if count == MOST_NODES or depth > _MOST_DEPTH:
+            break
+        if isinstance(node, yaml.CollectionNode):
+            parts = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
+            waiting += [(part, depth + 1) for part in parts]
+    raise InputError(f"profile {path} is larger than any profile, or has an alias within itself.")
 
 
 def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:

@@ -75,6 +75,13 @@ class Target:
         Raises InputError for a variable that cannot be honoured, ConnectionLostError where ssh refuses its own
         configuration.
         """
+        try:
+            return cls._of(node, ssh_config, asked)
+        except (ValueError, OSError) as error:  # words that are not quoted to their end, a path that is too long
+            raise InputError(f"{node.name}: what ssh says of it cannot be used: {error}.") from error
+
+    @classmethod
+    def _of(cls, node: Node, ssh_config: Path | None, asked: Passwords) -> Target:
         own = node.variables
         given = _value(own, "ansible_host", "ansible_ssh_host")
         host = node.name if given is None else given

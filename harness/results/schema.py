@@ -132,7 +132,8 @@ def unknown_factor(name: str, unit: str = "") -> Factor:
 
 def unknown_metric(name: str, unit: str = "", title: str = "", part: str = "", better: str | None = None) -> Metric:
     """Return a metric that this harness does not have, compared where it is said which way is better."""
-    return Metric(name, unit, title or name, Better(better) if better else None, part)
+    ways = {way.value: way for way in Better}
+    return Metric(name, unit, title or name, ways.get(better or ""), part)
 
 
 def any_value(text: str) -> Value:

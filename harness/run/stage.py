@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from harness.measures.base import CLIENT_GRACE_S
 from harness.model.errors import OverdueError, ToolError
 from harness.model.jobs import Completed, Job, Performed, Port, Ramp, Side
 from harness.model.path import Counted, Endpoint, Path
@@ -20,6 +21,10 @@ from harness.truth import cpu
 
 STOPPING_S = 5.0
 """How long a server may take to end, once its one test is over or it was asked to."""
+PAUSE_S = 5.0
+"""By how much longer than it measures a step may take; one that was paused has others' CPU time in its readings."""
+_READ_BYTES_PER_S = 1e6
+"""How fast output is read at least: what prints very much takes its time without being paused."""
 _CANCEL_POLL_S = 0.1
 
 
@@ -125,6 +130,7 @@ class Stage:
                     self._await_ramp(job, running[job.name])
             done = self._collected(jobs, running, step)
             self._last = after = self._read(step, "after", ())
+        _require_no_pause(jobs, done, (before, after))
         spans = dict(zip(Side, self._spans(before, after), strict=True))
         counted = {side: _grown(span.before, span.after) for side, span in spans.items()}
         carried = [late[0] - early[0] for early, late in zip(before.link_bytes, after.link_bytes, strict=True)]
@@ -225,6 +231,20 @@ class Stage:
         claim = self._path.claim
         named = {name for name in (nic, claim.tunnel, *claim.other_tunnels) if name}
         return asdict(reading) | {"devices": {name: asdict(c) for name, c in reading.devices.items() if name in named}}
+
+
+def _require_no_pause(jobs: Sequence[Job], done: Mapping[str, Completed], moments: tuple[_Moment, _Moment]) -> None:
+    """Raise ToolError where readings lie much further apart than the jobs between them measured."""
+    measuring_s = max((job.limit_s for job in jobs if job.ends and not isinstance(job.ready, Port)), default=0.0)
+    measuring_s += sum(job.ready.seconds for job in jobs if isinstance(job.ready, Ramp)) - CLIENT_GRACE_S
+    before, after = moments
+    apart_s = max(after.client.uptime_s - before.client.uptime_s, after.server.uptime_s - before.server.uptime_s)
+    printed = sum(len(completed.stdout) for completed in done.values())
+    if apart_s > max(measuring_s, 0.0) + PAUSE_S + printed / _READ_BYTES_PER_S:
+        raise ToolError(
+            f"the readings lie {apart_s:.1f} s apart for {max(measuring_s, 0.0):.0f} s of measuring: something was "
+            "paused, and the CPU time in between is not the trial's"
+        )
 
 
 def _grown(before: Reading, after: Reading) -> dict[str, int]:

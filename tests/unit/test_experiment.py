@@ -100,6 +100,7 @@ class World:
     waited_for: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     unknown_link_types: tuple[str, ...] = ()
+    uptime_s: float = 9.0
     nic_bytes: int = 0
     tunnel_bytes: int = 0
     cancelled: Callable[[], bool] = lambda: False
@@ -124,7 +125,7 @@ class World:
         devices = {nic: self.nic_bytes, "vxlan_docker": self.tunnel_bytes}
         dev = [f"{name}: {size} {size // 10**4} 0 0 0 0 0 0 {size} {size // 10**4}" for name, size in devices.items()]
         snmp = ["Ip: ReasmOKs FragCreates", "Ip: 0 0", "Tcp: OutSegs", f"Tcp: {self.nic_bytes // 1000}"]
-        stat = ["9.00 9.00", "cpu 9 0 0 9 0 0 0 0 0 0", "cpu0 9 0 0 9 0 0 0 0 0 0"]
+        stat = [f"{self.uptime_s:.2f} 9.00", "cpu 9 0 0 9 0 0 0 0 0 0", "cpu0 9 0 0 9 0 0 0 0 0 0"]
         before = ["@clock", "9.0", "@proc", *stat, "@dev", *dev, *snmp, "@endpoint", *snmp, "@ancestors"]
         return "\n".join([*before, "@route", "[{}]", "@end"])
 
@@ -1029,3 +1030,27 @@ def test_another_lab_on_the_same_cpus_is_noted_once_whenever_it_comes(bench: Ben
     facts = [note["fact"] for note in bench.json("run.json")["notes"]]
     assert facts.count(NEIGHBOURS_NOTE.fact) == 1
     assert [note.fact for note in bench.world.notes].count(NEIGHBOURS_NOTE.fact) == 1
+
+
+def pausing(seconds: float) -> Behaviour:
+    def behave(world: World, argv: Sequence[str]) -> Answer:
+        world.uptime_s += seconds
+        return measure(world, argv)
+
+    return behave
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(7.0, 1), (12.0, 2)])
+def test_trial_that_was_paused_is_measured_once_more(bench: Bench, seconds: float, tries: int) -> None:
+    """Three seconds of measuring, or two of ping."""
+    bench.world.behaviours[1] = pausing(seconds)
+    assert bench.run() == Outcome(ok=TRIALS)
+    reason = bench.rows()[0]["reason"]
+    assert reason.startswith("tried 2 times: the readings lie 12.0 s apart for") == (tries > 1)
+    assert len(bench.world.clients) == TRIALS + tries - 1
+
+
+def test_trial_that_is_paused_each_time_has_no_figure(bench: Bench) -> None:
+    bench.world.behaviours |= {1: pausing(20.0), 2: pausing(20.0)}
+    assert bench.run() == Outcome(ok=TRIALS - 1, failed=1)
+    assert bench.rows()[0]["goodput_bps"] == bench.rows()[0]["rtt_p50_s"] == ""

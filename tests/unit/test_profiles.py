@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -388,3 +389,37 @@ def test_a_profile_cannot_be_changed() -> None:
     profile = load("vxlan")
     with pytest.raises(ValueError, match="frozen"):
         profile.tunnel = "other"
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+HOSTILE = {
+    "alias within itself": "name: &a [*a]\n",
+    "aliases upon aliases": BOMB,
+    "no boolean": "name: !!bool x\n",
+    "no number": "name: !!int x\n",
+    "too many digits": f"name: 0x{'f' * 5000}\n",
+    "no time": "name: !!timestamp x\n",
+    "deep": "[" * 5000,
+    "list for a key": "? [1, 2]\n: 3\n",
+    "python": "name: !!python/object/apply:os.system [true]\n",
+    "binary": "name: !!binary é\n",
+    "too large": "# " + "x" * 200_000,
+    "zero": "name: x\x00y\n",
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_file_that_is_no_profile_is_refused_in_a_sentence(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "odd.yml"
+    path.write_text(HOSTILE[what], encoding="utf-8")
+    with pytest.raises(InputError, match=r"odd\.yml") as refused:
+        load_file(path)
+    assert len(str(refused.value)) < 2000
+
+
+def test_pipe_is_no_profile(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "odd.yml")
+    with pytest.raises(InputError, match="is no file"):
+        load_file(tmp_path / "odd.yml")

@@ -125,3 +125,21 @@ def test_proxy_talks_over_a_socket(tmp_path: Path) -> None:
     with target(path, "x").open_socket(1) as proxy:
         proxy.sendall(b"ping\n")
         assert proxy.recv(100) == b"pong\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "UserKnownHostsFile it's",
+        "ProxyCommand nc 'x",
+        f"UserKnownHostsFile /{'x' * 5000}",
+        f"IdentityFile /{'y' * 5000}",
+    ],
+)
+def test_configuration_that_ssh_takes_and_we_cannot_is_a_sentence(tmp_path: Path, line: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"Host *\n  {line}\n", encoding="utf-8")
+    try:
+        Target.of(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
+    except (InputError, ConnectionLostError) as error:
+        assert "k8s-1: " in str(error)  # noqa: PT017 - some versions of ssh refuse it themselves, some take it
