@@ -40,6 +40,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
 
     Without --profile and --lab only this machine is looked at.
     """
+    from harness.fabric.support import named
     from harness.inspect.doctor import checks, impossible_profiles
 
     local = options["lab"] == "local"
@@ -47,7 +48,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     for check in made:
         _show_check(check)
     for name, kinds in impossible_profiles().items() if local and made[0].passed else ():
-        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}")
+        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no {named(kinds)}")
     if (options["profile"] or not local) and all(check.passed for check in made):
         passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
         made = list(_inspected(options, passwords))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.options import FACTOR_PREFIX
-from harness.fabric import profiles, topology
+from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
 from harness.labs.base import LabSource
 from harness.labs.kept import MIN_NODES
@@ -103,6 +103,8 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
     mtus = (nic_mtu,) if options.between else mtus
+    for profile in loaded.values():
+        swarm.require_docker(profile, containers)
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from harness.model.errors import InputError
 from harness.model.path import Kind
 from harness.model.trial import UNDERLAY
-from harness.truth.wire import HEADER_BYTES, overhead
+from harness.truth.wire import HEADER_BYTES, largest
 
 ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
 PROFILES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "profiles"
@@ -82,9 +82,12 @@ class Fdb(Part):
 
 
 class Endpoints(Part):
-    """How an endpoint is joined to the node: a veth pair into this bridge, with this address inside."""
+    """How an endpoint is joined to the node: a veth pair into this bridge, with this address inside.
 
-    bridge: Device
+    Without a bridge it is Docker that joins it, to the overlay network of a swarm.
+    """
+
+    bridge: Device | None = None
     address: Word
     routes: tuple[Route, ...] = ()
     sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
@@ -113,6 +116,12 @@ class Wireguard(Part):
     allowed: tuple[Word, ...]
 
 
+class Swarm(Part):
+    """An overlay network of Docker Swarm's, in its own namespace on each node; `encrypted` has it use IPsec's ESP."""
+
+    encrypted: bool = False
+
+
 class Profile(Part):
     """One way for traffic to go from node to node.
 
@@ -138,6 +147,7 @@ class Profile(Part):
     roles: tuple[Attribute, ...] = ()
     forwarder: Forwarder | None = None
     wireguard: Wireguard | None = None
+    swarm: Swarm | None = None
     endpoints: Endpoints | None = None
 
     @model_validator(mode="after")
@@ -155,9 +165,8 @@ class Profile(Part):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"link {twice[0]} stands twice")
-        masters = [link.master for link in self.links if link.master] + (
-            [self.endpoints.bridge] if self.endpoints else []
-        )
+        bridge = self.endpoints.bridge if self.endpoints else None
+        masters = [link.master for link in self.links if link.master] + ([bridge] if bridge else [])
         absent = [master for master in masters if master not in names]
         if absent:
             raise ValueError(f"bridge {absent[0]} is not among the links")
@@ -168,6 +177,12 @@ class Profile(Part):
             raise ValueError("every profile but the underlay has `endpoints`")
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
             raise ValueError(f"kind underlay and name {UNDERLAY} go together")
+        return self
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        if self.endpoints and (self.endpoints.bridge is None) != (self.swarm is not None):
+            raise ValueError("endpoints name their `bridge`, and only those of a `swarm` have none")
         return self
 
     @property
@@ -185,7 +200,7 @@ class Profile(Part):
         """Return the largest inner IP packet in bytes that passes whole, for a NIC of `nic_mtu` bytes."""
         if self.tunnel_mtu is not None:
             return self.tunnel_mtu
-        return nic_mtu - overhead(self.headers)
+        return largest(nic_mtu, self.headers)
 
 
 def known_profiles(profiles_dirs: Iterable[Path] = ()) -> dict[str, Path]:
