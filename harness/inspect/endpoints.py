@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.inspect.tables import Link, links_of
+from harness.inspect.tables import LISTING, Link, links_of
 from harness.model.errors import InputError, LabError
 from harness.model.found import Spot, SpotKind, entering
 from harness.nodes.readings import snmp
@@ -128,7 +128,7 @@ def _filled(remote: Remote, endpoint: Endpoint) -> Endpoint:
             f"--between: {endpoint.spot} is in {remote.name}'s own network, which is the underlay that paths are "
             "compared with; give an endpoint that has a network of its own."
         )
-    done = remote.run([*endpoint.enter, "ip", "-j", "-d", "-s", "addr", "show"])
+    done = remote.run([*endpoint.enter, *LISTING])
     if done.exit_code != 0:
         raise LabError(f"{remote.name}: {endpoint.spot} cannot be entered: {done.stderr.strip()[-200:]}")
     filled = Endpoint(
