@@ -15,6 +15,8 @@ from harness.cli.options import (
     between_option,
     json_option,
     lab_option,
+    profile_option,
+    profiles_dir_option,
     rate_option,
 )
 from harness.model.errors import InputError, LabError
@@ -22,6 +24,8 @@ from harness.model.errors import InputError, LabError
 
 @click.command()
 @between_option
+@profile_option
+@profiles_dir_option
 @lab_option
 @rate_option
 @ask_pass_option
@@ -39,16 +43,16 @@ def inspect(ask_pass: bool, ask_become_pass: bool, as_json: bool, **options: Any
     from harness.report.found_text import text
     from harness.run.standing import grounded
 
-    if options["between"] is None:
-        raise InputError("say between which endpoints, by --between A,B.")
     prepared = prepare(Options.of(options | {"measures": ("ping",)}))
+    if prepared.between is None:
+        raise InputError("say between which endpoints, by --between A,B, or by a --profile of kind existing.")
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     with (
         equipped(prepared, passwords) as (equipment, _),
         grounded(equipment, (), prepared.plan.measures, Engine.NONE) as ground,
     ):
-        found = find(options["between"], ground)
+        found = find(prepared.between, ground)
     if as_json:
         out.print_json(data=found.to_json())
     else:

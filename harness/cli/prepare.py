@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cli import existing
 from harness.cli.options import FACTOR_PREFIX
 from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
@@ -22,7 +23,7 @@ from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.factors import Value
-from harness.model.found import Between
+from harness.model.found import Between, Named
 from harness.model.node import Node
 from harness.model.trial import MTU, UNDERLAY, Timing
 from harness.results.plan import PRESETS, Plan, Setup
@@ -53,7 +54,7 @@ class Options:
     nodes: int | None = None
     pairs: str | None = None
     parallel_pairs: bool = False
-    between: Between | None = None
+    between: Between | Named | None = None
     max_rate: float | None = None
 
     @classmethod
@@ -91,6 +92,8 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
+    between, built = existing.asked_for(options.between, options.profile, options.profiles_dirs)
+    options = replace(options, between=between, profile=built)
     _refuse_beside_between(options, keep=keep)
     _refuse_unbounded(options)
     loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *options.profile)}
@@ -99,6 +102,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
+    found = existing.settled(between, source.nodes(), options.lab)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
@@ -124,7 +128,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
         links=links,
         max_bps=options.max_rate,
     )
-    return Prepared(made, loaded, source, waves, options.between)
+    return Prepared(made, loaded, source, waves, found)
 
 
 def _refuse_beside_between(options: Options, *, keep: bool) -> None:

@@ -11,7 +11,7 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -42,6 +42,15 @@ class Part(BaseModel):
     """Base of everything in a profile: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Named(Part):
+    """What has a file of its own, called as it is."""
+
+    name: Name
+
+
+Shape = TypeVar("Shape", bound=Named)
 
 
 class Link(Part):
@@ -122,7 +131,7 @@ class Swarm(Part):
     encrypted: bool = False
 
 
-class Profile(Part):
+class Profile(Named):
     """One way for traffic to go from node to node.
 
     `headers` are those in front of the inner IP packet, outermost first, the NIC's own Ethernet left out; the ceiling
@@ -130,7 +139,6 @@ class Profile(Part):
     `forward` are the networks that the node has to forward, `roles` what a link alone is not enough for.
     """
 
-    name: Name
     kind: Kind
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     headers: tuple[str, ...] = ()
@@ -223,6 +231,12 @@ def load(name: str, profiles_dirs: Iterable[Path] = ()) -> Profile:
 
 def load_file(path: Path) -> Profile:
     """Return the profile in a file; InputError names file and line of what is wrong with it."""
+    values, tree = read(path)
+    return validated(Profile, values, tree, path)
+
+
+def read(path: Path) -> tuple[Any, yaml.Node | None]:
+    """Return what a profile's file says, and where in it; InputError for one that is not readable YAML."""
     try:
         text = path.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
@@ -232,9 +246,14 @@ def load_file(path: Path) -> Profile:
         raise InputError(f"profile {path} cannot be read: {error}.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"profile {path} is not YAML: {error}") from error
+    return values, tree
+
+
+def validated(shape: type[Shape], values: object, tree: yaml.Node | None, path: Path) -> Shape:
+    """Return what a file says as it has to be; InputError names file and line of what is wrong with it."""
     try:
         # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
-        profile = Profile.model_validate_json(json.dumps(values))
+        made = shape.model_validate_json(json.dumps(values))
     except TypeError as error:
         raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
     except ValidationError as error:
@@ -242,11 +261,11 @@ def load_file(path: Path) -> Profile:
         line = _line_of(tree, first["loc"])
         where = ".".join(str(part) for part in first["loc"]) or "the profile"
         what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        keys = f"; known keys are {', '.join(Profile.model_fields)}" if len(first["loc"]) == 1 else ""
+        keys = f"; known keys are {', '.join(shape.model_fields)}" if len(first["loc"]) == 1 else ""
         raise InputError(f"{path}, line {line}: {where}: {what}{keys if what == 'unknown key' else ''}.") from error
-    if profile.name != path.stem:
-        raise InputError(f"{path}: the profile's name is {profile.name!r}; name the file {profile.name}.yml.")
-    return profile
+    if made.name != path.stem:
+        raise InputError(f"{path}: the profile's name is {made.name!r}; name the file {made.name}.yml.")
+    return made
 
 
 def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:
