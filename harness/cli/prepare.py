@@ -109,6 +109,11 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     mtus = (nic_mtu,) if options.between else mtus
     for profile in loaded.values():
         swarm.require_docker(profile, containers)
+        if profile.swarm is not None and "offload" in options.levels:
+            raise InputError(
+                f"--offload changes devices of the nodes' own networks, and Docker hides that of profile "
+                f"{profile.name}; leave one of them out."
+            )
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)

@@ -135,7 +135,7 @@ def _mapped(name: str, nodes: Sequence[Node], lab: str) -> Mapping[str, str]:
             found[node.name] = str(mapping[name])
     if not found:
         raise InputError(
-            f"--between {name}: no host of {lab} has a path {name} in its {ENDPOINTS_VARIABLE}; give both endpoints, "
+            f"{lab}: no host has a path {name} in its {ENDPOINTS_VARIABLE}; give both endpoints, "
             "A,B, or write them down there."
         )
     return found

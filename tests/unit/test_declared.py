@@ -108,7 +108,7 @@ def test_what_is_neither_a_name_nor_two_endpoints_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("own", "said"),
     [
-        ((None, None), "--between web: no host of mine.yml has a path web in its overlay_endpoints; give both"),
+        ((None, None), "mine.yml: no host has a path web in its overlay_endpoints; give both endpoints, A,B"),
         (({"web": "web-1"}, {"db": "x"}), "mine.yml: path web names none of b; a path is between a and b"),
         (({"web": "web-1"}, {"web": "x:y"}), "mine.yml: path web: 'x:y' is no endpoint"),
         (("web-1", None), "mine.yml: host a: overlay_endpoints is not a mapping of paths to endpoints"),
