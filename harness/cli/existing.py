@@ -7,13 +7,13 @@ from pathlib import Path
 
 from harness.fabric import declared
 from harness.model.errors import InputError
-from harness.model.found import Between, Named
+from harness.model.found import Between, NamedPath
 from harness.model.node import Node
 
 
 def asked_for(
-    between: Between | Named | None, profiles: tuple[str, ...], profiles_dirs: Sequence[Path]
-) -> tuple[Between | Named | None, tuple[str, ...]]:
+    between: Between | NamedPath | None, profiles: tuple[str, ...], profiles_dirs: Sequence[Path]
+) -> tuple[Between | NamedPath | None, tuple[str, ...]]:
     """Return the path to be found, None for none, and the profiles to be built.
 
     Raises InputError for more than one path, and for one beside profiles that are built.
@@ -30,6 +30,6 @@ def asked_for(
     return next(iter(paths.values())), ()
 
 
-def settled(between: Between | Named | None, nodes: Sequence[Node], lab: str) -> Between | None:
+def settled(between: Between | NamedPath | None, nodes: Sequence[Node], lab: str) -> Between | None:
     """Return both endpoints of the path to be found, looked up where only its name was given."""
-    return between.of_nodes(nodes, lab) if isinstance(between, Named) else between
+    return between.of_nodes(nodes, lab) if isinstance(between, NamedPath) else between

@@ -23,7 +23,7 @@ from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.factors import Value
-from harness.model.found import Between, Named
+from harness.model.found import Between, NamedPath
 from harness.model.node import Node
 from harness.model.trial import MTU, UNDERLAY, Timing
 from harness.results.plan import PRESETS, Plan, Setup
@@ -54,7 +54,7 @@ class Options:
     nodes: int | None = None
     pairs: str | None = None
     parallel_pairs: bool = False
-    between: Between | Named | None = None
+    between: Between | NamedPath | None = None
     max_rate: float | None = None
 
     @classmethod

@@ -53,8 +53,10 @@ def load(path: Path) -> Declared | None:
     return validated(Declared, values, tree, path)
 
 
-def named(names: Iterable[str], profiles_dirs: Iterable[Path]) -> dict[str, found.Named]:
+def named(names: Iterable[str], profiles_dirs: Iterable[Path]) -> dict[str, found.NamedPath]:
     """Return those of these profiles whose files write a path down; what is wrong with others is not said here."""
     files = known_profiles(profiles_dirs)
     made = {name: load(files[name]) for name in names if name in files}
-    return {name: found.Named(name, str(files[name]), declared.between) for name, declared in made.items() if declared}
+    return {
+        name: found.NamedPath(name, str(files[name]), declared.between) for name, declared in made.items() if declared
+    }

@@ -43,7 +43,7 @@ def kinds(profile: Profile) -> tuple[str, ...]:
 
 def named(kinds: Sequence[str]) -> str:
     """Return link types in words; ESP is none, and is looked for like one."""
-    return " and ".join("IPsec's esp" if kind == ESP else f"link type {kind}" for kind in kinds)
+    return " and ".join("IPsec ESP" if kind == ESP else f"link type {kind}" for kind in kinds)
 
 
 def lacking(profiles: Mapping[str, Profile], can_make: Callable[[str], bool]) -> dict[str, Sequence[str]]:

@@ -85,7 +85,7 @@ class Between:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedPath:
     """A path that is named where its endpoints are written down, each by its node's name.
 
     Without `endpoints` the inventory has them. `where` is what says so, for messages.
@@ -115,10 +115,10 @@ class Named:
         return Between(self.name, *spots)
 
 
-def asked(text: str) -> Between | Named:
+def asked(text: str) -> Between | NamedPath:
     """Return what `A,B`, `NAME=A,B` or, where the inventory says the rest, `NAME` asks for; InputError for others."""
     alone = text.strip()
-    return Named(alone) if _NAME.fullmatch(alone) and alone != UNDERLAY else Between.parse(text)
+    return NamedPath(alone) if _NAME.fullmatch(alone) and alone != UNDERLAY else Between.parse(text)
 
 
 def _mapped(name: str, nodes: Sequence[Node], lab: str) -> Mapping[str, str]:

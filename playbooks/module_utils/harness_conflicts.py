@@ -120,7 +120,7 @@ def lacking(state, root):
 
 def named(kind):
     """Return a link type in words; ESP is none, and is looked for like one."""
-    return "IPsec esp" if kind == "esp" else f"link type {kind}"
+    return "IPsec ESP" if kind == "esp" else f"link type {kind}"
 
 
 def can_make(kind):

@@ -1,7 +1,9 @@
 """Docker Swarm's overlay network, built by its profile: it comes and goes, whatever happens, and only what is ours."""
 
 import json
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,9 @@ from harness.inspect.doctor import can_make
 from harness.model.containers import Engine
 from harness.model.errors import PlaybookError
 from harness.nodes.remote import Remote
-from tests.lab.bench import Bench, done
+from tests.lab.bench import Bench, done, eventually
 from tests.lab.bench import bench as own_bench
+from tests.lab.machine import OUT, Machine
 from tests.lab.test_docker import remove_foreign, start_foreign
 
 pytestmark = pytest.mark.lab
@@ -20,6 +23,7 @@ NOTHING = {"k8s-1": 0, "k8s-2": 0}
 BUILT = {"k8s-1": 3, "k8s-2": 3}
 """Rules; the swarm; the endpoints."""
 GONE = {"k8s-1": 2, "k8s-2": 2}
+INTERRUPTED = 130
 STATE = ("docker ps -a", "docker volume ls -q", "docker network ls", "docker images", "docker info -f {{.Swarm}}")
 
 
@@ -106,7 +110,7 @@ def test_a_swarm_of_others_is_refused_and_stays(dockers: Bench) -> None:
 @pytest.mark.skipif(can_make("esp"), reason="this kernel has ESP, with which the profile is built")
 def test_encrypted_is_refused_where_the_kernel_lacks_it(dockers: Bench) -> None:
     before, docker_before = dockers.snapshot(), of_docker(dockers)
-    with pytest.raises(PlaybookError, match="this kernel has no IPsec esp, which profile swarm-encrypted needs"):
+    with pytest.raises(PlaybookError, match="this kernel has no IPsec ESP, which profile swarm-encrypted needs"):
         dockers.play("apply", ["swarm-encrypted"])
     assert (dockers.changes(before), of_docker(dockers)) == ([], docker_before)
 
@@ -119,3 +123,30 @@ def test_the_tunnel_is_dockers_own(dockers: Bench) -> None:
         shown = device["linkinfo"]["info_data"]
         assert (device["mtu"], shown["id"], shown["port"], shown["proxy"]) == (1450, 4097, 4789, True)
     dockers.play("teardown", PROFILE)
+
+
+def test_an_interrupted_run_leaves_the_swarm(tmp_path: Path) -> None:
+    """Ctrl-C as soon as the first node has made the swarm; the lab stands before and after."""
+    with Machine() as machine:
+        up = machine.run(tmp_path, "lab", "up", "--containers", "docker")
+        assert up.exit_code == 0, up.stderr
+
+        def of_swarm(node: int) -> str:
+            words = (
+                "docker info -f {{.Swarm.LocalNodeState}}",
+                "docker volume ls -q",
+                "docker ps -aq",
+                "docker network ls",
+            )
+            return "".join(machine.on_node(node, *text.split()) for text in words)
+
+        before = [of_swarm(node) for node in (0, 1)]
+        words = f"run --profile swarm --containers docker --mtu 1450 --blocks 1 --out {OUT}".split()
+        with machine.start(tmp_path, *words) as command:
+            assert eventually(lambda: of_swarm(0).startswith("active") or command.exit_code is not None, 60.0)
+            assert command.exit_code is None, command.stderr
+            command.send(signal.SIGINT)
+            assert command.wait() == INTERRUPTED, command.stderr
+        assert [of_swarm(node) for node in (0, 1)] == before
+        down = machine.run(tmp_path, "lab", "down")
+        assert down.exit_code == 0, down.stderr

@@ -8,7 +8,7 @@ from harness.cli.prepare import Options, prepare
 from harness.fabric import declared
 from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.model.errors import InputError
-from harness.model.found import Between, Named, Spot, SpotKind, asked
+from harness.model.found import Between, NamedPath, Spot, SpotKind, asked
 from harness.model.node import Node
 
 FILE = """\
@@ -92,10 +92,10 @@ def test_the_underlay_cannot_be_one(tmp_path: Path) -> None:
 
 
 def test_a_name_alone_is_looked_up() -> None:
-    assert asked("web") == Named("web")
+    assert asked("web") == NamedPath("web")
     assert asked("web=a,b") == Between.parse("web=a,b")
     assert asked("a,b") == Between.parse("a,b")
-    found = Named("web").of_nodes(nodes({"web": "web-1", "db": "pid:7"}, {"web": "docker:web-2"}), "mine.yml")
+    found = NamedPath("web").of_nodes(nodes({"web": "web-1", "db": "pid:7"}, {"web": "docker:web-2"}), "mine.yml")
     assert found == Between("web", Spot(SpotKind.CONTAINER, "web-1"), Spot(SpotKind.DOCKER, "web-2"))
 
 
@@ -117,7 +117,7 @@ def test_what_is_neither_a_name_nor_two_endpoints_is_refused(text: str) -> None:
 )
 def test_what_is_wrong_with_an_inventory_is_said(own: tuple[object, object], said: str) -> None:
     with pytest.raises(InputError) as raised:
-        Named("web").of_nodes(nodes(*own), "mine.yml")
+        NamedPath("web").of_nodes(nodes(*own), "mine.yml")
     assert str(raised.value).startswith(said)
 
 

@@ -107,12 +107,12 @@ def test_kernel_without_esp_is_found_out() -> None:
     assert support.lacking({"swarm": load("swarm"), "sealed": sealed}, lambda kind: kind != "esp") == {
         "sealed": ["esp"]
     }
-    assert support.named(["vxlan", "esp"]) == "link type vxlan and IPsec's esp"
+    assert support.named(["vxlan", "esp"]) == "link type vxlan and IPsec ESP"
     assert "rfc4106(gcm(aes))" in support.argv("esp")
     for said, code in (("RTNETLINK answers: Protocol not supported", 2), ("Requested AEAD algorithm not found.", 2)):
         assert support.is_refused("esp", code, said)
     assert not support.is_refused("esp", 0, "")
-    assert conflicts.named("esp") == "IPsec esp"
+    assert conflicts.named("esp") == "IPsec ESP"
 
 
 @pytest.mark.parametrize(
