@@ -19,7 +19,7 @@ from harness.cli.options import (
     profile_option,
     profiles_dir_option,
 )
-from harness.model.errors import LabError
+from harness.model.errors import InputError, LabError
 
 if TYPE_CHECKING:
     from harness.inspect.doctor import Check
@@ -62,6 +62,11 @@ def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]
     from harness.inspect.nodes import inspect
 
     prepared = prepare(Options.of(options))
+    if prepared.between is not None:
+        raise InputError(
+            f"profile {prepared.between.name} is a path that is there already, for which nothing is set up: "
+            "`harness inspect` with it says whether it can be measured."
+        )
     require_source(prepared)
     with equipped(prepared, passwords) as (equipment, _):
         for check in inspect(prepared.plan, prepared.profiles, equipment):

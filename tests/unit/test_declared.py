@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import app
 from harness.cli.prepare import Options, prepare
 from harness.fabric import declared
 from harness.fabric.profiles import PROFILES_DIRECTORY
@@ -86,6 +88,21 @@ def test_the_underlay_cannot_be_one(tmp_path: Path) -> None:
     path = written(tmp_path, FILE.replace("name: web", "name: underlay"), "underlay")
     with pytest.raises(InputError, match="line 1: name: underlay is the nodes' own network"):
         declared.load(path)
+
+
+def test_commands_that_build_paths_refuse_one_that_is_there(tmp_path: Path) -> None:
+    written(tmp_path)
+    inventory = tmp_path / "mine.ini"
+    inventory.write_text("[nodes]\nk8s-1 underlay_address=192.0.2.1\nk8s-2 underlay_address=192.0.2.2\n", "utf-8")
+    for command, said in (
+        (f"doctor --lab {inventory}", "is a path that is there already, for which nothing is set up"),
+        ("trace", "does not go with --between"),
+        ("ecmp", "does not go with --between"),
+    ):
+        words = [*command.split(), "--profile", "web", "--profiles-dir", str(tmp_path)]
+        done = CliRunner().invoke(app, words, standalone_mode=False)
+        assert isinstance(done.exception, InputError), done.output
+        assert said in str(done.exception)
 
 
 # ---- by its name alone
