@@ -42,7 +42,7 @@ def conflicts(state, root, claims):
     own = {name for name, link in root.links.items() if is_ours(link, profile)}
     found += containers.conflicts(state, root)
     found += swarm.conflicts(state, root) if state["swarm"] else []
-    own_ports = bool(own) or swarm.is_up(state)
+    own_ports = bool(own) or swarm.is_in_one(state)  # whose it is has been said
     for link in state["links"]:
         there = root.links.get(link["name"])
         if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
@@ -61,7 +61,7 @@ def conflicts(state, root, claims):
         if port["port"] and not own_ports and not shares_port(root, port) and is_taken(port)
     ]
     found += [text for port in state["ports"] for text in wrong_source(port)]
-    found += [f"this kernel has no {named(kind)}, which profile {profile} needs" for kind in lacking(state, root)]
+    found += [f"this kernel has no {in_words(kind)}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
         for program in state["programs"]
@@ -118,7 +118,7 @@ def lacking(state, root):
     return [kind for kind in kinds if kind not in known and not can_make(kind)]
 
 
-def named(kind):
+def in_words(kind):
     """Return a link type in words; ESP is none, and is looked for like one."""
     return "IPsec ESP" if kind == "esp" else f"link type {kind}"
 

@@ -78,13 +78,12 @@ def conflicts(state, root):
     return []
 
 
-def is_up(state):
-    """Tell whether a profile's node is in a swarm of ours, whose ports are then in use by us."""
+def is_in_one(state):
+    """Tell whether a profile of Docker's finds its node in a swarm, which then has the ports in use."""
     if not state["swarm"]:
         return False
     with suppress(NodeError, FileNotFoundError):
-        member = membership()
-        return member is not None and is_ours(member, marks())
+        return membership() is not None
     return False
 
 

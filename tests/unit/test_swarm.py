@@ -112,7 +112,7 @@ def test_kernel_without_esp_is_found_out() -> None:
     for said, code in (("RTNETLINK answers: Protocol not supported", 2), ("Requested AEAD algorithm not found.", 2)):
         assert support.is_refused("esp", code, said)
     assert not support.is_refused("esp", 0, "")
-    assert conflicts.named("esp") == "IPsec ESP"
+    assert conflicts.in_words("esp") == "IPsec ESP"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_swarm_of_others_is_refused_and_left(docker: Callable[..., Docker]) ->
         assert "in a swarm already, which is not ours and is left alone" in said
         assert "--between" in said
         assert "leave the swarm" not in said
-        assert not on_node.is_up(state())
+        assert on_node.is_in_one(state()), "of its ports nothing more is said"
         assert not [line for line in lines(actions.plan_absent(state())) if "swarm leave" in line or "gwbridge" in line]
 
 
@@ -187,7 +187,7 @@ def test_a_swarm_of_ours_is_known_on_both_nodes(docker: Callable[..., Docker]) -
     for member, node in ((MINE, CLIENT), (WORKER, SERVER)):
         docker(member, MARK)
         assert on_node.conflicts(state(node), None) == []
-        assert on_node.is_up(state(node))
+        assert on_node.is_in_one(state(node))
 
 
 def test_a_network_of_others_is_refused(docker: Callable[..., Docker]) -> None:
@@ -268,8 +268,8 @@ def test_without_docker_there_is_nothing_to_take_down(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(on_node, "run", absent)
     assert actions.plan_absent(state()) == []
-    assert not on_node.is_up(state())
-    assert not on_node.is_up(state() | {"swarm": None})
+    assert not on_node.is_in_one(state())
+    assert not on_node.is_in_one(state() | {"swarm": None})
 
 
 def test_words_of_the_daemon_are_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
