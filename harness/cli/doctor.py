@@ -20,7 +20,7 @@ from harness.cli.options import (
     profile_option,
     profiles_dir_option,
 )
-from harness.model.errors import LabError
+from harness.model.errors import InputError, LabError
 
 if TYPE_CHECKING:
     from harness.inspect.doctor import Check
@@ -41,6 +41,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
 
     Without --profile and --lab only this machine is looked at.
     """
+    from harness.fabric.support import named
     from harness.inspect.doctor import checks, impossible_profiles
 
     local = options["lab"] == "local"
@@ -48,7 +49,7 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     for check in made:
         _show_check(check)
     for name, kinds in impossible_profiles().items() if local and made[0].passed else ():
-        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no link type {', '.join(kinds)}", markup=True)
+        out.print(f"[yellow]cannot [/] profile {name}: this kernel has no {named(kinds)}", markup=True)
     if (options["profile"] or not local) and all(check.passed for check in made):
         passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
         made = list(_inspected(options, passwords))
@@ -62,6 +63,11 @@ def _inspected(options: dict[str, Any], passwords: Passwords) -> Iterator[Check]
     from harness.inspect.nodes import inspect
 
     prepared = prepare(Options.of(options))
+    if prepared.between is not None:
+        raise InputError(
+            f"profile {prepared.between.name} is a path that is there already, for which nothing is set up: "
+            "`harness inspect` with it says whether it can be measured."
+        )
     require_source(prepared)
     with equipped(prepared, passwords) as (equipment, _):
         for check in inspect(prepared.plan, prepared.profiles, equipment):

@@ -16,6 +16,8 @@ from harness.cli.options import (
     context_option,
     json_option,
     lab_option,
+    profile_option,
+    profiles_dir_option,
     rate_option,
 )
 from harness.model.errors import LabError
@@ -23,6 +25,8 @@ from harness.model.errors import LabError
 
 @click.command()
 @between_option
+@profile_option
+@profiles_dir_option
 @lab_option
 @context_option
 @any_nodes_option

@@ -18,7 +18,7 @@ from harness.measures.registry import DEFAULT, MEASURES
 from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
-from harness.model.found import Between
+from harness.model.found import ENDPOINTS_VARIABLE, asked
 from harness.model.services import ServiceKind
 from harness.results.plan import PRESETS
 
@@ -93,9 +93,10 @@ links_option = click.option(
 )
 between_option = click.option(
     "--between",
-    type=Parsed("A,B", Between.parse),
+    type=Parsed("A,B", asked),
     help="Endpoints that are there, one on each node: containers by name or id, netns:NAME, pid:N. Nothing is set up; "
-    "the path between them is found. NAME=A,B names it in the results.",
+    "the path between them is found. NAME=A,B names it in the results; NAME alone is a path of the inventory's "
+    f"{ENDPOINTS_VARIABLE}.",
 )
 nodes_option = click.option(
     "--nodes",

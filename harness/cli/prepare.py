@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cli import existing
 from harness.cli.cluster import KUBERNETES, PROFILE, cluster_lab
 from harness.cli.options import FACTOR_PREFIX
-from harness.fabric import profiles, topology
+from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
 from harness.labs.base import LabSource
 from harness.labs.kept import MIN_NODES
@@ -24,7 +25,7 @@ from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.factors import Value
-from harness.model.found import Between
+from harness.model.found import Between, NamedPath
 from harness.model.node import Node
 from harness.model.services import ServiceKind
 from harness.model.trial import MTU, UNDERLAY, Timing
@@ -56,7 +57,7 @@ class Options:
     nodes: int | tuple[str, ...] | None = None
     pairs: str | None = None
     parallel_pairs: bool = False
-    between: Between | None = None
+    between: Between | NamedPath | None = None
     max_rate: float | None = None
     context: str | None = None
     service: tuple[ServiceKind, ...] = ()
@@ -105,6 +106,8 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
+    between, built = existing.asked_for(options.between, options.profile, options.profiles_dirs)
+    options = replace(options, between=between, profile=built)
     _refuse_beside_between(options, keep=keep)
     _refuse_unbounded(options)
     built = () if options.lab == KUBERNETES else options.profile
@@ -114,10 +117,12 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, None if options.lab == KUBERNETES else options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
+    found = existing.settled(between, source.nodes(), options.lab)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
     mtus = (nic_mtu,) if len(names) > len(loaded) else mtus
+    _refuse_for_swarm(loaded.values(), options, containers)
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)
@@ -137,7 +142,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
         links=links,
         max_bps=options.max_rate,
     )
-    return Prepared(made, loaded, source, waves, options.between)
+    return Prepared(made, loaded, source, waves, found)
 
 
 def _found_names(options: Options) -> tuple[str, ...]:
@@ -191,6 +196,17 @@ def _refuse_beside_cluster(options: Options, *, keep: bool) -> None:
     stray = next((option for option, (is_given, _) in given.items() if is_given), None)
     if stray:
         raise InputError(f"{stray} does not go with --lab kubernetes: {given[stray][1]}.")
+
+
+def _refuse_for_swarm(loaded: Iterable[Profile], options: Options, containers: Containers) -> None:
+    """Raise InputError for what a profile that Docker builds lacks, and for what cannot be changed on it."""
+    for profile in loaded:
+        swarm.require_docker(profile, containers)
+        if profile.swarm is not None and "offload" in options.levels:
+            raise InputError(
+                f"--offload changes devices of the nodes' own networks, and Docker hides that of profile "
+                f"{profile.name}; leave one of them out."
+            )
 
 
 def _refuse_unbounded(options: Options) -> None:

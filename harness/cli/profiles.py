@@ -17,12 +17,13 @@ from harness.model.text import printable
 @profiles_dir_option
 def profiles(profiles_dirs: tuple[Path, ...]) -> None:
     """List the profiles there are."""
+    from harness.fabric import declared
     from harness.fabric.profiles import known_profiles, load_file
 
     table = Table(box=None, pad_edge=False)
     for column in ("profile", "kind", "what it is"):
         table.add_column(column, no_wrap=column != "what it is")
     for path in known_profiles(profiles_dirs).values():
-        profile = load_file(path)
-        table.add_row(profile.name, profile.kind.value, Text(printable(profile.summary)))
+        profile = declared.load(path) or load_file(path)
+        table.add_row(profile.name, profile.kind, Text(printable(profile.summary)))
     out.print(table)

@@ -90,6 +90,11 @@ def trace(
     prepared = prepare(
         Options.of(options | {"profile": (profile,), "measures": ("ping",), f"{FACTOR_PREFIX}{MTU}": (mtu,)}), keep=keep
     )
+    if prepared.profiles[profile].swarm is not None:
+        raise InputError(
+            f"profile {profile}: Docker hides its devices in a namespace of its own, which trace does not look into; "
+            "`harness inspect --between` shows the way between its containers."
+        )
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     traced = _traced(prepared, sending, passwords, keep=keep)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from harness.fabric import topology
+from harness.fabric import swarm, topology
 from harness.fabric.base import Paths, Raised
 from harness.fabric.playbook import PlaybookResult
 from harness.fabric.profiles import Profile
@@ -70,17 +70,18 @@ def paths(setup: Setup, profiles: Mapping[str, Profile], client: Node, server: N
     paths = {}
     for name, profile in profiles.items():
         claim = _claim(profile, profiles, setup.nic_mtu)
-        carrier = topology.carrier(profile, client, server)
+        carrier, counted = topology.carrier(profile, client, server), swarm.counted(profile)
         own_mtu = (setup.nic_mtu,) if profile.kind is Kind.UNDERLAY else ()
         for mtu in {*setup.mtus, *own_mtu}:
             ends = [topology.endpoint(profile, mtu, node, setup.mtus) for node in (client, server)]
-            paths[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim, carrier)
+            paths[name, mtu] = Path(ends[0], ends[1], client.device, server.device, claim, carrier, counted)
     return paths
 
 
 def _claim(profile: Profile, profiles: Mapping[str, Profile], nic_mtu: int) -> Claim:
     """Return what a profile claims; a routed one may name a tunnel as well, one that must stay idle."""
-    tunnels = {other.name: other.tunnel for other in profiles.values() if other.tunnel}
+    # A device that Docker hides is read beside its own profile's trials only, and its name may be that of another one.
+    tunnels = {other.name: other.tunnel for other in profiles.values() if other.tunnel and other.swarm is None}
     own = profile.tunnel if profile.kind is Kind.TUNNEL else None
     return Claim(
         kind=profile.kind,

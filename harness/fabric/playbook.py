@@ -185,7 +185,7 @@ def _raise_for_failures(name: str, events: Sequence[dict[str, Any]]) -> None:
 
 def _message(entry: dict[str, Any]) -> str:
     result = entry.get("res", {})
-    if result.get("commands"):
+    if result.get("commands") or result.get("differences"):
         return "not as declared; to mend it: " + "; ".join(result.get("differences") or result["commands"])
     return _start(str(result.get("msg", result)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.fabric import swarm
 from harness.fabric.profiles import Profile
 from harness.model.node import Node
 
@@ -11,6 +12,9 @@ DEFAULT_PORTS = {"vxlan": 8472, "geneve": 6081}
 """UDP port of a link that is given none, as iproute2 and the kernel have it."""
 IP_PROTOCOLS = {"gre": 47, "gretap": 47, "erspan": 47, "ip6gre": 47, "ip6gretap": 47, "ipip": 4, "sit": 41}
 """IP protocol number (IANA) of tunnels that have no port."""
+
+ESP = 50
+"""IP protocol number (IANA) of what IPsec encrypts, whatever is in it."""
 
 
 def of_links(profile: Profile, links: list[dict[str, Any]], node: Node, peer: Node) -> list[dict[str, Any]]:
@@ -37,4 +41,6 @@ def of_links(profile: Profile, links: list[dict[str, Any]], node: Node, peer: No
         probes.append(port(profile.forwarder.protocol, profile.forwarder.port, peer.address, ""))
     if profile.wireguard is not None:
         probes.append(port("udp", profile.wireguard.port, peer.address, node.address))
+    if profile.swarm is not None:
+        probes += [port(protocol, number, peer.address, node.address) for protocol, number in swarm.PORTS]
     return probes

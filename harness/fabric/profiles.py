@@ -11,7 +11,7 @@ import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from harness.model.errors import InputError
 from harness.model.path import Kind
 from harness.model.trial import UNDERLAY
-from harness.truth.wire import HEADER_BYTES, overhead
+from harness.truth.wire import HEADER_BYTES, largest
 
 ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
 MOST_BYTES, MOST_NODES, _MOST_DEPTH = 100_000, 10_000, 20
@@ -46,6 +46,15 @@ class Part(BaseModel):
     """Base of everything in a profile: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Named(Part):
+    """What has a file of its own, called as it is."""
+
+    name: Name
+
+
+Shape = TypeVar("Shape", bound=Named)
 
 
 class Link(Part):
@@ -86,9 +95,12 @@ class Fdb(Part):
 
 
 class Endpoints(Part):
-    """How an endpoint is joined to the node: a veth pair into this bridge, with this address inside."""
+    """How an endpoint is joined to the node: a veth pair into this bridge, with this address inside.
 
-    bridge: Device
+    Without a bridge it is Docker that joins it, to the overlay network of a swarm.
+    """
+
+    bridge: Device | None = None
     address: Word
     routes: tuple[Route, ...] = ()
     sysctls: dict[SysctlKey, Value] = Field(default_factory=dict)
@@ -117,7 +129,13 @@ class Wireguard(Part):
     allowed: tuple[Word, ...]
 
 
-class Profile(Part):
+class Swarm(Part):
+    """An overlay network of Docker Swarm's, in its own namespace on each node; `encrypted` has it use IPsec's ESP."""
+
+    encrypted: bool = False
+
+
+class Profile(Named):
     """One way for traffic to go from node to node.
 
     `headers` are those in front of the inner IP packet, outermost first, the NIC's own Ethernet left out; the ceiling
@@ -125,7 +143,6 @@ class Profile(Part):
     `forward` are the networks that the node has to forward, `roles` what a link alone is not enough for.
     """
 
-    name: Name
     kind: Kind
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     headers: tuple[str, ...] = ()
@@ -142,6 +159,7 @@ class Profile(Part):
     roles: tuple[Attribute, ...] = ()
     forwarder: Forwarder | None = None
     wireguard: Wireguard | None = None
+    swarm: Swarm | None = None
     endpoints: Endpoints | None = None
 
     @model_validator(mode="after")
@@ -159,9 +177,8 @@ class Profile(Part):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"link {twice[0]} stands twice")
-        masters = [link.master for link in self.links if link.master] + (
-            [self.endpoints.bridge] if self.endpoints else []
-        )
+        bridge = self.endpoints.bridge if self.endpoints else None
+        masters = [link.master for link in self.links if link.master] + ([bridge] if bridge else [])
         absent = [master for master in masters if master not in names]
         if absent:
             raise ValueError(f"bridge {absent[0]} is not among the links")
@@ -172,6 +189,12 @@ class Profile(Part):
             raise ValueError("every profile but the underlay has `endpoints`")
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
             raise ValueError(f"kind underlay and name {UNDERLAY} go together")
+        return self
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        if self.endpoints and (self.endpoints.bridge is None) != (self.swarm is not None):
+            raise ValueError("endpoints name their `bridge`, and only those of a `swarm` have none")
         return self
 
     @property
@@ -189,7 +212,7 @@ class Profile(Part):
         """Return the largest inner IP packet in bytes that passes whole, for a NIC of `nic_mtu` bytes."""
         if self.tunnel_mtu is not None:
             return self.tunnel_mtu
-        return nic_mtu - overhead(self.headers)
+        return largest(nic_mtu, self.headers)
 
 
 def known_profiles(profiles_dirs: Iterable[Path] = ()) -> dict[str, Path]:
@@ -212,24 +235,12 @@ def load(name: str, profiles_dirs: Iterable[Path] = ()) -> Profile:
 
 def load_file(path: Path) -> Profile:
     """Return the profile in a file; InputError names file and line of what is wrong with it."""
-    tree, values = _parsed(path)
-    try:
-        # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
-        profile = Profile.model_validate_json(_as_json(values, path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        line = _line_of(tree, first["loc"])
-        where = ".".join(str(part) for part in first["loc"]) or "the profile"
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        keys = f"; known keys are {', '.join(Profile.model_fields)}" if len(first["loc"]) == 1 else ""
-        raise InputError(f"{path}, line {line}: {where}: {what}{keys if what == 'unknown key' else ''}.") from error
-    if profile.name != path.stem:
-        raise InputError(f"{path}: the profile's name is {profile.name!r}; name the file {profile.name}.yml.")
-    return profile
+    values, tree = read(path)
+    return validated(Profile, values, tree, path)
 
 
-def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
-    """Return a file's YAML as nodes, which know their lines, and as values."""
+def read(path: Path) -> tuple[Any, yaml.Node | None]:
+    """Return what a profile's file says, and where in it; InputError for what is no YAML of a profile's size."""
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             raise InputError(f"profile {path} is no file of at most {MOST_BYTES} bytes.")
@@ -237,11 +248,28 @@ def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         _require_bounded(tree, path)
         _refuse_duplicates(tree, path)
-        return tree, yaml.safe_load(text)
+        return yaml.safe_load(text), tree
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"profile {path} cannot be read: {error}.") from error
     except (yaml.YAMLError, *_UNUSABLE) as error:
         raise InputError(f"profile {path} is not YAML: {error}") from error
+
+
+def validated(shape: type[Shape], values: object, tree: yaml.Node | None, path: Path) -> Shape:
+    """Return what a file says as it has to be; InputError names file and line of what is wrong with it."""
+    try:
+        # By way of JSON, for in strict mode that is where a list may become a tuple and a string an enumeration.
+        made = shape.model_validate_json(_as_json(values, path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line_of(tree, first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the profile"
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        keys = f"; known keys are {', '.join(shape.model_fields)}" if len(first["loc"]) == 1 else ""
+        raise InputError(f"{path}, line {line}: {where}: {what}{keys if what == 'unknown key' else ''}.") from error
+    if made.name != path.stem:
+        raise InputError(f"{path}: the profile's name is {made.name!r}; name the file {made.name}.yml.")
+    return made
 
 
 def _as_json(values: Any, path: Path) -> str:  # noqa: ANN401 - whatever the file has

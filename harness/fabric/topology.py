@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from string import Template
 from typing import Any
 
-from harness.fabric import ports
+from harness.fabric import ports, swarm
 from harness.fabric.profiles import Forwarder, Profile
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import InputError
@@ -131,10 +131,11 @@ def wanted_state(
         "programs": [*(["openvpn"] if profile.forwarder else []), *(["wg"] if profile.wireguard else [])],
         "ports": [],
         "wireguard": _wireguard(profile, names, node, peer),
+        "swarm": _swarm(profile, node, peer, mtus, containers),
     }
     if profile.forwarder is not None:
         state["processes"].append(forwarder_argv(profile.forwarder, node, peer, profile.path_mtu(node.mtu)))
-    if profile.endpoints is not None:
+    if profile.endpoints is not None and profile.swarm is None:
         dockers = containers.engine is Engine.DOCKER and profile.endpoints.bridge == DOCKER_BRIDGE
         for position, mtu in enumerate(sorted(mtus)):
             own = names | _endpoint_variables(node, position) | {"mtu": str(mtu)}
@@ -157,6 +158,8 @@ def carrier(profile: Profile, node: Node, peer: Node) -> Carrier | None:
     """
     if profile.kind is not Kind.TUNNEL:
         return None
+    if "esp" in profile.headers:
+        return Carrier(node.address, peer.address, str(ports.ESP), None)
     links = fill(
         profile.model_dump(mode="json", exclude_none=True)["links"], variables(profile, node, peer), profile.name
     )
@@ -174,6 +177,27 @@ def _wireguard(profile: Profile, names: dict[str, str], node: Node, peer: Node) 
         return None
     settings = fill(profile.wireguard.model_dump(mode="json"), names, f"profile {profile.name}")
     return {**settings, "profile": profile.name, "address": node.address, "peer": peer.name, "endpoint": peer.address}
+
+
+def _swarm(
+    profile: Profile, node: Node, peer: Node, mtus: Sequence[int], containers: Containers
+) -> dict[str, Any] | None:
+    """Return what the swarm role needs, for a profile that has it: a container for each MTU."""
+    if profile.swarm is None or profile.endpoints is None:
+        return None
+    ends = [
+        (mtu, _endpoint_interface(profile, profile.endpoints.address, node, at)) for at, mtu in enumerate(sorted(mtus))
+    ]
+    members = [
+        {
+            "name": f"{profile.name}-c{number:02}",
+            "namespace": namespace_name(profile.name, mtu),
+            "address": str(interface.ip),
+            "mtu": mtu,
+        }
+        for number, (mtu, interface) in enumerate(ends, 1)
+    ]
+    return swarm.wanted(profile, node, peer, str(ends[0][1].network), members, containers)
 
 
 def forwarder_argv(forwarder: Forwarder, node: Node, peer: Node, mtu: int) -> list[str]:
@@ -230,6 +254,7 @@ def _add_containers(
         "image": containers.image,
         "bridge": bridge,
         "gateway": "",
+        "network": "",
         "members": members,
     }
     if not bridge or profile.endpoints is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from harness.inspect.decode import Encapsulation
 from harness.inspect.points import Stop
+from harness.measures.ecmp import TCPDUMP
 from harness.model.errors import LabError, ToolError
 from harness.model.trace import Place
 from harness.nodes.remote import Remote
@@ -60,9 +61,10 @@ class Harvest:
 def require_tcpdump(remotes: Sequence[Remote]) -> None:
     """Raise LabError where a node has no tcpdump."""
     for remote in remotes:
-        if remote.run(["tcpdump", "--version"]).exit_code == _NOT_FOUND:
+        if remote.run(TCPDUMP.version_argv).exit_code == _NOT_FOUND:
             raise LabError(
-                f"{remote.name} has no tcpdump, by which packets are followed; apt-get install tcpdump there."
+                f"{remote.name} has no {TCPDUMP.name}, by which packets are followed; "
+                f"apt-get install {TCPDUMP.package} there."
             )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.inspect.tables import Link, links_of
+from harness.inspect.tables import LISTING, Link, links_of
 from harness.model.errors import InputError, LabError, ToolError
 from harness.model.found import Spot, SpotKind, entering
 from harness.model.jobs import Completed
@@ -137,7 +137,7 @@ def _entered(remote: Remote, endpoint: Endpoint) -> Endpoint:
 
 def filled(remote: Remote, endpoint: Endpoint) -> Endpoint:
     """Return an endpoint with the devices in it; raises InputError where none of them has an address."""
-    done = endpoint.run(remote, ["ip", "-j", "-d", "-s", "addr", "show"])
+    done = endpoint.run(remote, LISTING)
     if done.exit_code != 0:
         raise LabError(f"{remote.name}: {endpoint.spot} cannot be entered: {done.stderr.strip()[-200:]}")
     full = replace(endpoint, links=links_of(done.stdout, remote.name))

@@ -15,13 +15,15 @@ from harness.nodes.remote import Remote
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 DEFAULT_DESTINATION = "00:00:00:00:00:00"
 """MAC of the entry by which a VXLAN device sends what it knows no other entry for."""
+LISTING = ("ip", "-j", "-d", "-s", "addr", "show")
+"""What lists the devices of a namespace, for `links_of` to read."""
 _COUNTED_RULE = re.compile(r"^\[(\d+):\d+\] (-A .*-j (?:DROP|REJECT)\b.*)$")
 _POLICY = re.compile(r"^:(\S+) DROP \[(\d+):\d+\]$")
 
 
 @dataclass(frozen=True)
 class Link:
-    """A device as `ip -j -d -s addr` has it: `master` is a bridge's name, `peer` the index of a veth's other end.
+    """A device as `LISTING` has it: `master` is a bridge's name, `peer` the index of a veth's other end.
 
     `dropped` is how many packets it counted as dropped, by direction, `settings` are those of its kind.
     """
@@ -125,10 +127,9 @@ def read(remote: Remote, enter: Sequence[str], routes: Mapping[str, Sequence[str
         done = remote.run([*enter, *argv] if name.startswith("+") else argv)
         lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
         answers[name] = Quote(" ".join(argv), lines[0].strip() if lines else "")
-    listing = ("ip", "-j", "-d", "-s", "addr", "show")
     return Tables(
-        links=links_of(said(*listing), remote.name),
-        inside=links_of(said(*enter, *listing), remote.name) if enter else {},
+        links=links_of(said(*LISTING), remote.name),
+        inside=links_of(said(*enter, *LISTING), remote.name) if enter else {},
         texts=texts,
         routes=answers,
         drops=drops_of(said("iptables-save", "-c") + said("ip6tables-save", "-c")),
@@ -138,11 +139,11 @@ def read(remote: Remote, enter: Sequence[str], routes: Mapping[str, Sequence[str
 
 
 def links_of(text: str, node: str) -> dict[str, Link]:
-    """Return the devices in what `ip -j -d -s addr show` printed, by name."""
+    """Return the devices in what `LISTING`, with or without `-s`, printed, by name; ToolError for anything else."""
     try:
         return {entry["ifname"]: _link(entry) for entry in json.loads(text or "[]") if entry}
     except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"{node}: `ip -j -d -s addr show` printed what cannot be read: {error!r}") from error
+        raise ToolError(f"{node}: `{' '.join(LISTING)}` printed what cannot be read: {error!r}") from error
 
 
 def _link(entry: Mapping[str, Any]) -> Link:

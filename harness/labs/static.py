@@ -17,7 +17,7 @@ from harness.model.node import Node
 from harness.nodes import ansible_environment, inventory
 
 VARIABLES = (
-    *"underlay_address underlay_address6 underlay_device underlay_mtu ansible_connection".split(),
+    *"underlay_address underlay_address6 underlay_device underlay_mtu overlay_endpoints ansible_connection".split(),
     *"ansible_host ansible_ssh_host ansible_port ansible_ssh_port ansible_user ansible_ssh_user".split(),
     *"ansible_private_key_file ansible_ssh_private_key_file ansible_ssh_common_args ansible_ssh_extra_args".split(),
     *"ansible_password ansible_ssh_password ansible_ssh_pass ansible_become ansible_become_method".split(),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from harness.model.errors import InputError
+from harness.model.node import Node
 from harness.model.path import Counted, Kind
 from harness.model.trace import Place
 from harness.model.trial import UNDERLAY
 
 DEFAULT_NAME = "existing"
 """Name of a found path's profile where it is given none."""
+ENDPOINTS_VARIABLE = "overlay_endpoints"
+"""The variable of a host that says which endpoint of a path is on it, by the path's name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}")
@@ -79,6 +82,63 @@ class Between:
         if len(words) != 2:  # noqa: PLR2004 - a client and a server
             raise InputError(f"{text!r} names {len(words)} endpoint(s); give two with a comma between them, A,B")
         return cls(name, Spot.parse(words[0]), Spot.parse(words[1]))
+
+
+@dataclass(frozen=True)
+class NamedPath:
+    """A path that is named where its endpoints are written down, each by its node's name.
+
+    Without `endpoints` the inventory has them. `where` is what says so, for messages.
+    """
+
+    name: str
+    where: str = ""
+    endpoints: Mapping[str, str] | None = None
+
+    def of_nodes(self, nodes: Sequence[Node], lab: str) -> Between:
+        """Return the endpoints, those of the first two nodes; InputError where they are not written down for both."""
+        endpoints = self.endpoints
+        if endpoints is None:
+            endpoints = _mapped(self.name, nodes, lab)
+        strangers = [name for name in endpoints if name not in [node.name for node in nodes[:2]]]
+        missing = [node.name for node in nodes[:2] if node.name not in endpoints]
+        if strangers or missing:
+            what = f"names an endpoint of {strangers[0]}" if strangers else f"names none of {missing[0]}"
+            raise InputError(
+                f"{self.where or lab}: path {self.name} {what}; a path is between "
+                f"{nodes[0].name} and {nodes[1].name}, the first two nodes of {lab}, with an endpoint on each."
+            )
+        try:
+            spots = [Spot.parse(endpoints[node.name]) for node in nodes[:2]]
+        except InputError as error:
+            raise InputError(f"{self.where or lab}: path {self.name}: {error}.") from error
+        return Between(self.name, *spots)
+
+
+def asked(text: str) -> Between | NamedPath:
+    """Return what `A,B`, `NAME=A,B` or, where the inventory says the rest, `NAME` asks for; InputError for others."""
+    alone = text.strip()
+    return NamedPath(alone) if _NAME.fullmatch(alone) and alone != UNDERLAY else Between.parse(text)
+
+
+def _mapped(name: str, nodes: Sequence[Node], lab: str) -> Mapping[str, str]:
+    """Return the endpoint of a path on each node whose variables name one; InputError where none does."""
+    found = {}
+    for node in nodes[:2]:
+        mapping = node.variables.get(ENDPOINTS_VARIABLE, {})
+        if not isinstance(mapping, Mapping) or not all(isinstance(own, str) for own in mapping.values()):
+            raise InputError(
+                f"{lab}: host {node.name}: {ENDPOINTS_VARIABLE} is not a mapping of paths to endpoints, "
+                "such as {web: web-1}."
+            )
+        if name in mapping:
+            found[node.name] = str(mapping[name])
+    if not found:
+        raise InputError(
+            f"{lab}: no host has a path {name} in its {ENDPOINTS_VARIABLE}; give both endpoints, "
+            "A,B, or write them down there."
+        )
+    return found
 
 
 @dataclass(frozen=True)

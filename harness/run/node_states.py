@@ -18,7 +18,9 @@ Levels = Mapping[str, Value]
 def sites_of(paths: Paths, remotes: tuple[Remote, Remote], profiles: Sequence[str]) -> tuple[Site, Site]:
     """Return both nodes as NODE factors change them."""
     some = next(iter(paths.values()))
-    tunnels = tuple(dict.fromkeys(path.claim.tunnel for path in paths.values() if path.claim.tunnel))
+    tunnels = tuple(
+        dict.fromkeys(path.claim.tunnel for path in paths.values() if path.claim.tunnel and not path.counted)
+    )
     owners = tuple(name for name in profiles if name != UNDERLAY) or (UNDERLAY,)
     client, server = (
         Site(remote, nic, tunnels, owners)

@@ -218,7 +218,7 @@ def supported(
         return not any(support.is_refused(kind, done.exit_code, done.stderr) for done in tried)
 
     missing = support.lacking({name: profiles[name] for name in setup.profiles}, can_make)
-    texts = {name: f"{name} needs link type {' and '.join(kinds)}" for name, kinds in missing.items()}
+    texts = {name: f"{name} needs {support.named(kinds)}" for name, kinds in missing.items()}
     if missing and not skip:
         raise LabError(
             f"the nodes' kernel cannot do this: {'; '.join(texts.values())}. "

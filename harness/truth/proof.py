@@ -8,8 +8,10 @@ For each direction in which data flowed, a tunnel trial is proven when on both n
 The kernel counts a GSO burst as one packet on either device, so the overhead is a lower bound. A trial of any other
 kind is proven when no tunnel carried more than stray packets and the NIC carried the payload.
 
-A path that was found may have a tunnel without a device to count at. Then it is proven by less: that the NIC carried
-the payload, in the headers that a capture before the run showed. The evidence says so.
+A path that was found may have a tunnel without a device to count at. Then it is proven by less: that the NICs carried
+the payload with as many bytes around it as the headers take that a capture before the run showed, and not many more. Of
+packets that bypass the tunnel there would be too few; with much other traffic on the NICs nothing could be told, so the
+trial counts as disturbed. The evidence says of which kind it is.
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ STRAY_BYTES = 20_000
 FRAGMENTED_RATIO = 0.1
 """Fragments for each packet above which a path counts as fragmenting; a few come before TCP has learned the MTU."""
 SIZE_TOLERANCE = 1.01
+OTHERS_RATIO, OTHERS_BYTES = 0.1, 1_000_000
+"""Of what a trial takes up on a NIC: as much of others' beside it still tells one way from another. The bytes are for
+trials that send little, such as pings, on NICs that are in use."""
+ETHERNET_BYTES = 14
+INNER_BYTES = (28, 72)
+"""Headers inside the tunnel: at least IPv4's and UDP's or ICMP's, at most IPv6's and TCP's with timestamps."""
 TCP_HEADER_BYTES = 40
 
 
@@ -50,6 +58,7 @@ def judge(cell: Cell, claim: Claim, client: Span, server: Span, measured: Measur
         for other in claim.other_tunnels:
             _check_idle(other, sender, receiver, payload, arrow, problems)
         if claim.kind is Kind.TUNNEL and claim.tunnel is None:
+            _check_headers(cell, claim, sender, receiver, payload, arrow, problems)
             sent = sender.device(sender.nic)
             seen.append(f"{arrow}: {sender.nic} {_tx(sent)} B; no device counts the tunnel, {claim.seen}")
         elif claim.kind is Kind.TUNNEL:
@@ -99,6 +108,36 @@ def _check_nic(sender: Span, receiver: Span, payload: int, arrow: str, problems:
     elif sent.tx_bytes < payload or received.rx_bytes < payload:
         problems.append(
             f"{arrow}: {payload} bytes arrived, but {sender.nic} sent {sent.tx_bytes} and received {received.rx_bytes}"
+        )
+
+
+def _check_headers(
+    cell: Cell, claim: Claim, sender: Span, receiver: Span, payload: int, arrow: str, problems: list[str]
+) -> None:
+    """Check that what left and what arrived has the size that the payload has behind the headers captured.
+
+    A NIC counts a GSO burst as one packet, with its headers once or as often as it is cut: so at least what its packets
+    take, and at most what full-size ones take, if those are more. What the receiver's socket dropped arrived as well.
+    """
+    sent, received = sender.device(sender.nic), receiver.device(receiver.nic)
+    if sent is None or received is None or problems:
+        return
+    outside = ETHERNET_BYTES + claim.overhead
+    least = payload + int(sent.tx_packets * (outside + INNER_BYTES[0]) * (1 - OTHERS_RATIO)) - STRAY_BYTES
+    if sent.tx_bytes < least:
+        problems.append(
+            f"{arrow}: {sender.nic} sent {sent.tx_bytes} bytes, fewer than {least}, which {payload} bytes take in "
+            f"{sent.tx_packets} packets with their headers ({claim.seen}): they went without"
+        )
+    arrived = payload + receiver.endpoint("UdpRcvbufErrors") * cell.mtu
+    packets = max(received.rx_packets, arrived // max(cell.mtu - INNER_BYTES[1], 1))
+    expected = arrived + packets * (outside + INNER_BYTES[1])
+    most = int(expected * (1 + OTHERS_RATIO)) + OTHERS_BYTES
+    if received.rx_bytes > most:
+        problems.append(
+            f"{arrow}: disturbed: {receiver.nic} received {received.rx_bytes} bytes, more than {most}, which {payload} "
+            f"bytes take with their headers ({claim.seen}), a tenth and {OTHERS_BYTES} of others': "
+            "by which way they came is not told"
         )
 
 

@@ -29,6 +29,7 @@ HEADER_BYTES: Mapping[str, int] = MappingProxyType(
         "gre_key": 4,  # RFC 2890 section 2.1: the key field, beside "gre"
         "openvpn_length": 2,  # OpenVPN over TCP: the length in front of each packet (openvpn-protocol, TCP transport)
         "wireguard": 32,  # WireGuard paper 5.4.6: 16 before the packet; RFC 8439 section 2.8: tag of 16
+        "esp": 26,  # RFC 4303 section 2: 8 before, 2 behind; RFC 4106 sections 3.1 and 6: IV of 8, ICV of 8
     }
 )
 """Size of each header that a profile may declare."""
@@ -38,6 +39,7 @@ L1_EXTRA = 14 + 4 + 8 + 12
 
 _IPV6_FRAGMENT_HEADER = 8  # RFC 8200 section 4.5
 _WIREGUARD_UNIT = 16  # MESSAGE_PADDING_MULTIPLE, drivers/net/wireguard/messages.h
+_ESP_UNIT, _ESP_TRAILER = 4, 2  # RFC 4303 section 2.4: with pad length and next header, what is sealed ends on 4 bytes
 _FRAGMENT_UNIT = 8  # RFC 791 section 3.2: fragment offsets count units of 8 bytes
 
 
@@ -133,11 +135,22 @@ def padded(ip_bytes: int, headers: Sequence[str], tunnel_mtu: int) -> int:
     """Return the size of an inner packet as it is put behind the headers.
 
     WireGuard fills packets up to a multiple of 16 bytes, but not beyond the device's MTU (drivers/net/wireguard/send.c,
-    calculate_skb_padding).
+    calculate_skb_padding), ESP all that is behind its header up to a multiple of 4.
     """
+    if "esp" in headers:
+        sealed = overhead(headers[list(headers).index("esp") + 1 :]) + ip_bytes + _ESP_TRAILER
+        return ip_bytes + -sealed % _ESP_UNIT
     if "wireguard" not in headers:
         return ip_bytes
     return max(ip_bytes, min(-(-ip_bytes // _WIREGUARD_UNIT) * _WIREGUARD_UNIT, tunnel_mtu))
+
+
+def largest(nic_mtu: int, headers: Sequence[str]) -> int:
+    """Return the largest inner IP packet that goes behind these headers and still fits a NIC's MTU whole."""
+    most = nic_mtu - overhead(headers)
+    if "esp" not in headers:
+        return most
+    return next(size for size in range(most, most - _ESP_UNIT, -1) if padded(size, headers, most) <= most)
 
 
 def wire_packets(
@@ -150,18 +163,18 @@ def wire_packets(
     overhead.
     """
     added = overhead(headers)
-    largest = tunnel_mtu or nic_mtu - added
+    most = tunnel_mtu or largest(nic_mtu, headers)
     if path_state.fate is Fate.BLACK_HOLED:
         return None
     if path_state.fate is Fate.OUTER_FRAGMENTED:
-        whole = padded(mtu, headers, largest) + added
+        whole = padded(mtu, headers, most) + added
         return fragment_sizes(whole, nic_mtu, ipv6=bool(headers) and headers[0] == "ipv6")
     inner = [mtu]
     if path_state.fate is Fate.INNER_FRAGMENTED:
-        inner = fragment_sizes(mtu, largest)
+        inner = fragment_sizes(mtu, most)
     elif path_state.mtu is not None:
         inner = fragment_sizes(mtu, path_state.mtu)
-    packets = [padded(size, headers, largest) + added for size in inner]
+    packets = [padded(size, headers, most) + added for size in inner]
     return packets if max(packets) <= nic_mtu else None
 
 

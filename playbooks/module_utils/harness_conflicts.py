@@ -9,10 +9,16 @@ import subprocess
 from contextlib import suppress
 
 from ansible.module_utils import harness_containers as containers
+from ansible.module_utils import harness_swarm as swarm
 from ansible.module_utils.harness_claims import read_file
 from ansible.module_utils.harness_node import ROUTE_PROTOCOL, NodeError, is_ours, overlaps, read_json, run
 
 DOCKER_BRIDGE = "docker0"
+ESP_STATE = (
+    "ip xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 256 mode transport "
+    f"aead rfc4106(gcm(aes)) 0x{20 * '01'} 64"
+)
+"""What tells whether the kernel has IPsec's ESP and the cipher that Docker takes."""
 
 
 def tunnel_key(kind, attributes):
@@ -35,6 +41,8 @@ def conflicts(state, root, claims):
     found = []
     own = {name for name, link in root.links.items() if is_ours(link, profile)}
     found += containers.conflicts(state, root)
+    found += swarm.conflicts(state, root) if state["swarm"] else []
+    own_ports = bool(own) or swarm.is_in_one(state)  # whose it is has been said
     for link in state["links"]:
         there = root.links.get(link["name"])
         if not link.get("netns") and there and link["name"] not in own and not link.get("adopt"):
@@ -50,10 +58,10 @@ def conflicts(state, root, claims):
     found += [
         f"{port['protocol']} port {port['port']}, which profile {profile} needs, is already in use; see `ss -nlp`"
         for port in state["ports"]
-        if port["port"] and not own and not shares_port(root, port) and is_taken(port)
+        if port["port"] and not own_ports and not shares_port(root, port) and is_taken(port)
     ]
     found += [text for port in state["ports"] for text in wrong_source(port)]
-    found += [f"this kernel has no link type {kind}, which profile {profile} needs" for kind in lacking(state, root)]
+    found += [f"this kernel has no {in_words(kind)}, which profile {profile} needs" for kind in lacking(state, root)]
     found += [
         f"profile {profile} needs the program {program}, which is not installed on this node"
         for program in state["programs"]
@@ -106,14 +114,23 @@ def is_taken(port):
 def lacking(state, root):
     """Return the link types of a profile that this kernel cannot make, tried in a namespace that is gone at once."""
     known = {link.get("linkinfo", {}).get("info_kind") for link in root.links.values()}
-    kinds = dict.fromkeys(link["kind"] for link in state["links"])
+    kinds = dict.fromkeys([link["kind"] for link in state["links"]] + (state["swarm"] or {"kinds": []})["kinds"])
     return [kind for kind in kinds if kind not in known and not can_make(kind)]
+
+
+def in_words(kind):
+    """Return a link type in words; ESP is none, and is looked for like one."""
+    return "IPsec ESP" if kind == "esp" else f"link type {kind}"
 
 
 def can_make(kind):
     """Tell whether the kernel knows a link type; without its attributes it may refuse for other reasons."""
     if kind == "tun":
         return os.path.exists("/dev/net/tun")
+    if kind == "esp":
+        return (
+            subprocess.run(["unshare", "--net", *ESP_STATE.split()], capture_output=True, check=False).returncode == 0
+        )
     argv = ["unshare", "--net", "ip", "link", "add", "name", "probe", "type", kind]
     said = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.lower()
     return "unknown device type" not in said and "not supported" not in said

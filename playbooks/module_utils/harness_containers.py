@@ -111,7 +111,7 @@ def is_up(state):
     """Tell whether a profile's containers are all as wanted; without any wanted, whether none is there."""
     wanted = state["containers"]
     if not wanted:
-        return engine_of(state["profile"]) is None
+        return bool(state["swarm"]) or engine_of(state["profile"]) is None
     there = _inspect(wanted["engine"], _ours(wanted["engine"], state["profile"]))
     members = {member["name"]: member for member in wanted["members"]}
     return set(there) == set(members) and all(
@@ -132,7 +132,7 @@ def _is_as_wanted(entry, member, wanted):
     pid = entry["State"]["Pid"]
     if not entry["State"]["Running"] or entry["Config"]["Image"].removeprefix("localhost/") != wanted["image"]:
         return False
-    if wanted["bridge"] and _address(entry) != member["address"]:
+    if member["address"] and _address(entry, wanted) != member["address"]:
         return False
     if not member["namespace"]:
         return True
@@ -143,9 +143,10 @@ def _is_as_wanted(entry, member, wanted):
     return (name.st_dev, name.st_ino) == (own.st_dev, own.st_ino)
 
 
-def _address(entry):
-    """Return the address that the engine gave a container on its own bridge."""
-    return entry["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+def _address(entry, wanted):
+    """Return the address that the engine gave a container on the network that it joined it to."""
+    network = entry["NetworkSettings"]["Networks"].get(wanted["network"] or "bridge", {})
+    return network.get("IPAddress", "")
 
 
 class Engines:
@@ -211,9 +212,10 @@ def start_lines(profile, wanted, *, makes_image):
 
 def _run_argv(wanted, profile, member):
     """Return the argv that starts one container; it only has to stay, the node's own programs run inside."""
-    network = "bridge" if wanted["bridge"] else "none"
+    network = wanted["network"] or ("bridge" if wanted["bridge"] else "none")
     words = [wanted["engine"], "run", "--detach", "--name", member["name"], "--label", f"{LABEL}={profile}"]
-    return [*words, "--network", network, "--entrypoint", "sleep", wanted["image"], "infinity"]
+    words += ["--network", network, *(["--ip", member["address"]] if wanted["network"] else [])]
+    return [*words, "--entrypoint", "sleep", wanted["image"], "infinity"]
 
 
 def _name_argv(member, pid):
@@ -248,10 +250,11 @@ def start(profile, wanted, *, makes_image):
         run(_run_argv(wanted, profile, member))
         entry = _inspect(wanted["engine"], [member["name"]])[member["name"]]
         pid = str(entry["State"]["Pid"])
-        if wanted["bridge"] and _address(entry) != member["address"]:
+        given = _address(entry, wanted)
+        if member["address"] and given != member["address"]:
             raise NodeError(
-                f"{wanted['engine']} gave container {member['name']} {_address(entry) or 'no address'}, not "
-                f"{member['address']}; something else holds or has held that address on {wanted['bridge']}"
+                f"{wanted['engine']} gave container {member['name']} {given or 'no address'}, not {member['address']}; "
+                f"something else holds or has held that address on {wanted['network'] or wanted['bridge']}"
             )
         run(_name_argv(member, pid) if member["namespace"] else _silence_argv(pid))
         if member["namespace"] and wanted["bridge"]:

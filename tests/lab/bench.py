@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.fabric.playbook import PlaybookResult, PlaybookRunner
-from harness.fabric.profiles import known_profiles
+from harness.fabric.profiles import known_profiles, load
 from harness.inspect.doctor import impossible_profiles
 from harness.labs.access import NIC_MTU
 from harness.labs.base import Lab
@@ -31,14 +31,16 @@ from tests.lab.snapshots import Snapshot, differences, snapshot
 MTUS = (1450, 1500)
 SETTLING_S = 3.0
 """How long the kernel may take to see, for instance, that a bridge has lost its last port."""
-PROFILES = sorted(set(known_profiles()) - {UNDERLAY})
-"""Every profile there is but the underlay, for which nothing is set up."""
+SWARMS = [name for name in known_profiles() if load(name).swarm]
+"""Profiles that Docker builds: they need its daemon in each node, and have tests of their own."""
+PROFILES = sorted(set(known_profiles()) - {UNDERLAY, *SWARMS})
+"""Every other profile there is but the underlay, for which nothing is set up."""
 
 
 @cache
 def missing_link_types() -> dict[str, Sequence[str]]:
     """Return the profiles that this kernel cannot make, each with the link types it misses."""
-    return impossible_profiles()
+    return {name: kinds for name, kinds in impossible_profiles().items() if name in PROFILES}
 
 
 def possible_profiles() -> list[str]:

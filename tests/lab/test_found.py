@@ -12,9 +12,9 @@ from harness.inspect.found import find
 from harness.model.errors import HarnessError, InputError, LabError
 from harness.model.found import Between, Found
 from harness.model.path import Kind
-from harness.model.trace import Place
 from harness.nodes.remote import Remote
 from harness.run.standing import Ground
+from tests.found import unlike
 from tests.lab.bench import Bench, done, eventually, missing_link_types, possible_profiles
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Command, Machine
@@ -22,7 +22,6 @@ from tests.lab.test_run import rows_of, summary_rows
 
 pytestmark = pytest.mark.lab
 
-VNIS = {"vxlan": 20, "vxlan-1500": 21, "vxlan6": 22, "vxlan-one-port": 24, "flannel": 1, "geneve": 23}
 ENDPOINT = "netns:harness-vxlan-1450"
 SHORT = f"--blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 
@@ -53,17 +52,9 @@ def test_every_profile_is_recognised(built: Bench, profile: str) -> None:
     endpoint = f"netns:harness-{profile}-1450"
     found = found_in(built, endpoint, endpoint)
     shipped = load(profile)
-    assert found.wire.headers == shipped.headers
+    assert unlike(profile, found.to_json()) == []
     assert found.kind is shipped.kind
-    assert (found.mtu, found.wire.seen) == (1450, (20, 20))
-    devices = [end.at(Place.TUNNEL) for end in found.ends]
-    if shipped.kind is Kind.TUNNEL:
-        assert [device and device.name for device in devices] == [shipped.tunnel] * 2
-        assert found.counted is not None
-        assert found.tunnel_mtu == shipped.path_mtu(1500)
-    else:
-        assert devices == [None, None]
-    assert found.wire.vni == (VNIS.get(profile) if "vxlan" in shipped.headers else None)
+    assert (found.counted is not None) == (shipped.kind is Kind.TUNNEL)
     assert built.changes(before) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bench import eventually
-from tests.lab.machine import OUT, Machine
+from tests.lab.machine import OUT, OWN, Machine
 from tests.lab.test_run import rows_of, summary_rows
 
 pytestmark = pytest.mark.lab
@@ -16,38 +16,19 @@ CEILING = 0.96547
 """TCP at MTU 1450 behind VXLAN's 50 bytes, against the underlay at 1500."""
 TOLERANCE = 0.02
 """On a machine on which other tests run; what takes half of the way to 1 fails."""
-BETWEEN = ("--between", "swarm=web-1,web-2")
-IMAGE = """
-mkdir -p /tmp/r/bin; cp /bin/sleep /tmp/r/bin
-for l in $(ldd /bin/sleep | grep -o '/[^ ]*'); do mkdir -p "/tmp/r$(dirname "$l")"; cp -L "$l" "/tmp/r$l"; done
-tar -c -C /tmp/r . | docker import - theirs:1; rm -r /tmp/r
-"""
-
-
-def start(machine: Machine, node: int, *more: str) -> None:
-    """Start the container of a node on the overlay network."""
-    words = ["run", "-d", "--name", f"web-{node + 1}", "--network", "theirs", *more, "theirs:1", "sleep", "999"]
-    machine.on_node(node, "docker", *words)
+BETWEEN = ("--between", "swarm=swarm-c01,swarm-c01")
+NETWORK = "harness-swarm"
+IMAGE = "vxlan-harness/endpoint:1"
 
 
 @pytest.fixture(scope="module")
 def swarm(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with a standing lab, a swarm over its two nodes, and a container on each on one overlay network.
-
-    The commands are those of docs/existing.md.
-    """
+    """A machine on which a run of the profile left its lab standing, its containers on one overlay network."""
     tmp_path = tmp_path_factory.mktemp("swarm")
-    up = machine.run(tmp_path, "lab", "up", "--containers", "docker")
-    assert up.exit_code == 0, up.stderr
+    words = f"--containers docker --mtu 1450 --blocks 3 --duration 1 --omit 1 --flows 1 --keep --out {OUT}"
+    run = machine.run(tmp_path, "run", "--profile", "swarm", *words.split())
+    assert run.exit_code == 0, run.stderr
     try:
-        machine.on_node(0, "docker", "swarm", "init", "--advertise-addr", "172.12.1.11")
-        token = machine.on_node(0, "docker", "swarm", "join-token", "-q", "worker").strip()
-        join = ["docker", "swarm", "join", "--advertise-addr", "172.12.1.12", "--token", token, "172.12.1.11:2377"]
-        machine.on_node(1, *join)
-        machine.on_node(0, "docker", "network", "create", "-d", "overlay", "--attachable", "theirs")
-        for node in (0, 1):
-            machine.on_node(node, "sh", "-ec", IMAGE)
-            start(machine, node)
         assert eventually(lambda: not any("tentative" in machine.on_node(node, "ip", "addr") for node in (0, 1)))
         yield machine
     finally:
@@ -77,14 +58,14 @@ def state_of(machine: Machine) -> list[str]:
 
 def hidden(machine: Machine, node: int) -> str:
     """Return the path of the namespace in which a node's overlay network is."""
-    network = machine.on_node(node, "docker", "network", "inspect", "-f", "{{.Id}}", "theirs").strip()
+    network = machine.on_node(node, "docker", "network", "inspect", "-f", "{{.Id}}", NETWORK).strip()
     return f"/run/docker/netns/1-{network[:10]}"
 
 
 def address(machine: Machine, node: int) -> str:
     """Return the MAC address of a container on the overlay network."""
-    form = '{{(index .NetworkSettings.Networks "theirs").MacAddress}}'
-    return machine.on_node(node, "docker", "inspect", "-f", form, f"web-{node + 1}").strip()
+    form = f'{{{{(index .NetworkSettings.Networks "{NETWORK}").MacAddress}}}}'
+    return machine.on_node(node, "docker", "inspect", "-f", form, "swarm-c01").strip()
 
 
 def test_swarms_overlay_is_found(swarm: Machine, tmp_path: Path) -> None:
@@ -104,21 +85,38 @@ def test_swarms_overlay_is_found(swarm: Machine, tmp_path: Path) -> None:
         assert (devices["bridge"]["name"], devices["bridge"]["namespace"]) == ("br0", hidden(swarm, node))
 
 
-def test_swarms_overlay_is_measured_as_it_was_found(swarm: Machine, tmp_path: Path) -> None:
-    before = state_of(swarm)
-    words = f"run --blocks 3 --duration 1 --omit 1 --flows 1 --out {OUT}".split()
-    command = swarm.run(tmp_path, *words, *BETWEEN)
-    assert command.exit_code == 0, command.stderr
-    assert state_of(swarm) == before
-    folder = swarm.results()[-1]
+def measured(folder: Path) -> list[dict[str, str]]:
+    """Return the overlay's rows of a run in which every trial was proven and what it cost is what its headers cost."""
     rows = rows_of(folder / "trials.csv")
     assert {row["status"] for row in rows} == {"ok"}
     overlay = [row for row in rows if row["profile"] == "swarm"]
-    assert all("vxlan0@1-" in row["proof"] for row in overlay)
     assert {row["path_state"] for row in overlay} == {"whole"}
     (tcp,) = summary_rows(folder, "swarm", "goodput_bps")
     assert float(tcp["ceiling_ratio"]) == pytest.approx(CEILING, abs=1e-5)
     assert float(tcp["ratio"]) == pytest.approx(CEILING, abs=TOLERANCE)
+    return overlay
+
+
+def test_swarms_overlay_is_measured_like_any_profile(swarm: Machine) -> None:
+    assert all(
+        "client -> server: vxlan0 " in row["proof"]
+        for row in measured(swarm.results()[0])
+        if row["measure"] == "iperf3"
+    )
+
+
+def test_swarms_overlay_is_measured_as_it_was_found(swarm: Machine, tmp_path: Path) -> None:
+    before = state_of(swarm)
+    folder = swarm.root / OWN[1:] / "profiles"
+    folder.mkdir()
+    profile = folder / "swarm.yml"
+    profile.write_text("name: swarm\nkind: existing\nbetween: {k8s-1: swarm-c01, k8s-2: 'docker:swarm-c01'}\n", "utf-8")
+    words = f"run --blocks 3 --duration 1 --omit 1 --flows 1 --out {OUT} --profile swarm --profiles-dir".split()
+    command = swarm.run(tmp_path, *words, f"{OWN}/profiles")
+    assert command.exit_code == 0, command.stderr
+    assert state_of(swarm) == before
+    folder = swarm.results()[-1]
+    assert all("vxlan0@1-" in row["proof"] for row in measured(folder))
     described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert described["profiles"]["swarm"]["found"]["wire"]["vni"] == 4097
     assert any("VNI 4097, UDP port 4789" in note["fact"] for note in described["notes"])
@@ -126,19 +124,18 @@ def test_swarms_overlay_is_measured_as_it_was_found(swarm: Machine, tmp_path: Pa
 
 def test_an_id_that_several_have_is_refused(swarm: Machine, tmp_path: Path) -> None:
     ids = [
-        swarm.on_node(0, "docker", "run", "-d", "--network", "none", "theirs:1", "sleep", "999").strip()
-        for _ in range(18)
+        swarm.on_node(0, "docker", "run", "-d", "--network", "none", IMAGE, "sleep", "999").strip() for _ in range(18)
     ]
     begins = [one[0] for one in ids]
     several = next(first for first in begins if begins.count(first) > 1)  # of 18, two begin alike
-    command = swarm.run(tmp_path, "inspect", "--between", f"{several},web-2")
+    command = swarm.run(tmp_path, "inspect", "--between", f"{several},swarm-c01")
     assert (command.exit_code, "give more of it" in command.stderr) == (2, True), command.stderr
     swarm.on_node(0, "docker", "rm", "-f", *ids)
 
 
 def test_a_container_that_does_not_run_is_refused(swarm: Machine, tmp_path: Path) -> None:
-    swarm.on_node(0, "docker", "create", "--name", "still", "theirs:1", "sleep", "9")
-    command = swarm.run(tmp_path, "inspect", "--between", "still,web-2")
+    swarm.on_node(0, "docker", "create", "--name", "still", IMAGE, "sleep", "9")
+    command = swarm.run(tmp_path, "inspect", "--between", "still,swarm-c01")
     assert (command.exit_code, "does not run" in command.stderr) == (2, True), command.stderr
     swarm.on_node(0, "docker", "rm", "still")
 

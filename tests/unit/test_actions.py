@@ -168,7 +168,7 @@ def test_containers_say_all_that_is_run(
 ) -> None:
     member = {"name": "p-c01", "namespace": "n", "address": "192.0.2.2", "mtu": 1400}
     silent = {"name": "p-c02", "namespace": "", "address": "192.0.2.3", "mtu": None}
-    wanted = {"engine": "docker", "image": "i", "bridge": bridge, "members": [member, silent]}
+    wanted = {"engine": "docker", "image": "i", "bridge": bridge, "network": "", "members": [member, silent]}
     numbers = iter("78")
 
     def inspect(_engine: str, names: list[str]) -> dict[str, Any]:

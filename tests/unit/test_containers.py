@@ -16,7 +16,7 @@ CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")
 MTUS = (1450, 1500)
 DOCKER = Containers.parse("docker")
-SHIPPED = sorted({path.stem for path in PROFILES_DIRECTORY.glob("*.yml")} - {"underlay"})
+SHIPPED = sorted({path.stem for path in PROFILES_DIRECTORY.glob("*.yml")} - {"underlay", "swarm", "swarm-encrypted"})
 
 
 def state(profile: str, node: Node, containers: Containers = DOCKER, mtus: tuple[int, ...] = MTUS) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Prints:
 def wanted(profile: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - as JSON
     lists = "namespaces links routes neighbours fdb sysctls forward files processes programs ports".split()
     state: dict[str, Any] = {name: [] for name in lists}
-    return state | {"profile": profile, "networks": [], "containers": None, "own_image": "i"} | more
+    return state | {"profile": profile, "networks": [], "containers": None, "swarm": None, "own_image": "i"} | more
 
 
 def lines(queue: list[Any]) -> list[str]:

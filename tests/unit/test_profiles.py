@@ -283,7 +283,7 @@ def test_unknown_key_at_the_top_lists_the_known_ones(tmp_path: Path) -> None:
         ("port: 1194", "port: 65536"),
         ("- name: bridge0", "- name: a-name-of-16-chr"),
         ("- name: bridge0\n    kind: bridge", "- name: bridge0"),
-        ("endpoints:\n  bridge: bridge0", "endpoints:\n  bridge:"),
+        ("endpoints:\n  bridge: bridge0", "endpoints:\n  bridge: 7"),
     ],
 )
 def test_wrong_type_names_file_and_line(tmp_path: Path, old: str, new: str) -> None:

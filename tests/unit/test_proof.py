@@ -394,6 +394,14 @@ def test_evidence_of_a_found_path_says_of_which_kind_it_is() -> None:
     assert (proof.inner_bytes, proof.outer_bytes) == (OUTER, OUTER)
     idle = Moved(nic=tx(0), endpoint=SENT)
     assert not judge(FORWARD, by_headers, idle.span(), RECEIVER.span(), ONE_WAY).proven
+    bypassing = Moved(nic=tx(PAYLOAD + BURSTS * 66), endpoint=SENT)
+    plain = judge(FORWARD, by_headers, bypassing.span(), RECEIVER.span(), ONE_WAY)
+    assert (plain.proven, "they went without" in plain.evidence) == (False, True)
+    encapsulated = Moved(nic=tx(PAYLOAD + BURSTS * 116), endpoint=SENT)
+    assert judge(FORWARD, by_headers, encapsulated.span(), RECEIVER.span(), ONE_WAY).proven
+    others = Moved(nic=rx(OUTER + PAYLOAD // 4, 2 * BURSTS))
+    crowded = judge(FORWARD, by_headers, SENDER.span(), others.span(), ONE_WAY)
+    assert (crowded.proven, "disturbed" in crowded.evidence) == (False, True)
     routed = replace(HOST_GW, other_tunnels=(), seen="captured: no headers in front of packets")
     plain = judge(FORWARD, routed, PLAIN_SENDER.span(), PLAIN_RECEIVER.span(), ONE_WAY)
     assert plain.evidence == "ens33 carried it; captured: no headers in front of packets"

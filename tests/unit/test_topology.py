@@ -125,6 +125,8 @@ def test_endpoints_are_unique_and_as_declared(profile: str) -> None:
     for node, peer in PAIRS:
         wanted = wanted_state(loaded, node, peer, MTUS)
         declared = {entry["netns"]: entry["addresses"] for entry in wanted["links"] if entry.get("inner")}
+        members = wanted["swarm"]["containers"]["members"] if wanted["swarm"] else ()
+        declared |= {member["namespace"]: [member["address"]] for member in members}
         own = {address for entry in wanted["links"] if not entry.get("inner") for address in entry.get("addresses", [])}
         for mtu in MTUS if loaded.kind is not Kind.UNDERLAY else ():
             place = endpoint(loaded, mtu, node, MTUS)

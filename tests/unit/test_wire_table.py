@@ -6,7 +6,7 @@ Headers: IPv4 20, IPv6 40, UDP 8, VXLAN and Geneve 8, inner Ethernet 14, GRE 4, 
 32, OpenVPN's length 2. A full-size packet of 1500 bytes has 1480 behind its IPv4 header, one of 9000 has 8980. Cut at
 an MTU, each fragment but the last holds the largest multiple of 8 that fits behind 20 bytes, or behind 40 + 8 of IPv6:
 at 1450 1424 of 1430, at 1500 all of 1480, at 9000 8976 of 8980. WireGuard fills up to a multiple of 16, but not above
-1420: 1400 to 1408, 50 to 64, 100 to 112, 600 to 608.
+1420: 1400 to 1408, 50 to 64, 100 to 112, 600 to 608. ESP takes 26, and fills up to a multiple of 4: 50 to 52.
 """
 
 import pytest
@@ -35,7 +35,7 @@ TABLE: list[tuple[str, tuple[int, int], tuple[int, int], list[Row]]] = [
         [fitting(1280, 1280), fitting(1400, 1400), fitting(1450, 1450), fitting(1500, 1500), fitting(9000, 9000)],
     ),
     (
-        "vxlan vxlan-one-port flannel geneve",
+        "vxlan vxlan-one-port flannel geneve swarm",
         (1450, 8950),
         (1500, 9000),
         [
@@ -107,6 +107,18 @@ TABLE: list[tuple[str, tuple[int, int], tuple[int, int], list[Row]]] = [
         ],
     ),
     (
+        "swarm-encrypted",
+        (1424, 8924),
+        (1500, 9000),
+        [
+            fitting(1280, 1356),
+            fitting(1400, 1476),
+            (1450, None, [1496, 128], [1500, 48]),  # 1400 + 30 of 1430: 50 becomes 52; outside 1452, 1480 + 28 of 1508
+            (1500, None, [1496, 176], [1500, 96]),  # 1400 + 80 of 1480; outside 1480 + 76 of 1556
+            (9000, None, [9000, 172], [8996, 100]),  # 8904 + 76 of 8980; outside 8976 + 80 of 9056
+        ],
+    ),
+    (
         "udp-userspace",
         (1472, 8972),
         (1500, 9000),
@@ -140,8 +152,8 @@ CASES = [
 ]
 
 
-def test_table_has_fourteen_profiles_at_five_mtus() -> None:
-    assert len({(profile, row[0]) for profile, *_, row in CASES}) == len(CASES) == 14 * 5
+def test_table_has_sixteen_profiles_at_five_mtus() -> None:
+    assert len({(profile, row[0]) for profile, *_, row in CASES}) == len(CASES) == 16 * 5
 
 
 @pytest.mark.parametrize(("profile", "nic_mtu", "path_mtu", "clamped", "row"), CASES)

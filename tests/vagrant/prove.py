@@ -26,11 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.fabric.profiles import known_profiles, load
+from harness.fabric.topology import namespace_name
 from harness.model.trace import Place
 from harness.model.trial import UNDERLAY
 from harness.report.trace_json import from_json
 from harness.results.schema import Columns
 from harness.truth.wire import overhead
+from tests import found
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
@@ -214,8 +216,13 @@ def provisioning_changes_nothing_more(inside: Inside) -> None:
     check(changes == ["0", "0"], f"provisioning again changed something:\n{done.stdout}")
 
 
+def profiles_with(containers: str) -> list[str]:
+    """Return every profile but the underlay; Docker's own only where endpoints are its containers."""
+    return [name for name in known_profiles() if name != UNDERLAY and (containers == "docker" or not load(name).swarm)]
+
+
 def measures_every_profile(inside: Inside, results: Path, containers: str) -> None:
-    profiles = [name for name in known_profiles() if name != UNDERLAY]
+    profiles = profiles_with(containers)
     wanted = [word for name in profiles for word in ("--profile", name)]
     command = ["harness", "run", "--lab", "vagrant", "--skip-unsupported", "--out", str(results)]
     inside.show(*command, "--containers", containers, *PLAN, *wanted)
@@ -234,8 +241,11 @@ def measures_every_profile(inside: Inside, results: Path, containers: str) -> No
 
 
 def follows_a_packet_of_every_profile(inside: Inside, containers: str) -> None:
-    """Each profile's echoes arrive, are seen at every point, and are on the wire with the headers that it declares."""
-    for name in known_profiles():
+    """Each profile's echoes arrive, are seen at every point, and are on the wire with the headers that it declares.
+
+    But those of Docker's own, whose devices it hides.
+    """
+    for name in [name for name in known_profiles() if not load(name).swarm]:
         words = ("--lab", "vagrant", "--profile", name, "--count", "2", "--format", "json", "--containers", containers)
         done = inside.run("harness", "trace", *words)
         check(done.returncode == 0, f"trace of {name} ended with {done.returncode}:\n{done.stderr}")
@@ -247,6 +257,33 @@ def follows_a_packet_of_every_profile(inside: Inside, containers: str) -> None:
         padding = range(16) if name == "wireguard" else range(1)
         check(sizes <= {*padding}, f"{name}: {added} bytes of headers, and these too many: {sizes}")
         say(f"   {name}: {trace.answered} of {trace.sent} answered, {len(walk.hops)} hops, {trace.clock} clock")
+
+
+def finds_the_path_of_every_profile(inside: Inside, containers: str) -> None:
+    """A set-up that stands is found from its endpoints alone, with the headers, VNI, devices and MTU that it has."""
+    profiles = profiles_with(containers)
+    given = {"overlay_profiles": profiles, "overlay_mtus": [found.MTU], "overlay_containers": containers}
+    play = ["ansible-playbook", "-i", INVENTORY, "-e", json.dumps(given)]
+    done = inside.run(*play, "playbooks/apply.yml")
+    check(done.returncode == 0, f"setting every profile up failed:\n{done.stdout}{done.stderr}")
+    try:
+        for name in profiles:
+            endpoint = f"netns:{namespace_name(name, found.MTU)}"
+            words = ("inspect", "--lab", "vagrant", "--between", f"{endpoint},{endpoint}", "--json")
+            seen = inside.run("harness", *words)
+            if "esp" in load(name).headers:  # what is sealed cannot be told from outside, and that is said
+                check(seen.returncode == NO_LAB, f"{name}: inspect ended with {seen.returncode}:\n{seen.stderr}")
+                check(json.loads(seen.stdout)["wire"]["headers"] is None, f"{name}: {seen.stdout}")
+                say(f"   {name}: cannot be told, and that is said")
+                continue
+            check(seen.returncode == 0, f"inspect of {name} ended with {seen.returncode}:\n{seen.stderr}")
+            path = json.loads(seen.stdout)
+            wrong = found.unlike(name, path)
+            check(not wrong, f"{name} is not recognised: {'; '.join(wrong)}")
+            say(f"   {name}: {'/'.join(path['wire']['headers']) or 'no headers'}")
+    finally:
+        down = inside.run(*play, "playbooks/teardown.yml")
+    check(down.returncode == 0, f"taking every profile down failed:\n{down.stdout}{down.stderr}")
 
 
 def refuses_another_host_key(inside: Inside) -> None:
@@ -307,6 +344,8 @@ def prove(steps: Steps, work: Path, containers: str, *, with_run: bool) -> None:
                 measures_every_profile(inside, work / "results", containers)
         with steps("a packet of every profile is followed"):
             follows_a_packet_of_every_profile(inside, containers)
+        with steps("the path of every profile is found"):
+            finds_the_path_of_every_profile(inside, containers)
         with steps("another host key is refused"):
             refuses_another_host_key(inside)
         with steps("vagrant destroy -f lab"):
