@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from harness.model.errors import INTERRUPTED, HarnessError
+from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError
 
 _COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
 """Each is in the module that bears its name."""
@@ -64,7 +64,7 @@ def main() -> None:
         if debug:
             raise
         _say(f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.")
-        code = 1
+        code = INTERNAL
     sys.exit(code)
 
 
