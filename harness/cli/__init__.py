@@ -15,15 +15,17 @@ import click
 
 from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError
 
-_COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
-"""Each is in the module that bears its name."""
+_COMMANDS = tuple("run inspect trace ecmp plan compare history import aa profiles doctor lab".split())
+_KEYWORDS = {"import": "importing"}
+"""A command is in the module that bears its name, unless Python has that word for itself."""
 
 
 class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is taken out."""
 
     def __getitem__(self, name: str) -> click.Command:
-        command: click.Command = getattr(import_module(self.data[name]), name)
+        module = self.data[name]
+        command: click.Command = getattr(import_module(module), module.rpartition(".")[2])
         return command
 
 
@@ -33,7 +35,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-app.commands = _Commands({name: f"{__name__}.{name}" for name in _COMMANDS})
+app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for name in _COMMANDS})
 
 
 def main() -> None:

@@ -66,7 +66,8 @@ def test_a_cell_that_lost_every_trial_is_stopped_at(tmp_path: Path) -> None:
     base = series("underlay", ping(1500), around(1e-4, 0.001, 9))
     a = run(tmp_path, "a", 1.0, more=[*base, *series("vxlan", ping(), around(2e-4, 0.001, 8))])
     code, text, _ = gated(a, run(tmp_path, "b", 1.0, more=[*base, *lost]), "--fail-above", "1%")
-    assert (code, text) == (1, "no figure any more in B: vxlan round trip mtu 1450 p50.") or "p50" in text
+    assert code == 1
+    assert text.startswith("no figure any more in B: vxlan round trip mtu 1450 p50")
     code, text, _ = gated(a, run(tmp_path, "c", 1.0), "--fail-above", "1%")
     assert code == 0, "a cell that was not measured is no worse"
     assert text.endswith("Not asked: 2 rows.")
@@ -84,7 +85,7 @@ def test_metrics_that_are_named_are_the_only_ones(tmp_path: Path) -> None:
 
 
 def test_runs_that_can_decide_nothing_guard_nothing(tmp_path: Path) -> None:
-    few = [one for one in series("vxlan", iperf3(1450, 4), [9e8] * 3)]
+    few = series("vxlan", iperf3(1450, 4), [9e8] * 3)
     a, b = (write(tmp_path / name, [replace(one, run_id=name) for one in few], None) for name in "ab")
     code, text, _ = gated(str(a), str(b), "--fail-above", "1%")
     assert code == 2

@@ -25,9 +25,10 @@ def analysed(tmp_path: Path) -> Analysis:
 
 
 @pytest.fixture(name="compared")
-def two(tmp_path: Path, result: Analysis) -> Comparison:
+def two(tmp_path: Path) -> Comparison:
+    first = write(tmp_path / "a", full_run(["vxlan", "flannel", "host-gw"]))
     other = [replace(one, run_id="b") for one in full_run(["vxlan"], seed=5)]
-    return compare_runs([read_run(tmp_path / "a")], [read_run(write(tmp_path / "b", other, {**META, "run_id": "b"}))])
+    return compare_runs([read_run(first)], [read_run(write(tmp_path / "b", other, {**META, "run_id": "b"}))])
 
 
 @pytest.mark.parametrize(
