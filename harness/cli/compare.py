@@ -157,7 +157,8 @@ def compare(
     pair's folder to see that alone, or to compare it.
 
     With --fail-above it is a gate. Exit code 0: nothing is decided to be worse by more; what is said tells `passed`
-    from `not decided`. 1: something is. 2: nothing could be decided.
+    from `not decided`. 1: something is. 2: nothing could be decided. With one run a side it judges goodput, unless
+    metrics are named; what else is worse is said.
     """  # noqa: D301 - click's mark for lines that are to be left as they are
     a, b = _sides(runs, of_two.pop("in_a"))
     fail_above: float | None = of_two.pop("fail_above")
@@ -169,7 +170,7 @@ def compare(
         comparison = compared(a, b, margin, **of_two)
         written(shown(comparison, form, by), output)
         if fail_above is not None:
-            _gate(comparison)
+            _gate(comparison, named=bool(of_two["metrics"]))
         return
     for option, given in (("--fail-above", fail_above), ("--metric", of_two["metrics"])):
         if given:
@@ -201,11 +202,11 @@ def shown(result: Result, form: str, by: str | None) -> str | bytes:
     return exported(result, form) if form in EXPORTED else rendered(result, form)
 
 
-def _gate(comparison: Comparison) -> None:
+def _gate(comparison: Comparison, *, named: bool) -> None:
     """Say what a gate decides, and raise WorseError where it stops."""
-    from harness.report.compared_findings import gate_text, outcome_of
+    from harness.report.compared_findings import gate_text, gated
 
-    outcome = outcome_of(comparison.rows)
+    outcome = gated(comparison, named=named)
     text = gate_text(comparison, outcome)
     if outcome.fails:
         raise WorseError(text)

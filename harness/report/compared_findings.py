@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.measures.metrics import CPU_SHARES
 from harness.model.errors import InputError
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.layout import row_name, section_title
 from harness.report.page import interval_text, points_text, ratio_text, share_text
-from harness.report.samples import Basis
+from harness.report.samples import Basis, Sample
 from harness.truth.verdicts import Verdict
 
 _DECIDED = (Verdict.SAME, Verdict.BETTER, Verdict.WORSE)
@@ -24,7 +24,7 @@ class Outcome:
 
     `worse` are decided to be so, by more than the margin, `gone` had figures in A and lost every trial in B, `held` are
     decided to be the same or better, `open_rows` decide nothing, and `unasked` cannot: too few samples, or a cell that
-    one side did not measure.
+    one side did not measure. `aside` are those that a gate does not judge.
     """
 
     worse: tuple[ComparedRow, ...]
@@ -32,6 +32,7 @@ class Outcome:
     held: tuple[ComparedRow, ...]
     open_rows: tuple[ComparedRow, ...]
     unasked: tuple[ComparedRow, ...]
+    aside: tuple[ComparedRow, ...] = ()
 
     @property
     def fails(self) -> bool:
@@ -52,6 +53,21 @@ def outcome_of(rows: Iterable[ComparedRow]) -> Outcome:
         open_rows=tuple(row for row in asked if row.verdict in undecided),
         unasked=tuple(row for row in asked if row.verdict not in (*_DECIDED, *undecided)),
     )
+
+
+def gated(comparison: Comparison, *, named: bool) -> Outcome:
+    """Return what a gate judges: everything where metrics are `named`, or several runs a side are the samples.
+
+    With one run a side what differs from set-up to set-up is in no interval, and round trips and CPU time do so by
+    several per cent. So what headers bound is judged then, where there is any: the shaped link makes that the same.
+    """
+    rows = comparison.rows
+    bounded = [row for row in rows if row.metric.ceiling or row.is_gone]
+    if named or comparison.sample is Sample.RUN or not any(row.metric.ceiling for row in bounded):
+        return outcome_of(rows)
+    whole = outcome_of(rows)
+    aside = tuple(row for row in (*whole.worse, *whole.held, *whole.open_rows) if not row.metric.ceiling)
+    return replace(outcome_of(bounded), aside=aside)
 
 
 def findings(comparison: Comparison) -> tuple[str, ...]:
@@ -129,7 +145,20 @@ def gate_text(comparison: Comparison, outcome: Outcome) -> str:
             f"not decided, which is not the same as passed: {len(outcome.open_rows)} of {asked} rows are open, so "
             f"whether these are worse in B by more than {margin} is not known ({_counted(outcome)}){_wanted(outcome)}."
         )
-    return f"{text} Not asked: {len(outcome.unasked)} rows." if outcome.unasked else text
+    text += f" Not asked: {len(outcome.unasked)} rows." if outcome.unasked else ""
+    return text + _aside(outcome)
+
+
+def _aside(outcome: Outcome) -> str:
+    """Return what is not judged, and what of it would have been worse."""
+    if not outcome.aside:
+        return ""
+    worse = [row for row in outcome.aside if row.verdict is Verdict.WORSE]
+    text = (
+        f" Not judged with one run a side, for they differ from set-up to set-up: {len(outcome.aside)} rows of "
+        f"{', '.join(dict.fromkeys(row.metric.title for row in outcome.aside))}; name metrics, or give 4 runs a side"
+    )
+    return f"{text}. Of these, worse: {_named(worse, with_profile=True)}." if worse else f"{text}."
 
 
 def _wanted(outcome: Outcome) -> str:

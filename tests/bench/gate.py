@@ -29,7 +29,9 @@ ETHERNET_BYTES = 14
 LINK_BPS = 1e9
 HEADERS = ("ipv4", "udp", "vxlan", "ethernet")
 CLIENT, DEVICE = 0, "vxlan_docker"
-SHORT = f"run --profile vxlan --mtu {MTU} --flows 1 --blocks 6 --duration 1 --omit 0 --out {OUT}".split()
+SHORT = (
+    f"run --profile vxlan --measure iperf3 --mtu {MTU} --flows 1 --blocks 6 --duration 1 --omit 0 --out {OUT}".split()
+)
 
 
 def lowered_bps() -> int:
@@ -68,11 +70,11 @@ def measured(machine: Machine, scratch: Path, more: Sequence[str], into: Path) -
     return into
 
 
-def one_round(machine: Machine, scratch: Path, into: Path, more: Sequence[str] = ()) -> Round:
+def one_round(machine: Machine, scratch: Path, into: Path) -> Round:
     """Measure a base and what is worse by LOSS."""
-    base = measured(machine, scratch, ["--keep", *more], into / "base")
+    base = measured(machine, scratch, ["--keep"], into / "base")
     machine.on_node(CLIENT, *shaping())
-    worse = measured(machine, scratch, more, into / "worse")
+    worse = measured(machine, scratch, [], into / "worse")
     taken_down = machine.run(scratch, "lab", "down")
     if taken_down.exit_code != 0:
         raise RuntimeError(taken_down.stderr)

@@ -98,7 +98,7 @@ def _cells(line: str) -> list[str]:
 
 
 def test_gate_stops_at_a_loss_that_was_made(machine: Machine, tmp_path: Path) -> None:
-    made = one_round(machine, tmp_path, tmp_path / "round", ["--measure", "iperf3"])
+    made = one_round(machine, tmp_path, tmp_path / "round")
     code, said = gate(machine, tmp_path, made.base, made.worse)
     assert code == 1, said
     assert "worse in B by more than 1 %: vxlan goodput tcp 1450 x1 0.9" in said
