@@ -29,7 +29,7 @@ unit: setup  ## only the tests that need neither root nor a network
 bench: setup  ## time what the harness adds to measuring; ARGS='...' adds options of harness run (as root)
 	@$(call as_root,$(bin)/python -m tests.bench.overhead $(ARGS))
 
-accuracy: setup  ## the statistics against simulated figures, two to three minutes; ARGS='--sets 200' for fewer
+accuracy: setup  ## the statistics against simulated figures, about three minutes; ARGS='--sets 200' for fewer
 	@$(bin)/python -m tests.accuracy.simulate $(ARGS)
 
 # ansible-lint looks for ansible on PATH and for modules in ANSIBLE_LIBRARY, and ansible refuses a locale that is not UTF-8.

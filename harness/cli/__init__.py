@@ -16,17 +16,19 @@ from typing import Any
 
 import click
 
-from harness.model.errors import INTERRUPTED, HarnessError, StorageError
+from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError, StorageError
 
-_COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
-"""Each is in the module that bears its name."""
+_COMMANDS = tuple("run inspect trace ecmp plan compare history import aa profiles doctor lab".split())
+_KEYWORDS = {"import": "importing"}
+"""A command is in the module that bears its name, unless Python has that word for itself."""
 
 
 class _Commands(UserDict[str, Any]):
     """Commands by name, each imported when it is taken out."""
 
     def __getitem__(self, name: str) -> click.Command:
-        command: click.Command = getattr(import_module(self.data[name]), name)
+        module = self.data[name]
+        command: click.Command = getattr(import_module(module), module.rpartition(".")[2])
         return command
 
 
@@ -36,7 +38,7 @@ def app(debug: bool) -> None:
     """What a container overlay costs against the bare network, and why."""
 
 
-app.commands = _Commands({name: f"{__name__}.{name}" for name in _COMMANDS})
+app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for name in _COMMANDS})
 
 
 def main() -> None:
@@ -72,7 +74,7 @@ def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; make that possible, and run it again.", StorageError.exit_code
-    return f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.", 1
+    return f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.", INTERNAL
 
 
 def _prepare_process() -> None:

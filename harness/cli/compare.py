@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from harness.cli.console import put
-from harness.cli.types import Parsed
-from harness.measures.factors import share
-from harness.model.errors import InputError
+from harness.cli.console import err, put
+from harness.cli.types import ListOf, Parsed, positive_share
+from harness.measures.factors import one_of, share
+from harness.model.errors import InputError, WorseError
 from harness.truth.verdicts import MARGIN
 
 if TYPE_CHECKING:
+    from harness.report.comparison import Comparison
     from harness.report.formats import Result
 
 FORMATS = ("table", "csv", "json", "markdown")
+EXPORTED = ("openmetrics", "parquet")
+BY = ("profile", "mtu", "flows")
 SVG = "svg"
 """Format of a plot, which there is of runs over links."""
 _SEPARATOR = "--"
@@ -75,12 +81,74 @@ class _TwoSides(click.Command):
         return rest
 
 
+def written(text: str | bytes, path: Path | None) -> None:
+    """Print a result, or put it in the place of a file as a whole.
+
+    Raises:
+        InputError: bytes for a terminal, or a file that cannot be written.
+    """
+    if path is None and isinstance(text, str):
+        put(text)
+        return
+    content = text.encode() if isinstance(text, str) else text
+    if path is None:
+        if b"\0" in content and sys.stdout.isatty():
+            raise InputError("that format is not for a terminal; give --output FILE, or redirect it.")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        partial = path.with_name(f".{path.name}.partial")  # hidden, and of another ending: nobody collects a half
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another file.") from error
+
+
+def metric_name(text: str) -> str:
+    """Return the name of a metric that is compared; InputError names those that there are."""
+    from harness.measures.metrics import METRICS
+
+    return one_of(*(name for name, metric in METRICS.items() if metric.better))(text)
+
+
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write to instead of printing."
+)
+metrics_option = click.option(
+    "--metric",
+    "metrics",
+    type=ListOf("LIST", metric_name),
+    default=(),
+    help="Metrics that are asked for, such as goodput_bps,rtt_p50_s; all where not given.",
+)
+
+
 @click.command(cls=_TwoSides, options_metavar="[OPTIONS]")
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="A... [--] [B...]")
-@click.option("--format", "form", type=click.Choice((*FORMATS, SVG)), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice((*FORMATS, SVG, *EXPORTED)), default="table", show_default=True)
+@output_option
+@click.option("--by", type=click.Choice(BY), help="Put profiles, MTUs or numbers of flows side by side.")
+@metrics_option
 @margin_option
+@click.option(
+    "--fail-above",
+    type=Parsed("SHARE", positive_share),
+    help="End with exit code 1 where B is decided to be worse than A by more than that; it is the margin, too.",
+)
 @click.option("--across-hosts", is_flag=True, help="Compare runs of the local lab with runs of real hosts, too.")
-def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool, in_a: int | None) -> None:
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    /,
+    runs: tuple[Path, ...],
+    form: str,
+    output: Path | None,
+    by: str | None,
+    margin: float,
+    **of_two: Any,  # noqa: ANN401 - what is for two sides, by name
+) -> None:
     """Compare overlay with underlay inside a run, or runs with runs, cell by cell.
 
     \b
@@ -90,11 +158,33 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
 
     A run is its folder or its trials.csv. A run of several pairs is shown as matrices of hosts; give one
     pair's folder to see that alone, or to compare it.
+
+    With --fail-above it is a gate. Exit code 0: nothing is decided to be worse by more; what is said tells `passed`
+    from `not decided`. 1: something is. 2: nothing could be decided. With one run a side it judges goodput, unless
+    metrics are named; what else is worse is said.
     """  # noqa: D301 - click's mark for lines that are to be left as they are
-    a, b = _sides(runs, in_a)
-    if not b:
-        put(rendered(analysed(a[0], margin), form))
+    a, b = _sides(runs, of_two.pop("in_a"))
+    fail_above: float | None = of_two.pop("fail_above")
+    if fail_above is not None:
+        if ctx.get_parameter_source("margin") is not ParameterSource.DEFAULT and margin != fail_above:
+            raise InputError("--fail-above is the margin, too; leave --margin out.")
+        margin = fail_above
+    if b:
+        comparison = compared(a, b, margin, **of_two)
+        written(shown(comparison, form, by), output)
+        if fail_above is not None:
+            _gate(comparison, named=bool(of_two["metrics"]))
         return
+    for option, given in (("--fail-above", fail_above), ("--metric", of_two["metrics"])):
+        if given:
+            raise InputError(f"{option} is for two runs, A and B; one run says nothing of a change.")
+    written(shown(analysed(a[0], margin), form, by), output)
+
+
+def compared(
+    a: Sequence[Path], b: Sequence[Path], margin: float, *, across_hosts: bool, metrics: Sequence[str]
+) -> Comparison:
+    """Return what the runs of B say beside those of A."""
     from concurrent.futures import ThreadPoolExecutor
 
     from harness.report.comparison import compare_runs
@@ -102,8 +192,28 @@ def compare(runs: tuple[Path, ...], form: str, margin: float, across_hosts: bool
 
     with ThreadPoolExecutor(_TWO) as pool:  # pandas holds no lock while it parses, and a file may have a million lines
         read = [*pool.map(lambda path: read_run(path, with_series=False), (*a, *b))]
-    compared = compare_runs(read[: len(a)], read[len(a) :], margin, across_hosts=across_hosts)
-    put(rendered(compared, form))
+    return compare_runs(read[: len(a)], read[len(a) :], margin, across_hosts=across_hosts, metrics=metrics)
+
+
+def shown(result: Result, form: str, by: str | None) -> str | bytes:
+    """Return a result in any format, with what differs in `by` side by side where that is asked for."""
+    from harness.report.exports import exported
+    from harness.report.formats import side_by_side
+
+    if by is not None:
+        return side_by_side(result, by, form)
+    return exported(result, form) if form in EXPORTED else rendered(result, form)
+
+
+def _gate(comparison: Comparison, *, named: bool) -> None:
+    """Say what a gate decides, and raise WorseError where it stops."""
+    from harness.report.compared_findings import gate_text, gated
+
+    outcome = gated(comparison, named=named)
+    text = gate_text(comparison, outcome)
+    if outcome.fails:
+        raise WorseError(text)
+    err.print(f"harness: {text}", soft_wrap=True, markup=False)
 
 
 def _sides(runs: tuple[Path, ...], in_a: int | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -146,7 +146,7 @@ class Iperf3(Measure):
         theirs = load(server.stdout, "iperf3 server")
         if client.exit_code != 0:
             raise ToolError(f"iperf3 client exited with {client.exit_code}: {client.stdout.strip()[-200:]!r}")
-        return _measured(cell, ours, theirs)
+        return measured_of(cell, ours, theirs)
 
 
 def _streams(conditions: Conditions) -> bool:
@@ -186,7 +186,7 @@ def _from_events(text: str) -> dict[str, Any]:
     return report
 
 
-def _measured(cell: Cell, ours: dict[str, Any], theirs: dict[str, Any]) -> Measured:
+def measured_of(cell: Cell, ours: dict[str, Any], theirs: dict[str, Any]) -> Measured:
     """Return the figures of both reports: the client's and the server's."""
     udp = cell.get("protocol") == "udp"
     forward = reverse = None

@@ -11,7 +11,13 @@ from typing import ClassVar
 class HarnessError(Exception):
     """Base of all expected errors; `exit_code` is what the command line exits with."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int]
+
+
+class WorseError(HarnessError):
+    """What a gate stops at: a figure is decided to be worse by more than allowed, or is gone."""
+
+    exit_code = 1
 
 
 class InputError(HarnessError):
@@ -72,5 +78,7 @@ class StorageError(HarnessError):
     exit_code = 9
 
 
+INTERNAL = 70
+"""Exit code of what is a mistake in the harness (EX_SOFTWARE of sysexits.h)."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT)."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.measures.metrics import CPU_SHARES
 from harness.model.trial import UNDERLAY
+from harness.report.compared_findings import findings
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.footnotes import Footnotes
 from harness.report.layout import Marks, row_name, run_title, section_title, worded
@@ -37,7 +38,7 @@ def page(comparison: Comparison) -> Page:
     metas = [(name, meta) for side in comparison.metas for name, meta in side.items() if meta]
     titles = [f"{name}: {run_title(meta)}" for name, meta in metas]
     legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin), sample=comparison.sample)
-    return Page("\n".join(titles), (), tuple(sections), footnotes.lines(), legend)
+    return Page("\n".join(titles), findings(comparison), tuple(sections), footnotes.lines(), legend)
 
 
 def _is_nothing(row: ComparedRow) -> bool:

@@ -19,7 +19,7 @@ from harness.model.trial import UNDERLAY, Cell
 from harness.report import compared_notes
 from harness.report.reported import reported
 from harness.report.samples import Basis, Draft, Sample, drafts
-from harness.report.sides import sides_of
+from harness.report.sides import Side, sides_of
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
@@ -34,7 +34,7 @@ class ComparedRow:
     `figures` are geometric means over the samples, medians of a metric that is not compared. `interval` is the ratio's,
     widened for all rows that are asked together, and `verdict` is read off it; where it decides nothing,
     `samples_to_tell` of each side would. An absolute figure whose underlay is not the same on both sides has no
-    verdict.
+    verdict. `is_gone`: A has figures, and every trial of B is lost.
     """
 
     basis: Basis
@@ -50,6 +50,7 @@ class ComparedRow:
     verdict: verdicts.Verdict | None
     samples_to_tell: int | None
     lost: tuple[int, int]
+    is_gone: bool
     notes: tuple[Note, ...]
 
 
@@ -66,11 +67,17 @@ class Comparison:
 
 
 def compare_runs(
-    a: Sequence[RunData], b: Sequence[RunData], margin: float = verdicts.MARGIN, *, across_hosts: bool = False
+    a: Sequence[RunData],
+    b: Sequence[RunData],
+    margin: float = verdicts.MARGIN,
+    *,
+    across_hosts: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Comparison:
-    """Return B / A for every profile, cell and metric that any run has.
+    """Return B / A for every profile, cell and metric that any run has; of `metrics` only, where there are any.
 
-    What is not comparable by its surroundings carries a note, not an error.
+    What is not comparable by its surroundings carries a note, not an error. Rows that are not asked for widen no
+    interval.
 
     Raises:
         InputError: what `sides_of` refuses.
@@ -90,6 +97,7 @@ def compare_runs(
             key=lambda key: (key[0] != UNDERLAY, key[0], order_of(key[1])),
         )
         for metric in reported(cell, columns, [member.arm(profile, cell) for member in members])
+        if not metrics or metric.name in metrics
     ]
     ratios, underlays, absolutes = (
         [draft for key in keys for draft in drafts(basis, *key, sides, sample)]
@@ -155,7 +163,7 @@ def _row(
         verdict = verdicts.verdict_of(answer.place, higher_is_better=draft.metric.better is Better.HIGHER)
     if draft.metric.name in CPU_ROWS:
         verdict, notes = _disturbed(draft, verdict, notes)
-    lost = [one.arm(draft.profile, draft.cell).lost_of_all() for side in draft.sides for one in side]
+    lost, lost_of_b = (_lost(draft, sides) for sides in (draft.sides, draft.sides[1:]))
     return ComparedRow(
         draft.basis,
         draft.profile,
@@ -169,9 +177,16 @@ def _row(
         interval=answer.interval if answer else estimate.interval() if estimate else None,
         verdict=verdict,
         samples_to_tell=answer.blocks if answer else None,
-        lost=(sum(one for one, _ in lost), sum(all_of for _, all_of in lost)),
+        lost=lost,
+        is_gone=len(draft.figures[0]) > 0 and lost_of_b[0] == lost_of_b[1] > 0,
         notes=notes,
     )
+
+
+def _lost(draft: Draft, sides: Sequence[Side]) -> tuple[int, int]:
+    """Return how many trials of a row have no figure on these sides, and how many there are."""
+    counts = [one.arm(draft.profile, draft.cell).lost_of_all() for side in sides for one in side]
+    return sum(lost for lost, _ in counts), sum(all_of for _, all_of in counts)
 
 
 def _disturbed(

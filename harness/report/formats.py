@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from harness.model.errors import InputError
-from harness.report import aa_page, compared_layout, ecmp_page, ecmp_plot, layout, matrix, records
+from harness.report import aa_page, compared_layout, ecmp_page, ecmp_plot, layout, matrix, pivot, records
 from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
@@ -37,24 +37,36 @@ def _table(result: Result) -> str:
     return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else table(laid_out)
 
 
+def side_by_side(result: Result, by: str, form: str) -> str:
+    """Return a result with a column for each profile, MTU or number of flows, as a table or as Markdown.
+
+    Raises:
+        InputError: a result without such rows, or a format that has every row's levels anyway.
+    """
+    if form not in _PAGES:
+        raise InputError(f"{form} has the levels of each row already; by {by} there is {' and '.join(_PAGES)}.")
+    laid_out = pivot.page(result, by)
+    return _PAGES[form](laid_out) if laid_out.sections else f"{layout.NOTHING_COMPARED}\n"
+
+
 def _markdown(result: Result) -> str:
     laid_out = _page(result)
     return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else markdown(laid_out)
 
 
 def _csv(result: Result) -> str:
-    return records.csv(_records(result), _columns(result))
+    return records.csv(records_of(result), columns_of(result))
 
 
 def _json(result: Result) -> str:
     runs: dict[str, records.Runs]
     if isinstance(result, Comparison):
         runs = {letter: [*side.values()] for letter, side in zip("ab", result.metas, strict=True)}
-        return records.json(_records(result), runs, result.notes)
+        return records.json(records_of(result), runs, result.notes)
     if isinstance(result, PairsAnalysis):
         runs = {str(pair): own.meta for pair, own in result.pairs.items()}
-        return records.json(_records(result), runs, [note for own in result.pairs.values() for note in own.notes])
-    return records.json(_records(result), {"run": result.meta}, result.notes)
+        return records.json(records_of(result), runs, [note for own in result.pairs.values() for note in own.notes])
+    return records.json(records_of(result), {"run": result.meta}, result.notes)
 
 
 def plotted(result: Result) -> str:
@@ -64,7 +76,8 @@ def plotted(result: Result) -> str:
     return ecmp_plot.svg(result)
 
 
-def _records(result: Result) -> list[records.Record]:
+def records_of(result: Result) -> list[records.Record]:
+    """Return a result as records of plain values, those of its rows."""
     if isinstance(result, Comparison):
         return records.compared_records(result)
     if isinstance(result, Analysis):
@@ -80,7 +93,7 @@ def _records(result: Result) -> list[records.Record]:
     ]
 
 
-def _columns(result: Result) -> Sequence[str]:
+def columns_of(result: Result) -> Sequence[str]:
     """Return the columns of a result as CSV."""
     if isinstance(result, Comparison):
         return (*records.COMPARED_HEAD, *result.columns.factors, *records.COMPARED_TAIL)
@@ -94,6 +107,8 @@ def _columns(result: Result) -> Sequence[str]:
     return ("client", "server", *records.SUMMARY_HEAD, *factors, *records.SUMMARY_TAIL)
 
 
+_PAGES: Mapping[str, Callable[[Page], str]] = MappingProxyType({"table": table, "markdown": markdown})
+"""Those that are a page laid out for reading."""
 FORMATS: Mapping[str, Callable[[Result], str]] = MappingProxyType(
     {"table": _table, "csv": _csv, "json": _json, "markdown": _markdown}
 )

@@ -1,26 +1,49 @@
-"""Pages as GitHub-flavoured Markdown."""
+"""Pages as GitHub-flavoured Markdown that pastes into a pull request: what was found first, details folded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from harness.report.page import Page, Section
+
+_REST = "Runs, notes and what the columns mean"
 
 
 def markdown(laid_out: Page) -> str:
-    """Return what the table shows as Markdown."""
-    lines: list[str] = [*laid_out.title.splitlines(), ""] if laid_out.title else []
-    lines += [f"**{_escaped(finding)}**  " for finding in laid_out.findings]
+    """Return what the table shows as Markdown; tables of one group are folded together, and so is all that is prose."""
+    lines = [f"**{_escaped(finding)}**  " for finding in laid_out.findings]
     lines += [""] if laid_out.findings else []
-    group = ""
+    groups: dict[str, list[Section]] = {}
     for section in laid_out.sections:
-        if section.group != group:
-            group = section.group
-            lines += [f"### {group}", ""]
-        lines += [*_table(section), ""]
-        if section.caption:
-            lines += [section.caption, ""]
-    lines += [f"- {_escaped(note)}" for note in laid_out.notes]
-    lines += ["", laid_out.legend] if laid_out.notes else [laid_out.legend]
-    return "\n".join(lines) + "\n"
+        groups.setdefault(section.group, []).append(section)
+    for group, sections in groups.items():
+        lines += _folded(group, [line for section in sections for line in _section(section)])
+    lines += _folded(_REST, list(_rest(laid_out)))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _folded(summary: str, lines: Sequence[str]) -> list[str]:
+    """Return lines that are shown once somebody asks for them; blank lines tell that they are Markdown again."""
+    return ["<details>", f"<summary>{_escaped(summary)}</summary>", "", *lines, "</details>", ""]
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield from _table(section)
+    yield ""
+    if section.caption:
+        yield section.caption
+        yield ""
+
+
+def _rest(laid_out: Page) -> Iterator[str]:
+    if laid_out.title:
+        yield from (f"{_escaped(line)}  " for line in laid_out.title.splitlines())
+        yield ""
+    if laid_out.notes:
+        yield from (f"- {_escaped(note)}" for note in laid_out.notes)
+        yield ""
+    yield _escaped(laid_out.legend)
+    yield ""
 
 
 def _table(section: Section) -> list[str]:
@@ -31,4 +54,5 @@ def _table(section: Section) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", "<br>")
+    """Return text that is no Markdown or HTML of its own, as far as that could end a cell or a fold."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", "<br>")

@@ -12,7 +12,17 @@ from harness.report.analysis import Row
 from harness.report.contrasts import Against
 from harness.report.layout import run_title
 from harness.report.notes import joined, sentence
-from harness.report.page import Page, Section, interval_text, number_text, ratio_text, scale_of
+from harness.report.page import (
+    MOST_WIDTH,
+    Page,
+    Section,
+    fitting,
+    interval_text,
+    number_text,
+    ratio_text,
+    scale_of,
+    width_of,
+)
 from harness.report.pairs import PairsAnalysis
 from harness.truth.verdicts import AgainstCeiling, Verdict
 
@@ -23,14 +33,14 @@ LEGEND = (
     "All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
 )
 _SHOWN = ("goodput_bps", "rtt_p50_s")
-_VERDICTS: Mapping[str, str] = {
+SHORT_VERDICTS: Mapping[str, str] = {
     **{verdict: verdict for verdict in (Verdict.SAME, Verdict.WORSE, Verdict.BETTER)},
     AgainstCeiling.HEADERS_ONLY: "headers",
     AgainstCeiling.MORE_THAN_HEADERS: "more",
     AgainstCeiling.ABOVE_THE_CEILING: "above",
 }
+"""Verdicts as they stand in a cell of a matrix; what decides nothing is a question mark there."""
 _NOT_MEASURED = "not run"
-_MOST_WIDTH = 80
 _NAME_WIDTH = 24
 
 Rows = Mapping[Pair, Row]
@@ -108,7 +118,7 @@ def _compared(row: Row) -> str:
     """Return a ratio with its verdict, and its interval on a second line."""
     if row.ratio is None:
         return str(row.verdict or "")
-    word = _VERDICTS.get(row.against_ceiling or row.verdict or "", "?")
+    word = SHORT_VERDICTS.get(row.against_ceiling or row.verdict or "", "?")
     return f"{ratio_text(row.ratio.ratio)} {word}\n{interval_text(row.interval)}".rstrip()
 
 
@@ -132,30 +142,15 @@ def _sections(
     servers = [name for name in analysis.meta.hosts if any(pair.server == name for pair in entries)]
     label = max(len(word) for word in (*map(_short, clients), *title.split(", ")))
     widths = {
-        server: max(len(_short(server)), *(_width(own) for pair, own in entries.items() if pair.server == server))
+        server: max(len(_short(server)), *(width_of(own) for pair, own in entries.items() if pair.server == server))
         for server in servers
     }
-    for columns in _fitting(widths, _MOST_WIDTH - label):
+    for columns in fitting(widths, MOST_WIDTH - label):
         section = Section(group, title, ("", *map(_short, columns)), matrix=True)
         section.rows = [
             (_short(client), *(entries.get(Pair(client, server), "") for server in columns)) for client in clients
         ]
         yield section
-
-
-def _fitting(widths: Mapping[str, int], most: int) -> Iterator[list[str]]:
-    """Yield columns in groups that fit, two spaces in front of each; one column that does not fit comes alone."""
-    group: list[str] = []
-    for name, width in widths.items():
-        if group and sum(widths[other] + 2 for other in group) + width + 2 > most:
-            yield group
-            group = []
-        group.append(name)
-    yield group
-
-
-def _width(text: str) -> int:
-    return max(map(len, text.split("\n")))
 
 
 def _short(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.model.metrics import Metric
@@ -17,6 +17,8 @@ _SCALES: Mapping[str, tuple[tuple[float, str, int], ...]] = {
     "B": ((1e9, "GB", 3), (1e6, "MB", 3), (1, "B", 0)),
 }
 
+MOST_WIDTH = 80
+"""Columns of a terminal that whatever is shown fits."""
 Scale = tuple[float, str, int]
 """Divisor, unit and decimals."""
 
@@ -45,6 +47,22 @@ class Page:
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     legend: str
+
+
+def fitting(widths: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """Yield columns in groups that fit, two spaces in front of each; one column that does not fit comes alone."""
+    group: list[str] = []
+    for name, width in widths.items():
+        if group and sum(widths[other] + 2 for other in group) + width + 2 > most:
+            yield group
+            group = []
+        group.append(name)
+    yield group
+
+
+def width_of(text: str) -> int:
+    """Return how wide a text is, which may have several lines."""
+    return max(map(len, text.split("\n")))
 
 
 def scale_of(metric: Metric, figures: Iterable[float | None]) -> Scale:

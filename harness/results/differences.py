@@ -18,6 +18,9 @@ _MACHINE = ("cpu_model", "cpus", "offloads", "kernel")
 _SURROUNDINGS = ("os", "congestion_control", "bridge_netfilter", "qdisc", "driver", "sysctls", "hostname")
 _HASH_SHOWN = 12
 _OF_PROFILE = ("headers of ", "content of ")
+_LAST_OF_MACHINE = 1
+"""The rank of settings up to which runs are of one machine, beside those that say what endpoints and flows are."""
+_OF_SETUP = ("plan's containers", "plan's image", "plan's congestion control")
 
 Environment = Mapping[str, Any] | None
 
@@ -59,17 +62,19 @@ class _Found(NamedTuple):
 _Settings = Mapping[_Key, object]
 
 
-def differences(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> list[Difference]:
+def differences(a: Sequence[Surroundings], b: Sequence[Surroundings], *, of_machine: bool = False) -> list[Difference]:
     """Return what is not the same in all runs of both sides, each once, what matters most first.
 
-    What one side's runs do not tell is a difference as well, unless they lack the whole file.
+    What one side's runs do not tell is a difference as well, unless they lack the whole file. `of_machine`: only what
+    `machine_of` is made of.
     """
     sides = [_of_meta(one) for one in (a, b)], [_of_nodes(one) for one in (a, b)]
     found: dict[_Key, list[_Found]] = {}
     for settings in sides:
         if not all(settings):  # a whole side without the file
             continue
-        keys = sorted(dict.fromkeys(key for side in settings for run in side for key in run), key=lambda key: key.rank)
+        all_keys = dict.fromkeys(key for side in settings for run in side for key in run)
+        keys = sorted((key for key in all_keys if not of_machine or _is_of_machine(key)), key=lambda key: key.rank)
         for key in keys:
             values = [tuple(dict.fromkeys(_worded(run.get(key)) for run in side)) for side in settings]
             if key.name.startswith(_OF_PROFILE) and not all(map(any, values)):
@@ -77,6 +82,26 @@ def differences(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> list[Di
             if len({*values[0], *values[1]}) > 1:
                 found.setdefault(key._replace(part=""), []).append(_Found(key, _known(values[0]), _known(values[1])))
     return _of_both_roles([_joined(group) for group in sorted(found.values(), key=lambda group: group[0].key.rank)])
+
+
+def machine_of(one: Surroundings) -> tuple[tuple[str, str], ...]:
+    """Return what tells whether two runs are of one machine and set-up, by names; figures of others are not pooled.
+
+    CPUs, kernel, offloads, lab, link, and what endpoints are; not what hosts are called, for a cloud names them anew.
+    """
+    found = [*_of_meta([one]), *_of_nodes([one])]
+    return tuple(
+        sorted(
+            (" ".join(filter(None, (key.role, key.name, key.part))), _worded(value))
+            for settings in found
+            for key, value in settings.items()
+            if _is_of_machine(key)
+        )
+    )
+
+
+def _is_of_machine(key: _Key) -> bool:
+    return key.rank <= _LAST_OF_MACHINE or key.name in _OF_SETUP
 
 
 def lacking(a: Sequence[Surroundings], b: Sequence[Surroundings]) -> tuple[bool, bool]:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.accuracy.changes import CHANGES, DETECTORS
 from tests.accuracy.coverage import COVERAGE, ONE_ARM
 from tests.accuracy.families import FAMILIES
 from tests.accuracy.levels import RUNS, SETUPS
@@ -20,7 +21,7 @@ from tests.accuracy.stopping import STOPS
 from tests.accuracy.tables import SEED, SETS
 from tests.accuracy.verdicts import SAID, SMALLEST
 
-TABLES = (COVERAGE, ONE_ARM, SETUPS, RUNS, FAMILIES, SMALLEST, SAID, STOPS, ALIKE, BY_DEMAND)
+TABLES = (COVERAGE, ONE_ARM, SETUPS, RUNS, FAMILIES, SMALLEST, SAID, STOPS, ALIKE, BY_DEMAND, DETECTORS, CHANGES)
 
 
 def put(page: str, lines: Sequence[str]) -> str:

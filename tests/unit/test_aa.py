@@ -25,6 +25,7 @@ from harness.report.trials import read_run
 from harness.results.meta import read_meta
 from harness.truth import power
 from harness.truth.verdicts import Verdict
+from tests.unit.schema import errors
 from tests.unit.synthetic import META, PLAN, iperf3, ping, trial, write
 
 BLOCKS = 6
@@ -201,6 +202,7 @@ def test_harness_compare_shows_it_in_every_format(tmp_path: Path) -> None:
     assert [*rows[0]] == [*aa_page.HEAD, "protocol", "direction", "mtu", "flows", *aa_page.TAIL]
     assert (rows[0]["profile"], rows[0]["runs"], rows[0]["notes"]) == ("vxlan", "2", "")
     document = json.loads(shown("json"))
+    assert errors(document, "against_itself") == []
     assert document["run"]["plan"]["runs"] == 2
     assert [row["metric"] for row in document["rows"]] == [row["metric"] for row in rows]
     assert shown("markdown").count("| tcp 1500 x1 |") == 2

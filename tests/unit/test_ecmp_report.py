@@ -22,6 +22,7 @@ from harness.report.ecmp import EcmpAnalysis, analyse_ecmp
 from harness.report.ecmp_plot import ticks_of
 from harness.report.trials import read_run
 from harness.truth.verdicts import MARGIN
+from tests.unit.schema import errors
 from tests.unit.synthetic import META, PLAN, trial, write
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -129,6 +130,7 @@ def test_csv_and_json_have_every_row_unscaled(analysis: EcmpAnalysis) -> None:
     assert float(rows[2]["links_used_by_chance"]) == pytest.approx(2 - 2**-7)
     assert rows[0]["ratio"] == ""
     document = json.loads(rendered(analysis, "json"), parse_constant=pytest.fail)
+    assert errors(document, "over_links") == []
     assert [row["on_one_link"] for row in document["rows"]] == [6, 3, 0, 6, 6, 6]
     assert document["run"]["plan"]["links"] == 2
 

@@ -17,6 +17,7 @@ from harness.report.matrix import page
 from harness.report.pairs import analyse_pairs, has_pairs
 from harness.report.records import SUMMARY_HEAD, SUMMARY_TAIL
 from harness.report.trials import read_run
+from tests.unit.schema import errors
 from tests.unit.synthetic import META, around, iperf3, note, ping, series, trial, write
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "report-pairs.txt"
@@ -100,6 +101,7 @@ def test_csv_is_every_pairs_summary_one_below_the_other(four: Path) -> None:
     ]
     assert {row["metric"] for row in back} >= {"goodput_bps", "cpu_s_per_gbit", "rtt_p50_s", "rtt_p99_s"}
     document = json.loads(FORMATS["json"](analysis), parse_constant=pytest.fail)
+    assert errors(document, "pairs") == []
     assert len(document["rows"]) == len(back)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.model.notes import About, Note
 from harness.model.path import PathState
 from harness.model.trial import MTU, Direction, Interval, Status, Trial
 from harness.report import compared_layout
@@ -216,25 +217,60 @@ def test_compared_csv_and_json_are_complete_and_unscaled(results: dict[str, Resu
         assert read["notes"] == text_of(row.notes)
 
 
+def summaries(lines: Sequence[str]) -> list[str]:
+    """Return what folded parts are called."""
+    return [line.removeprefix("<summary>").removesuffix("</summary>") for line in lines if line.startswith("<summary>")]
+
+
+@pytest.mark.parametrize("name", ["quiet", "troubled", "compared"])
+def test_markdown_shows_nothing_but_what_was_found_until_it_is_unfolded(results: dict[str, Result], name: str) -> None:
+    lines = FORMATS["markdown"](results[name]).splitlines()
+    depth, outside = 0, []
+    for before, line in itertools.pairwise(["", *lines]):
+        depth += {"<details>": 1, "</details>": -1}.get(line, 0)
+        assert depth in (0, 1)
+        if before.startswith("<summary>"):
+            assert line == "", "without a blank line what follows is no Markdown"
+        if line == "</details>":
+            assert before == ""
+        if not depth and line not in ("", "</details>"):
+            outside.append(line)
+    assert outside == [f"**{finding}**  " for finding in laid_out(results[name]).findings]
+    assert outside
+    assert depth == 0
+
+
+def test_markdown_lets_no_note_end_a_cell_or_a_fold(results: dict[str, Result]) -> None:
+    troubled = results["troubled"]
+    assert isinstance(troubled, Analysis)
+    said = Note(About.LAB, "", "</details><script>", "a | b")
+    shown = FORMATS["markdown"](replace(troubled, notes=(said,)))
+    assert "- &lt;/details>&lt;script>: a \\| b" in shown
+
+
 def test_markdown_of_compared_runs_says_what_is_judged_first(results: dict[str, Result]) -> None:
     lines = FORMATS["markdown"](results["compared"]).splitlines()
-    assert [line.removeprefix("### ") for line in lines if line.startswith("### ")] == [
+    assert lines[0].startswith("**host-gw: nothing can be decided: ")
+    assert lines[1].startswith("**vxlan: no figure any more") is False
+    assert summaries(lines) == [
         "host-gw over its run's underlay: B against A",
         "vxlan over its run's underlay: B against A",
         "the underlay itself: B against A",
         "host-gw, absolute: B against A",
         "vxlan, absolute: B against A",
+        "Runs, notes and what the columns mean",
     ]
     assert "| tcp 1450 x1 | 0.9665 | 0.9663 | 0.9997 | 0.9980-1.0015 | same |" in lines
 
 
 def test_markdown_rows_have_as_many_cells_as_their_heading(results: dict[str, Result]) -> None:
     lines = FORMATS["markdown"](results["troubled"]).splitlines()
-    assert [line for line in lines if line.startswith("### ")] == [
-        "### host-gw against underlay",
-        "### vxlan against underlay",
-        "### vxlan against host-gw",
-        "### Where the goodput of vxlan goes: underlay -> host-gw -> vxlan",
+    assert summaries(lines) == [
+        "host-gw against underlay",
+        "vxlan against underlay",
+        "vxlan against host-gw",
+        "Where the goodput of vxlan goes: underlay -> host-gw -> vxlan",
+        "Runs, notes and what the columns mean",
     ]
     cells = 0
     for before, line in itertools.pairwise(lines):
