@@ -19,7 +19,7 @@ from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.found import Between
-from harness.results.plan import PRESETS
+from harness.results.plan import PRESETS, Preset
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -104,9 +104,16 @@ containers_option = click.option(
 
 def _presets() -> str:
     return "; ".join(
-        f"{name}: {preset.blocks} blocks, {preset.duration_s} s + {preset.omit_s} s omitted"
+        f"{name}: {preset.blocks} blocks{_ends(preset)}, {preset.duration_s} s + {preset.omit_s} s omitted"
         for name, preset in PRESETS.items()
     )
+
+
+def _ends(preset: Preset) -> str:
+    """Return what a preset plan has of its own beside its times."""
+    levels = " and ".join(f"{name} {','.join(map(str, own))}" for name, own in preset.levels.items())
+    until = f" or more, until ± {100 * preset.until_width:g} %" if preset.until_width else ""
+    return f"{until}{f', {levels}' if levels else ''}"
 
 
 def measure_option(command: Command) -> Command:

@@ -29,6 +29,8 @@ from harness.results.plan import PRESETS, Plan, Setup
 
 LOCAL = "local"
 VAGRANT = "vagrant"
+MAIN_PROFILE = "vxlan"
+"""What is measured where nothing is named."""
 TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
@@ -67,6 +69,10 @@ class Options:
         }
         return cls(**{name: value for name, value in given.items() if name in names}, levels=levels)
 
+    def with_main_profile(self) -> Options:
+        """Return options that name something to compare with the underlay."""
+        return self if self.profile or self.between else replace(self, profile=(MAIN_PROFILE,))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -95,7 +101,9 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     _refuse_unbounded(options)
     loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *options.profile)}
     names = (*loaded, *([options.between.name] if options.between else []))
-    levels = dict(options.levels)
+    preset = PRESETS[options.plan]
+    usable = registry.factors_of(options.measures)
+    levels = {name: own for name, own in preset.levels.items() if name in usable} | dict(options.levels)
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
@@ -107,7 +115,6 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)
             topology.wanted_state(profile, server, client, mtus, containers)
-    preset = PRESETS[options.plan]
     made = Plan(
         name=options.plan,
         setup=Setup(names, mtus, nic_mtu, containers, options.profiles_dirs),
@@ -121,6 +128,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
         setups=options.setups,
         links=links,
         max_bps=options.max_rate,
+        same_mtu=preset.same_mtu,
     )
     return Prepared(made, loaded, source, waves, options.between)
 
