@@ -112,7 +112,7 @@ def _presets() -> str:
 def _ends(preset: Preset) -> str:
     """Return what a preset plan has of its own beside its times."""
     levels = " and ".join(f"{name} {','.join(map(str, own))}" for name, own in preset.levels.items())
-    until = f" or more, until ± {100 * preset.until_width:g} %" if preset.until_width else ""
+    until = f" or more, until goodput is known to {preset.until_margins:g} x --margin" if preset.until_margins else ""
     return f"{until}{f', {levels}' if levels else ''}"
 
 

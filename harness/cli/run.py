@@ -54,10 +54,13 @@ def run(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - Options by name
 ) -> None:
-    """Measure profiles against the underlay and print the comparison."""
+    """Measure profiles against the underlay and print the comparison.
+
+    Without --profile and --between it is vxlan that is measured.
+    """
     from harness.run.standing import Conduct
 
-    prepared = prepared_until(options, keep=keep)
+    prepared = prepared_until({**options, "margin": margin}, keep=keep)
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)

@@ -11,7 +11,7 @@ import click
 from harness.cli.types import Parsed, positive_share
 from harness.model.errors import InputError
 from harness.model.trial import UNDERLAY
-from harness.truth.verdicts import FIRST_LOOK
+from harness.truth.verdicts import FIRST_LOOK, MARGIN
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Options, Prepared
@@ -31,7 +31,7 @@ def until_options(command: Callable[..., Any]) -> Callable[..., Any]:
     most = click.option(
         "--max-blocks",
         type=click.IntRange(FIRST_LOOK, 1000),
-        help=f"Blocks after which a run with --until-width ends anyway. [default: {MOST_BLOCKS}]",
+        help=f"Blocks after which a run with --until-width, or of --plan answer, ends anyway. [default: {MOST_BLOCKS}]",
     )
     return width(most(command))
 
@@ -39,21 +39,24 @@ def until_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def prepared_until(given: Mapping[str, Any], *, keep: bool = False) -> Prepared:
     """Return what a run needs, its blocks those that it has at most; InputError for options that do not go together.
 
-    Where nothing is named that is to be measured, it is the main profile.
+    Where nothing is named that is to be measured, it is the main profile. A plan that goes on until verdicts are told
+    by itself goes by the margin that is given.
     """
     from harness.cli.prepare import Options, prepare
     from harness.results.plan import PRESETS
 
     options = Options.of(given).with_main_profile()
     asked, most, preset = given.get("until_width"), given.get("max_blocks"), PRESETS[options.plan]
-    width = asked or preset.until_width
+    width = asked
+    if width is None and preset.until_margins is not None:
+        width = preset.until_margins * given.get("margin", MARGIN)
     if width is None:
         if most is not None:
             raise InputError("--max-blocks is of no use without --until-width; --blocks says how many there are.")
         return prepare(options, keep=keep)
     _refuse_beside(options, "--until-width" if asked else f"--plan {options.plan}")
     prepared = prepare(replace(options, blocks=most or MOST_BLOCKS), keep=keep)
-    first_look = preset.blocks if preset.until_width else FIRST_LOOK
+    first_look = preset.blocks if preset.until_margins else FIRST_LOOK
     return replace(prepared, plan=replace(prepared.plan, until_width=width, first_look=first_look))
 
 

@@ -31,21 +31,21 @@ CONGESTION_CONTROL = "cubic"
 class Preset:
     """A preset plan: blocks, and whole seconds counted and omitted in each trial.
 
-    `levels` are those of factors of which nothing is said, where they are not the factors' own. With an `until_width`
-    the blocks are the fewest that it takes: it goes on until intervals reach no further than that to either side.
-    `same_mtu` is the plan's.
+    `levels` are those of factors of which nothing is said, where they are not the factors' own. With `until_margins`
+    the blocks are the fewest that it takes: it goes on until intervals reach no further than so many margins of the
+    verdicts to either side. `same_mtu` is the plan's.
     """
 
     blocks: int
     duration_s: int
     omit_s: int
     levels: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    until_width: float | None = None
+    until_margins: float | None = None
     same_mtu: bool = True
 
 
 PRESETS = {
-    "answer": Preset(MIN_BLOCKS, 1, 0, {MTU: (1450,), "flows": (1, 8)}, until_width=0.005, same_mtu=False),
+    "answer": Preset(MIN_BLOCKS, 1, 0, {MTU: (1450,), "flows": (1, 8)}, until_margins=0.5, same_mtu=False),
     "quick": Preset(6, 2, 1),
     "standard": Preset(10, 10, 3),
     "rfc": Preset(10, 60, 3),

@@ -249,6 +249,7 @@ def test_answer_is_one_mtu_until_its_intervals_are_narrow() -> None:
         *(("underlay", cell) for cell in (iperf3(1500, 1), iperf3(1500, 8), ping(1500))),
     }
     assert Plan.from_json(plan.to_json()) == plan
+    assert prepared_until({**GIVEN, "plan": "answer", "margin": 0.03}).plan.until_width == 0.015
     own = {"factor_mtu": (1400, 1500), "factor_flows": (2,), "until_width": 0.02, "max_blocks": 12, "duration": 3}
     plan = prepared_until({**GIVEN, "plan": "answer", **own}).plan
     assert (plan.blocks, plan.until_width, plan.first_look, plan.timing) == (12, 0.02, 6, Timing(3, 0))
