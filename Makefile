@@ -13,8 +13,8 @@ endef
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-run: setup  ## measure the vxlan profile between two nodes; ARGS='...' adds options (as root)
-	@$(call as_root,$(bin)/harness run --profile vxlan $(ARGS))
+run: setup  ## what VXLAN costs between two nodes, in a minute; ARGS='...' adds options of harness run (as root)
+	@$(call as_root,$(bin)/harness run --plan answer $(ARGS))
 
 test: WITH = --docker --tshark
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)

@@ -84,7 +84,7 @@ def _piloted(given: Mapping[str, Any]) -> tuple[Path, Outcome]:
     from harness.results.store import RunFolder
     from harness.run.standing import Conduct
 
-    options = Options.of(given)
+    options = Options.of(given).with_main_profile()
     if options.blocks is not None:
         raise InputError(f"--blocks is what --detect answers; leave it out, the pilot has {MIN_BLOCKS}.")
     if options.setups > 1:

@@ -20,7 +20,7 @@ from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.found import ENDPOINTS_VARIABLE, asked
 from harness.model.services import ServiceKind
-from harness.results.plan import PRESETS
+from harness.results.plan import PRESETS, Preset
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -141,9 +141,16 @@ containers_option = click.option(
 
 def _presets() -> str:
     return "; ".join(
-        f"{name}: {preset.blocks} blocks, {preset.duration_s} s + {preset.omit_s} s omitted"
+        f"{name}: {preset.blocks} blocks{_ends(preset)}, {preset.duration_s} s + {preset.omit_s} s omitted"
         for name, preset in PRESETS.items()
     )
+
+
+def _ends(preset: Preset) -> str:
+    """Return what a preset plan has of its own beside its times."""
+    levels = " and ".join(f"{name} {','.join(map(str, own))}" for name, own in preset.levels.items())
+    until = f" or more, until goodput is known to {preset.until_margins:g} x --margin" if preset.until_margins else ""
+    return f"{until}{f', {levels}' if levels else ''}"
 
 
 def measure_option(command: Command) -> Command:

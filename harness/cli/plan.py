@@ -12,10 +12,12 @@ from harness.cli import detect
 from harness.cli.console import out
 from harness.cli.options import json_option, out_option, plan_options
 from harness.cli.types import Parsed, positive_share
+from harness.cli.until import prepared_until
 from harness.truth.wire import overhead
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
+    from harness.results.plan import Plan
 
 GIGABIT = 1e9
 VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
@@ -41,14 +43,12 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         detect.show(options, as_json=as_json)
         return
     detect.refuse_stray(options)
-    from harness.cli.prepare import Options, prepare
     from harness.cli.progress import clock
     from harness.labs.kubernetes import KubernetesLab
     from harness.labs.manifests import text as manifest_text
     from harness.measures.registry import title_of
 
-    prepared = prepare(Options.of(options), on_clusters=True)
-    prepared = _supposed(prepared)
+    prepared = _supposed(prepared_until(options))
     made = prepared.plan
     if as_json:
         _print_json(prepared)
@@ -63,7 +63,7 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         setup = slot.setup
         out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {title_of(slot.cell)}")
     out.print(
-        f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), about {clock(made.expected_s)} "
+        f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), {_about(made)} {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
     )
     out.print(_traffic(prepared), soft_wrap=True)
@@ -76,6 +76,10 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
     if isinstance(prepared.source, KubernetesLab):
         out.print("\nIt makes this in the cluster, and removes it when it ends:\n")
         out.print(manifest_text(prepared.source.wanted()), markup=False, highlight=False, soft_wrap=True)
+
+
+def _about(plan: Plan) -> str:
+    return "about" if plan.until_width is None else "at most about"
 
 
 def _traffic(prepared: Prepared) -> str:
@@ -150,7 +154,7 @@ def _print_waves(prepared: Prepared) -> None:
     count = sum(map(len, waves))
     out.print(
         f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks_text} each (seed {made.seed} "
-        f"for the first pair, one more for each other), about {clock(made.expected_s * len(waves))} (m:ss).",
+        f"for the first pair, one more for each other), {_about(made)} {clock(made.expected_s * len(waves))} (m:ss).",
         soft_wrap=True,
     )
     out.print(_traffic(prepared), soft_wrap=True)

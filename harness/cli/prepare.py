@@ -33,6 +33,8 @@ from harness.results.plan import PRESETS, Plan, Setup
 
 LOCAL = "local"
 VAGRANT = "vagrant"
+MAIN_PROFILE = "vxlan"
+"""What is measured where nothing is named."""
 TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
@@ -72,6 +74,11 @@ class Options:
             if name.startswith(FACTOR_PREFIX) and value is not None
         }
         return cls(**{name: value for name, value in given.items() if name in names}, levels=levels)
+
+    def with_main_profile(self) -> Options:
+        """Return options that name something to compare with the underlay."""
+        is_named = self.profile or self.between or self.lab == KUBERNETES
+        return self if is_named else replace(self, profile=(MAIN_PROFILE,))
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,9 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     built = () if options.lab == KUBERNETES else options.profile
     loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *built)}
     names = (*loaded, *_found_names(options))
-    levels = dict(options.levels)
+    preset = PRESETS[options.plan]
+    usable = registry.factors_of(options.measures)
+    levels = {name: own for name, own in preset.levels.items() if name in usable} | dict(options.levels)
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, None if options.lab == KUBERNETES else options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
@@ -127,7 +136,6 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)
             topology.wanted_state(profile, server, client, mtus, containers)
-    preset = PRESETS[options.plan]
     made = Plan(
         name=options.plan,
         setup=Setup(names, mtus, nic_mtu, containers, options.profiles_dirs),
@@ -141,6 +149,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
         setups=options.setups,
         links=links,
         max_bps=options.max_rate,
+        same_mtu=preset.same_mtu,
     )
     return Prepared(made, loaded, source, waves, found)
 

@@ -9,13 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
 
+from harness.cli.bar import Bar
 from harness.measures.metrics import METRICS
 from harness.measures.registry import MEASURES, title_of
 from harness.model.notes import Note
 from harness.model.pairs import Pair, Wave
 from harness.model.trial import Slot, Status, Trial
+from harness.report.page import Page
 from harness.results.plan import Plan
 
 REFRESH_HZ = 2
@@ -54,10 +56,10 @@ class RunProgress:
         self._last_line = 0.0
         self._last = ""
         self._number = 0
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._task = TaskID(0)
         if console.is_terminal:
-            self._bar = Progress(
+            self._bar = Bar(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=16),
                 TextColumn(
@@ -131,6 +133,15 @@ class RunProgress:
                 highlight=False,
                 markup=False,
             )
+
+    def stands(self, page: Page, lines: Sequence[str]) -> None:
+        """Show how the run stands between two blocks: a table above the bar, or lines."""
+        if self._bar is not None:
+            self._bar.put_above(page)
+            return
+        now = clock(time.monotonic() - self._started)
+        for line in lines:
+            self._console.print(f"{now} {line}", highlight=False, markup=False, soft_wrap=True)
 
     def note(self, note: Note) -> None:
         """Show a note, each one once."""

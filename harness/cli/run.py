@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from harness.cli.options import (
     out_option,
     plan_options,
 )
-from harness.cli.until import enough, prepared_until, until_options
+from harness.cli.until import prepared_until, until_options
 from harness.model.errors import FailedTrialsError, HarnessError, VerificationError
 
 if TYPE_CHECKING:
@@ -53,17 +54,20 @@ def run(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - Options by name
 ) -> None:
-    """Measure profiles against the underlay and print the comparison."""
+    """Measure profiles against the underlay and print the comparison.
+
+    Without --profile and --between it is vxlan that is measured.
+    """
     from harness.run.standing import Conduct
 
-    prepared = prepared_until(options, keep=keep)
+    prepared = prepared_until({**options, "margin": margin}, keep=keep)
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
-    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported, enough=enough(prepared.plan.until_width))
+    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)
     form = "json" if as_json else "table"
     folder = _folder(prepared, parent)
     try:
-        outcome = carry_out(prepared, folder, conduct, passwords)
+        outcome = carry_out(prepared, folder, conduct, passwords, margin)
     except HarnessError:
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
             with suppress(HarnessError):
@@ -116,8 +120,18 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
     return Ledger(folder.runs.__getitem__, describe)
 
 
-def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Conduct, passwords: Passwords) -> Outcome:
-    """Run the campaign with the real equipment, its results going to a folder, which goes if it gets none."""
+def carry_out(
+    prepared: Prepared,
+    folder: RunFolder | PairsFolder,
+    conduct: Conduct,
+    passwords: Passwords,
+    margin: float | None = None,
+) -> Outcome:
+    """Run the campaign with the real equipment, its results going to a folder, which goes if it gets none.
+
+    With a `margin` for its verdicts the comparison so far is shown between blocks, unless pairs are measured at the
+    same time: computing it would disturb the others' trials.
+    """
     from harness.cli.progress import PairProgress, TrialCount
     from harness.run.campaign import Campaign
 
@@ -125,6 +139,10 @@ def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Cond
         with equipped(prepared, passwords, f"run {folder.path.name}") as (equipment, progress):
             count = TrialCount()
             several = len(prepared.waves) > 0
+            if margin is not None and all(len(wave) == 1 for wave in prepared.waves):
+                from harness.cli.so_far import Looking
+
+                conduct = replace(conduct, look=Looking(prepared.plan, margin, progress, several=several).look)
             campaign = Campaign(
                 prepared.waves,
                 _ledger(folder, prepared),

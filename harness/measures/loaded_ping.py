@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from harness.measures import iperf3, ping
@@ -12,8 +13,8 @@ from harness.model.trial import Cell, Measured, Timing
 
 LEAST_RAMP_S = 1.0
 """How long the load runs at least before the first echo: TCP's slow start is over by then."""
-SLACK_RATIO, SLACK_S = 0.25, 1.0
-"""By how much longer than its echoes should take the load lasts; ping rounds its spacing up to the kernel's ticks."""
+SLACK_S = 1.0
+"""How much longer than its echoes the load lasts, whose start takes ping a moment."""
 
 
 class LoadedPing(Measure):
@@ -42,8 +43,7 @@ class LoadedPing(Measure):
 
     def _loading_s(self, timing: Timing) -> float:
         """Return how long the load runs, in whole seconds: until the last echo is back for sure."""
-        echoing_s = timing.duration_s * (1 + SLACK_RATIO) + SLACK_S
-        return float(int(max(timing.omit_s, LEAST_RAMP_S) + echoing_s + 0.999))
+        return float(math.ceil(max(timing.omit_s, LEAST_RAMP_S) + timing.duration_s + SLACK_S))
 
     def step(self, metric: str, value: float) -> float:
         """Return the step of a round trip."""

@@ -15,11 +15,17 @@ from harness.truth import stats
 INTERVAL_S = 0.02
 """Fixed spacing, so sending does not wait for replies (an open loop): 50 samples a second. Below 10 ms ping does not
 sleep between them but looks without a pause (iputils ping_common.c, main_loop): 4 ms took a CPU for itself."""
+AT_ONCE = 2
+"""How many requests ping may send without waiting (-l). It sleeps in whole ticks of the kernel, so 20 ms take 24 where
+there are 250 a second; a request that it may have ahead makes up for that with the next one (ping_common.c, pinger)."""
 HEADER_BYTES = 28
 """In front of an echo's payload: IPv4 (RFC 791) and ICMP (RFC 792)."""
 _REPLY = re.compile(r"icmp_seq=(\d+) .*time=([0-9.]+) ms")
-_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
-_LINGER_S = 1
+_SUMMARY = re.compile(r"(\d+) packets transmitted, (?P<rest>.*)")
+_ERRORS = re.compile(r", \+\d+ errors")
+_SENDING = re.compile(r", time (\d+)ms")
+"""From the first request to the last."""
+_SAID = re.compile(r"From .*|ping: .*")
 _SEQUENCES = 65536
 
 PROGRAM = Program(
@@ -57,7 +63,7 @@ class Ping(Measure):
 
     def most_bytes(self, cell: Cell, timing: Timing, link_bps: float, max_bps: float | None) -> float:  # noqa: ARG002 - little, whatever the link
         """Return the bytes of all requests and replies."""
-        return 2 * cell.mtu * (round(timing.duration_s / INTERVAL_S) + 1)
+        return 2 * cell.mtu * (round(timing.duration_s / INTERVAL_S) + AT_ONCE)
 
     def live_figure(self, line: str) -> str | None:
         """Return the round trip in a reply."""
@@ -65,7 +71,7 @@ class Ping(Measure):
         return f"{float(reply[2]) * 1e3:.0f} µs" if reply else None
 
     def parse(self, cell: Cell, done: Mapping[str, Completed]) -> Measured:
-        """Return loss and percentiles (nearest rank) of the round trips, without the first and without duplicates."""
+        """Return loss and percentiles (nearest rank) of the round trips that count, without duplicates."""
         return echoes(cell, done["client"])
 
 
@@ -77,30 +83,50 @@ def step(metric: str, value: float) -> float:
 
 
 def echo_job(name: str, cell: Cell, conditions: Conditions) -> Job:
-    """Return the job that pings; one echo more than is counted, since the first pays for ARP and learning."""
+    """Return the job that pings until its time is over (-w), however many requests that makes."""
     seconds = conditions.timing.duration_s
-    argv = ["ping", "-n", "-D", "-c", str(round(seconds / INTERVAL_S) + 1), "-i", str(INTERVAL_S)]
-    argv += ["-W", str(_LINGER_S), "-M", "dont", "-s", str(cell.mtu - HEADER_BYTES), conditions.address]
+    argv = ["ping", "-n", "-D", "-w", str(math.ceil(seconds)), "-i", str(INTERVAL_S), "-l", str(AT_ONCE)]
+    argv += ["-M", "dont", "-s", str(cell.mtu - HEADER_BYTES), conditions.address]
     return Job(name, Side.CLIENT, tuple(argv), limit_s=seconds + CLIENT_GRACE_S, live=True)
 
 
 def echoes(cell: Cell, done: Completed) -> Measured:
-    """Return what a ping measured; raises ToolError where it has no summary, or sent too little."""
+    """Return what a ping measured; raises ToolError where it has no summary, sent too little, or ended by an error.
+
+    The first requests, sent at once, do not count: they pay for ARP and learning. Neither do the last ones, which may
+    have been on their way when the time was over, whether their replies made it or not.
+    """
     text = done.stdout or done.stderr
     summary = _SUMMARY.search(text)
     if summary is None:
         raise ToolError(f"ping exited with {done.exit_code} and no summary: {text.strip()[-200:]!r}")
-    samples = _samples(text)
-    sent = int(summary[1]) - 1
-    counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
-    if sent < 1:
-        raise ToolError("ping sent fewer than two requests, and the first does not count")
+    if _ERRORS.search(summary["rest"]):
+        said = _SAID.search(text)
+        raise ToolError(f"ping ended early, by an ICMP error: {said[0] if said else summary[0]!r}")
+    sent, samples = int(summary[1]), _samples(text)
+    longest_s = max((rtt for number, rtt in samples.items() if number > AT_ONCE), default=0.0)
+    last = sent - _on_their_way(sent, longest_s, _SENDING.search(summary["rest"]))
+    counting = last - AT_ONCE
+    if counting < 1:
+        raise ToolError(f"ping sent {sent} requests, and neither the first {AT_ONCE} nor the last count")
+    counted = sorted(rtt for number, rtt in samples.items() if AT_ONCE < number <= last)
     echoed = (cell.mtu - HEADER_BYTES) * len(counted)
     return Measured(
-        figures=_percentiles(counted) | {"ping_sent": sent, "ping_lost_ratio": 1 - len(counted) / sent},
+        figures=_percentiles(counted) | {"ping_sent": counting, "ping_lost_ratio": 1 - len(counted) / counting},
         payload_forward_bytes=echoed,
         payload_reverse_bytes=echoed,
     )
+
+
+def _on_their_way(sent: int, longest_s: float, sending: re.Match[str] | None) -> int:
+    """Return how many of the last requests may not have had the time to be answered when ping ended.
+
+    These are the very last one, which may have been sent at that moment, and those sent less than twice the longest
+    round trip before it, which is how long ping itself would wait (__schedule_exit); not more than half of all.
+    """
+    gaps = sent - AT_ONCE
+    spacing_s = int(sending[1]) / 1e3 / gaps if sending and gaps > 0 else 0.0
+    return min(1 + int(2 * longest_s / max(spacing_s, INTERVAL_S / 2)), max(sent // 2, 1))
 
 
 def _samples(text: str) -> dict[int, float]:

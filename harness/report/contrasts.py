@@ -57,14 +57,16 @@ def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tu
     """Yield every contrast of a run, row by row in the order of its tables.
 
     Every profile against the underlay, and every tunnel against every routed profile: underlay -> routed is the
-    container's path, routed -> tunnel the encapsulation. Then loaded against idle, and offloads off against on.
+    container's path, routed -> tunnel the encapsulation; at the same MTU only where the baseline has been measured at
+    it. Then loaded against idle, and offloads off against on.
     """
     for profile, baseline in pairs(kinds):
         title = f"{profile} against {baseline}"
         for against in (Against.PROFILE, Against.SAME_MTU):
             for cell in cells_of(arms, profile):
                 override = own_mtu(arms, baseline, cell, nic_mtu) if against is Against.PROFILE else ()
-                yield Contrast(against, profile, baseline, title, override), cell
+                if against is Against.PROFILE or (baseline, cell) in arms:
+                    yield Contrast(against, profile, baseline, title, override), cell
     for profile in [*(name for name, kind in kinds.items() if kind == Kind.UNDERLAY), *_others(kinds)]:
         yield from _loaded(arms, profile)
         yield from _switched(arms, profile)

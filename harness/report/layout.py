@@ -32,12 +32,16 @@ from harness.truth.verdicts import Verdict
 
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
-    "ratio: against the baseline at its NIC's MTU, which is what a user loses. same MTU: against the baseline at the "
-    "row's MTU, which is what the way itself costs. Both are paired by block. ceiling: what the headers allow. gap: "
+    "ratio: against the baseline at its NIC's MTU, which is what a user loses. {same_mtu} ceiling: what the headers "
+    "allow. gap: "
     "ratio less ceiling in percentage points. Intervals are of 95 %, widened for all rows of one kind together, and "
     "every verdict is read off its interval: outside 1 by more than {margin}, within it (same), or neither "
     "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
 )
+_SAME_MTU = (
+    "same MTU: against the baseline at the row's MTU, which is what the way itself costs. Both are paired by block."
+)
+_NO_SAME_MTU = "It is paired by block."
 _BASELINE = "baseline"
 Marks = Callable[[Iterable[Note]], str]
 
@@ -56,7 +60,9 @@ def page(analysis: Analysis) -> Page:
     spread = spreads.sections(shown)
     sections += spread
     title = run_title(analysis.meta) if analysis.meta else ""
-    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin)) + (spreads.LEGEND if spread else "")
+    paired = _SAME_MTU if same_mtu else _NO_SAME_MTU
+    legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin), same_mtu=paired)
+    legend += spreads.LEGEND if spread else ""
     return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
 
 

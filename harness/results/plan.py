@@ -14,7 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from harness.measures.registry import MEASURES, grouping
 from harness.model.containers import Containers
 from harness.model.errors import InputError
+from harness.model.factors import Value
 from harness.model.trial import MTU, UNDERLAY, Cell, Slot, Timing
+from harness.truth.verdicts import FIRST_LOOK, MIN_BLOCKS
 
 SET_UP_S = 14.0
 """What the lab, the playbooks, the environment and a second of data each way take about, for the estimate."""
@@ -27,14 +29,27 @@ CONGESTION_CONTROL = "cubic"
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset plan: blocks, and whole seconds counted and omitted in each trial."""
+    """A preset plan: blocks, and whole seconds counted and omitted in each trial.
+
+    `levels` are those of factors of which nothing is said, where they are not the factors' own. With `until_margins`
+    the blocks are the fewest that it takes: it goes on until intervals reach no further than so many margins of the
+    verdicts to either side. `same_mtu` is the plan's.
+    """
 
     blocks: int
     duration_s: int
     omit_s: int
+    levels: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    until_margins: float | None = None
+    same_mtu: bool = True
 
 
-PRESETS = {"quick": Preset(6, 2, 1), "standard": Preset(10, 10, 3), "rfc": Preset(10, 60, 3)}
+PRESETS = {
+    "answer": Preset(MIN_BLOCKS, 1, 0, {MTU: (1450,), "flows": (1, 8)}, until_margins=0.5, same_mtu=False),
+    "quick": Preset(6, 2, 1),
+    "standard": Preset(10, 10, 3),
+    "rfc": Preset(10, 60, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,10 @@ class Plan:
 
     `setups` is how often that is set up: torn down and set up again between groups of blocks. `runs`: the blocks are
     those of so many runs, one after the other, each analysed by itself. `until_width`: there are so many blocks at
-    most, and it ends before them once intervals reach no further than that (a share) to either side. `links`: it asks
-    how flows are spread over so many links, whether there are any or not. `max_bps` is what no trial may send more
-    than, in bit/s of IP packets, both ways together.
+    most, and it ends before them once intervals reach no further than that (a share) to either side; `first_look` is
+    how many have to be measured before that is asked. `links`: it asks how flows are spread over so many links, whether
+    there are any or not. `max_bps` is what no trial may send more than, in bit/s of IP packets, both ways together.
+    `same_mtu`: the underlay is measured at each MTU, and not only at its NIC's own.
 
     Raises InputError for an MTU that the underlay cannot carry, and for set-ups without a block.
     """
@@ -76,6 +92,8 @@ class Plan:
     until_width: float | None = None
     links: int | None = None
     max_bps: float | None = None
+    first_look: int = FIRST_LOOK
+    same_mtu: bool = True
 
     def __post_init__(self) -> None:
         nic_mtu = self.setup.nic_mtu
@@ -124,11 +142,20 @@ class Plan:
 
     def _visits(self, cells: list[Cell]) -> list[tuple[str, Cell]]:
         """Return each profile at each MTU; the underlay is also visited at its NIC's own, unless no MTU matters."""
-        visits = [(profile, cell) for profile in self.setup.profiles for cell in cells]
+        visits = [
+            (profile, cell)
+            for profile in self.setup.profiles
+            for cell in cells
+            if self.same_mtu or profile != UNDERLAY or not self._is_also_at_nic_mtu(cell)
+        ]
         if UNDERLAY in self.setup.profiles:
-            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if _is_held_against_nic_mtu(cell)]
+            at_nic = [cell.at(((MTU, self.setup.nic_mtu),)) for cell in cells if self._is_also_at_nic_mtu(cell)]
             visits += [(UNDERLAY, cell) for cell in dict.fromkeys(at_nic) if cell not in cells]
         return visits
+
+    def _is_also_at_nic_mtu(self, cell: Cell) -> bool:
+        """Tell whether the underlay is visited at its NIC's own MTU because of a cell, which has another."""
+        return cell.mtu != self.setup.nic_mtu and _is_held_against_nic_mtu(cell)
 
     def of_pair(self, number: int) -> Plan:
         """Return the plan of the number-th pair, from 1: the same trials, in an order of its own.
@@ -156,7 +183,8 @@ class Plan:
     @property
     def blocks_text(self) -> str:
         """How many blocks there are, and on how many set-ups where that is more than one."""
-        return f"{self.blocks} blocks" + (f" on {self.setups} set-ups" if self.setups > 1 else "")
+        most = "at most " if self.until_width else ""
+        return f"{most}{self.blocks} blocks" + (f" on {self.setups} set-ups" if self.setups > 1 else "")
 
     @property
     def measuring_s(self) -> float:

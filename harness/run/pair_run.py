@@ -63,9 +63,9 @@ class PairRun:
         self._notes: tuple[Note, ...] = (*work.notes, *notes_of(plan, work.profiles, self._lab, self._environments))
         self._meta = meta_of(folder.run_id, plan, work.profiles, self._lab, self._environments, folder.columns)
         self._ports = _Ports(FIRST_PORT + PORTS)
-        enough = work.conduct.enough
+        look = work.conduct.look
         self._has_neighbours = False
-        self._until = Until(plan, None if enough is None else lambda: enough(folder.path))
+        self._until = Until(plan, None if look is None else lambda blocks: look(folder.path, blocks))
         self._repeats = Repeats(plan.slots)
         self._link_bps: float | None = None
         self.outcome = Outcome()

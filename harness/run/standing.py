@@ -67,12 +67,13 @@ class Equipment:
 class Conduct:
     """How a run is carried out, beside its plan.
 
-    `enough` tells from the folder of a pair, between two blocks, whether its run may end before its last block.
+    `look` is called between two blocks, with the folder of a pair and how many are whole, from the second on. It tells
+    whether intervals are narrow enough to end the run before its last block, where its plan says that it may.
     """
 
     keep: bool = False
     skip_unsupported: bool = False
-    enough: Callable[[Path], bool] | None = None
+    look: Callable[[Path, int], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The end of a run that goes on until it knows enough: looked for between blocks only, never while a trial runs."""
+"""What a run looks at between its blocks, never while a trial runs: how it stands, and whether it knows enough."""
 
 from __future__ import annotations
 
@@ -7,37 +7,45 @@ from collections.abc import Callable
 from harness.model.trial import Slot
 from harness.results.meta import Ended
 from harness.results.plan import Plan
-from harness.truth.verdicts import FIRST_LOOK
+
+LEAST_TO_LOOK_AT = 2
+"""Blocks that have an interval."""
+
+Look = Callable[[int], bool]
+"""Looks at so many whole blocks, and tells whether their intervals are narrow enough to end a run that may end."""
 
 
 class Until:
-    """Watches the blocks of a run go by; `enough` tells whether those so far will do, None: it runs to its end.
+    """Watches the blocks of a run go by, and has them looked at; without a `look` it runs to its end unseen.
 
-    `ended` is how it ended, None until then.
+    `ended` is how a run ended that goes by its intervals, None until then.
     """
 
-    def __init__(self, plan: Plan, enough: Callable[[], bool] | None) -> None:
+    def __init__(self, plan: Plan, look: Look | None) -> None:
         self._plan = plan
-        self._enough = enough
+        self._look = look
         self._block = 1
         self.ended: Ended | None = None
 
     def wants(self, slot: Slot) -> bool:
         """Tell whether a trial is still wanted, when all before it are done."""
-        if self._enough is None or slot.block == self._block:
+        if self._look is None or slot.block == self._block:
             return True
         whole, self._block = self._block, slot.block
-        if whole < FIRST_LOOK or not self._enough():
+        if whole < LEAST_TO_LOOK_AT:
+            return True
+        is_narrow = self._look(whole)
+        if self._plan.until_width is None or whole < self._plan.first_look or not is_narrow:
             return True
         self.ended = Ended(blocks=whole, narrow=True)
         return False
 
     def close(self) -> str:
         """Note how it ended, after the last trial, and return that in words; nothing for a run to its planned end."""
-        if self._enough is None:
+        if self._look is None or self._plan.until_width is None:
             return ""
-        self.ended = self.ended or Ended(blocks=self._plan.blocks, narrow=self._enough())
-        width = f"± {100 * (self._plan.until_width or 0):g} %"
+        self.ended = self.ended or Ended(blocks=self._plan.blocks, narrow=self._look(self._plan.blocks))
+        width = f"± {100 * self._plan.until_width:g} %"
         if self.ended.narrow:
             return f"enough after {self.ended.blocks} blocks: intervals are within {width}"
         return f"{self.ended.blocks} blocks are the most, and not all intervals are within {width}"

@@ -65,6 +65,8 @@ STOPS = Table(
         stop("normal, CV 0.7 %", normal(0.007)),
         stop("normal, CV 1 %", normal(0.01)),
         stop("normal, CV 0.7 %, from 6 blocks", normal(0.007), least=MIN_BLOCKS),
+        stop("normal, CV 0.3 %, both of 2 rows, from 6 blocks", normal(0.003), rows=2, least=MIN_BLOCKS),
+        stop("normal, CV 0.7 %, both of 2 rows, from 6 blocks", normal(0.007), rows=2, least=MIN_BLOCKS),
         stop("normal, CV 0.5 %, all of 6 rows", normal(0.005), rows=6),
         stop("heavy tails, t with 3 df", heavy(0.003)),
         stop("5 % stall by 2 %, both arms", together(normal(0.003), stalls(0.05, 0.02, one_arm=False))),

@@ -21,7 +21,7 @@ from tests.lab.test_run import TRIAL_COLUMNS
 
 pytestmark = pytest.mark.lab
 
-SHORT = f"run --blocks 1 --duration 1 --omit 0 --flows 1 --mtu 1500 --out {OUT}".split()
+SHORT = f"run --profile underlay --blocks 1 --duration 1 --omit 0 --flows 1 --mtu 1500 --out {OUT}".split()
 VAULT_PASSWORD = "of the vault"  # noqa: S105 - made for this test
 VAULTED = """
 nodes:

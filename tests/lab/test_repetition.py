@@ -72,6 +72,28 @@ def test_a_run_ends_once_its_intervals_are_narrow(machine: Machine, tmp_path: Pa
     assert "at most 0:" in command.stderr
 
 
+def test_an_answer_is_one_mtu_of_vxlan_and_is_shown_on_its_way(machine: Machine, tmp_path: Path) -> None:
+    before = machine.state()
+    command = machine.run(tmp_path, "run", "--plan", "answer", *TINY, "--until-width", WIDE, "--max-blocks", "12")
+    assert command.exit_code == 0, command.stderr
+    assert machine.changes(before) == []
+    (folder,) = machine.results()
+    rows = rows_of(folder / "trials.csv")
+    assert {(row["profile"], row["mtu"], row["status"]) for row in rows} == {
+        ("underlay", "1500", "ok"),
+        ("vxlan", "1450", "ok"),
+    }
+    ended = json.loads((folder / "run.json").read_text(encoding="utf-8"))["ended"]
+    assert len(rows) == 2 * ended["blocks"]
+    assert 6 <= ended["blocks"] <= 12
+    shown = [line.partition(" ")[2] for line in command.stderr.splitlines() if ", not final: " in line]
+    assert [line.partition(",")[0] for line in shown] == [
+        f"after block {block}" for block in range(2, min(ended["blocks"], 11) + 1)
+    ]
+    assert all(": vxlan mtu 1450 p50 " in line for line in shown)
+    assert all(line.endswith(": not enough blocks") for line in shown[:4])
+
+
 def test_a_pilot_says_how_many_blocks_it_takes(machine: Machine, tmp_path: Path) -> None:
     before = machine.state()
     command = machine.run(tmp_path, "plan", "--detect", "50%", *VXLAN, *TINY, "--json")

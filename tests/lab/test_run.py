@@ -108,7 +108,8 @@ def test_every_trial_is_proven(whole: tuple[Command, Path, list[str]]) -> None:
             assert row["rtt_p50_s"] == ""
         else:
             assert 0 < float(row["rtt_min_s"]) <= float(row["rtt_p50_s"]) <= float(row["rtt_max_s"]) < 0.1
-            assert (row["goodput_bps"], row["ping_sent"], float(row["ping_lost_ratio"])) == ("", "50", 0)
+            assert (row["goodput_bps"], float(row["ping_lost_ratio"])) == ("", 0)
+            assert 0 < int(row["ping_sent"]) <= 49, "one each 20 ms of its second, and neither the first nor the last"
 
 
 def test_raw_records_hold_argv_and_output(whole: tuple[Command, Path, list[str]]) -> None:

@@ -138,7 +138,7 @@ def test_plan_goes_by_a_run_that_is_there(plan: Callable[..., tuple[int, str]]) 
         ("--detect 1% --profile vxlan --blocks 9", "--blocks is what --detect answers; leave it out"),
         ("--detect 1% --profile vxlan --setups 2", "--setups: --detect counts blocks of one set-up; leave it out"),
         ("--detect 1% --profile vxlan --pairs all", "--detect: a pilot is of two hosts; leave out --pairs"),
-        ("--detect 1%", "--detect: the underlay alone has nothing to differ from"),
+        ("--detect 1% --profile underlay", "--detect: the underlay alone has nothing to differ from"),
     ],
 )
 def test_what_plan_cannot_tell(plan: Callable[..., tuple[int, str]], words: str, said: str) -> None:

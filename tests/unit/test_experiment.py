@@ -318,7 +318,9 @@ class Bench:
     interruption: Interruption = field(default_factory=Interruption)
     plan: Plan = PLAN
 
-    def run(self, *, keep: bool = False, skip: bool = False, enough: Callable[[Path], bool] | None = None) -> Outcome:
+    def run(
+        self, *, keep: bool = False, skip: bool = False, look: Callable[[Path, int], bool] | None = None
+    ) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
             FakeSource(self.world, self.lab),
@@ -329,7 +331,7 @@ class Bench:
             owner=OWNER,
         )
         campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
-        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, enough))
+        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, look))
 
     def rows(self) -> list[dict[str, str]]:
         return read(self.folder)

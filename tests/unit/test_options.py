@@ -147,7 +147,7 @@ def refused_words(command: CommandLine, tmp_path: Path, monkeypatch: pytest.Monk
         ("--measure iperf3 --protocol udp --size 1501", "iperf3 has nothing to measure with these levels: no packet"),
         ("--offload gro", "Invalid value for '--offload': 'gro' is no switch with a state; give gro=off"),
         ("--offload gro=on --offload gro=off", "Invalid value for '--offload': .* stands twice; give each switch once"),
-        ("--plan slow", "Invalid value for '--plan': 'slow' is not one of 'quick', 'standard', 'rfc'"),
+        ("--plan slow", "Invalid value for '--plan': 'slow' is not one of 'answer', 'quick', 'standard', 'rfc'"),
         ("--duration 0", "Invalid value for '--duration': 0 is not in the range 1<=x<=3600"),
         ("--duration 3601", "Invalid value for '--duration': 3601 is not in the range 1<=x<=3600"),
         ("--duration soon", "Invalid value for '--duration': 'soon' is not a valid integer"),

@@ -14,6 +14,7 @@ from tests.unit.synthetic import path_to
 GOLDEN = Path(__file__).parents[1] / "golden"
 REPLIES = (GOLDEN / "ping-20221126.txt").read_text(encoding="utf-8")
 LOST = (GOLDEN / "ping-20221126-lost.txt").read_text(encoding="utf-8")
+ERROR = (GOLDEN / "ping-20221126-error.txt").read_text(encoding="utf-8")
 CELL = Cell.of("ping", mtu=1500)
 RTTS = ("rtt_min_s", "rtt_p50_s", "rtt_p90_s", "rtt_p99_s", "rtt_max_s")
 
@@ -25,7 +26,9 @@ def parse(text: str, exit_code: int = 0, stderr: str = "") -> Measured:
 def output(rtts_ms: dict[int, float], transmitted: int) -> str:
     """Return ping's output with these round-trip times by sequence number."""
     lines = [f"[1.0] 1480 bytes from 172.12.1.12: icmp_seq={seq} ttl=64 time={rtt} ms" for seq, rtt in rtts_ms.items()]
-    return "\n".join([*lines, f"{transmitted} packets transmitted, {len(rtts_ms)} received, 0% packet loss, time 9ms"])
+    took_ms = 20 * max(transmitted - 2, 0)
+    summary = f"{transmitted} packets transmitted, {len(rtts_ms)} received, 0% packet loss, time {took_ms}ms"
+    return "\n".join([*lines, summary])
 
 
 def rtts_us(measured: Measured) -> list[float | None]:
@@ -38,16 +41,19 @@ def lost(measured: Measured) -> tuple[float, float]:
 
 
 def test_percentiles_of_the_captured_replies() -> None:
-    """Of 11 replies the first does not count; sorted the others are 52 57 57 60 62 70 71 75 78 79 microseconds."""
+    """Of 50 replies the first two and the last do not count; of the others, sorted, 40 us is the 24th, 54 the 43rd."""
     measured = parse(REPLIES)
-    assert rtts_us(measured) == [52, 62, 78, 79, 79]
+    assert rtts_us(measured) == [25, 40, 54, 101, 101]
     assert set(measured.figures) == set(Ping.metrics)
-    assert lost(measured) == (10, 0.0)
+    assert lost(measured) == (47, 0.0)
 
 
-def test_first_reply_is_dropped() -> None:
-    assert "icmp_seq=1 ttl=64 time=0.136 ms" in REPLIES
-    assert parse(REPLIES).figures["rtt_max_s"] == pytest.approx(79e-6)
+def test_first_replies_are_dropped() -> None:
+    """The second is sent with the first, so it waits for ARP as well, or comes back in no time behind it."""
+    assert "icmp_seq=1 ttl=64 time=0.238 ms" in REPLIES
+    assert "icmp_seq=2 ttl=64 time=0.010 ms" in REPLIES
+    figures = parse(REPLIES).figures
+    assert (figures["rtt_min_s"], figures["rtt_max_s"]) == (pytest.approx(25e-6), pytest.approx(101e-6))
 
 
 @pytest.mark.parametrize(
@@ -64,19 +70,20 @@ def test_first_reply_is_dropped() -> None:
     ],
 )
 def test_percentiles_are_by_nearest_rank(count: int, expected: list[int]) -> None:
-    """Replies of 1, 2, 3 … milliseconds, the longest first, behind one that does not count."""
-    rtts = {1: 9999.0} | {seq: float(count + 2 - seq) for seq in range(2, count + 2)}
-    assert rtts_us(parse(output(rtts, count + 1))) == [ms * 1000 for ms in expected]
+    """Replies of 1, 2, 3 … microseconds, the longest first, between those that do not count."""
+    rtts = {1: 9.0, 2: 9.0} | {seq: (count + 3 - seq) / 1000 for seq in range(3, count + 3)}
+    assert rtts_us(parse(output(rtts, count + 3))) == expected
 
 
 def test_duplicates_are_not_replies() -> None:
-    """Neither an RTT of their own nor a reason to count less loss: 3 and 4 were lost, 2 came twice."""
+    """Neither an RTT of their own nor a reason to count less loss: 4 and 5 were lost, 3 came twice."""
     text = (
         "[1.0] 64 bytes from 172.12.1.12: icmp_seq=1 ttl=64 time=0.5 ms\n"
-        "[1.1] 64 bytes from 172.12.1.12: icmp_seq=2 ttl=64 time=0.1 ms\n"
-        "[1.2] 64 bytes from 172.12.1.12: icmp_seq=2 ttl=64 time=0.9 ms (DUP!)\n"
-        "[1.2] 64 bytes from 172.12.1.12: icmp_seq=5 ttl=64 time=0.2 ms\n"
-        "\n5 packets transmitted, 3 received, +1 duplicates, 40% packet loss, time 412ms\n"
+        "[1.0] 64 bytes from 172.12.1.12: icmp_seq=2 ttl=64 time=0.5 ms\n"
+        "[1.1] 64 bytes from 172.12.1.12: icmp_seq=3 ttl=64 time=0.1 ms\n"
+        "[1.2] 64 bytes from 172.12.1.12: icmp_seq=3 ttl=64 time=0.9 ms (DUP!)\n"
+        "[1.2] 64 bytes from 172.12.1.12: icmp_seq=6 ttl=64 time=0.2 ms\n"
+        "\n7 packets transmitted, 4 received, +1 duplicates, 42.8571% packet loss, time 100ms\n"
     )
     measured = parse(text)
     assert rtts_us(measured) == [100, 100, 200, 200, 200]
@@ -85,7 +92,7 @@ def test_duplicates_are_not_replies() -> None:
 
 def test_all_lost() -> None:
     measured = parse(LOST, 1)
-    assert lost(measured) == (3, 1.0)
+    assert lost(measured) == (47, 1.0)
     assert rtts_us(measured) == [None] * 5
     assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (0, 0)
     assert measured.is_silent
@@ -93,23 +100,51 @@ def test_all_lost() -> None:
 
 
 def test_loss_of_the_first_does_not_count() -> None:
-    measured = parse(output({2: 0.1, 3: 0.1, 5: 0.1}, 5))
+    measured = parse(output({3: 0.1, 4: 0.1, 6: 0.1}, 7))
     assert lost(measured) == (4, 0.25)
 
 
-def test_errors_of_routers_are_not_replies() -> None:
-    text = (
-        "From 10.1.0.1 icmp_seq=1 Frag needed and DF set (mtu = 1450)\n"
-        "ping: local error: message too long, mtu=1450\n"
-        "\n--- 10.2.0.2 ping statistics ---\n"
-        "2 packets transmitted, 0 received, +2 errors, 100% packet loss, time 201ms\n"
-    )
-    assert parse(text, 1).figures["ping_lost_ratio"] == 1.0
+@pytest.mark.parametrize(
+    ("rtt_ms", "answered", "sent", "counted"),
+    [
+        pytest.param(0.1, 99, 100, 97, id="sent when the time was over"),
+        pytest.param(0.1, 100, 100, 97, id="the same, and answered"),
+        pytest.param(9.9, 99, 100, 97, id="back before the next one"),
+        pytest.param(10.1, 99, 100, 96, id="may be on its way when the next one is sent"),
+        pytest.param(23.0, 98, 100, 95, id="a full queue of 24 ms"),
+        pytest.param(300.0, 85, 100, 67, id="the other side of the world"),
+        pytest.param(1900.0, 50, 100, 48, id="not more than half"),
+    ],
+)
+def test_what_was_on_its_way_at_the_end_is_not_lost(rtt_ms: float, answered: int, sent: int, counted: int) -> None:
+    """Those sent less than two round trips before the last one do not count, whether they were answered or not."""
+    measured = parse(output(dict.fromkeys(range(1, answered + 1), rtt_ms), sent))
+    assert lost(measured) == (counted, 0.0)
+
+
+def test_losses_in_front_of_the_last_ones_count() -> None:
+    rtts = dict.fromkeys([*range(1, 90), *range(96, 101)], 0.1)
+    assert lost(parse(output(rtts, 100))) == (97, pytest.approx(6 / 97))
+
+
+def test_how_many_were_sent_is_what_ping_says() -> None:
+    """Fewer than asked for where the machine was busy; these gaps are of 40 ms, so 30 ms there and back are in time."""
+    lines = output(dict.fromkeys(range(1, 49), 15.0), 50).replace("time 960ms", "time 1920ms")
+    assert lost(parse(lines)) == (47, pytest.approx(1 / 47))
+
+
+def test_errors_of_routers_end_a_ping_and_its_trial() -> None:
+    """With a deadline ping ends at the first of them (iputils ping_common.c, main_loop)."""
+    with pytest.raises(ToolError, match=r"ended early, by an ICMP error: 'From 172\.12\.1\.11 icmp_seq=1 Destination"):
+        parse(ERROR, 1)
+    text = "9 packets transmitted, 7 received, +1 duplicates, +1 errors, 22% packet loss, time 160ms"
+    with pytest.raises(ToolError, match="ended early"):
+        parse(text, 1)
 
 
 def test_payload_is_what_was_echoed() -> None:
     measured = parse(REPLIES)
-    assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (14_720, 14_720)
+    assert (measured.payload_forward_bytes, measured.payload_reverse_bytes) == (47 * 1472, 47 * 1472)
     assert (measured.tcp_forward_bytes, measured.tcp_reverse_bytes) == (0, 0)
 
 
@@ -120,17 +155,17 @@ def test_sequence_numbers_start_again_after_65535() -> None:
         f"[1.0] 24 bytes from 127.0.0.1: icmp_seq={seq % 65536} ttl=64 time=0.005 ms" for seq in range(1, count + 1)
     ]
     measured = parse(
-        "\n".join([*lines, f"\n{count} packets transmitted, {count} received, 0% packet loss, time 796ms"])
+        "\n".join([*lines, f"\n{count} packets transmitted, {count} received, 0% packet loss, time 1312000ms"])
     )
-    assert lost(measured) == (count - 1, 0.0)
+    assert lost(measured) == (count - 3, 0.0)
 
 
 def test_late_reply_of_the_turn_before_is_its_own() -> None:
     """65535 overtaken by 0 and 1, which are the requests 65536 and 65537."""
     order = [*range(1, 65_535), 65_536, 65_537, 65_535, 65_538]
     lines = [f"[1.0] 24 bytes from 127.0.0.1: icmp_seq={seq % 65536} ttl=64 time=0.005 ms" for seq in order]
-    measured = parse("\n".join([*lines, f"\n{len(order)} packets transmitted, {len(order)} received, time 796ms"]))
-    assert lost(measured) == (len(order) - 1, 0.0)
+    measured = parse("\n".join([*lines, f"\n{len(order)} packets transmitted, {len(order)} received, time 1310000ms"]))
+    assert lost(measured) == (len(order) - 3, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +173,10 @@ def test_late_reply_of_the_turn_before_is_its_own() -> None:
     [
         ("", 2, r"ping exited with 2 and no summary: ''"),
         ("ping: connect: Network is unreachable\n", 2, "no summary: 'ping: connect: Network is unreachable'"),
-        (REPLIES[: REPLIES.index("11 packets")], 0, "no summary"),
-        (output({1: 0.1}, 1), 0, "fewer than two requests"),
-        (output({}, 0), 1, "fewer than two requests"),
+        (REPLIES[: REPLIES.index("50 packets")], 0, "no summary"),
+        (output({1: 0.1, 2: 0.1, 3: 0.1}, 3), 0, "ping sent 3 requests, and neither the first 2 nor the last count"),
+        (output({1: 0.1}, 1), 0, "sent 1 requests"),
+        (output({}, 0), 1, "sent 0 requests"),
     ],
 )
 def test_what_is_no_result(text: str, exit_code: int, words: str) -> None:
@@ -165,12 +201,12 @@ def jobs(mtu: int, duration_s: float) -> list[Job]:
 @pytest.mark.parametrize(
     ("mtu", "duration_s", "expected"),
     [
-        (1500, 2, "ping -n -D -c 101 -i 0.02 -W 1 -M dont -s 1472 172.17.0.3"),
-        (1450, 10, "ping -n -D -c 501 -i 0.02 -W 1 -M dont -s 1422 172.17.0.3"),
-        (576, 1, "ping -n -D -c 51 -i 0.02 -W 1 -M dont -s 548 172.17.0.3"),
+        (1500, 2, "ping -n -D -w 2 -i 0.02 -l 2 -M dont -s 1472 172.17.0.3"),
+        (1450, 10, "ping -n -D -w 10 -i 0.02 -l 2 -M dont -s 1422 172.17.0.3"),
+        (576, 1, "ping -n -D -w 1 -i 0.02 -l 2 -M dont -s 548 172.17.0.3"),
     ],
 )
-def test_client_argv_fills_the_mtu_and_sends_one_more_than_counts(mtu: int, duration_s: int, expected: str) -> None:
+def test_client_argv_fills_the_mtu_and_is_bounded_by_the_clock(mtu: int, duration_s: int, expected: str) -> None:
     assert [job.argv for job in jobs(mtu, duration_s)] == [tuple(expected.split())]
 
 

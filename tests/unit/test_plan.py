@@ -166,7 +166,8 @@ def test_set_up_without_a_block_is_refused(setups: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "blocks", "duration_s", "omit_s"), [("quick", 6, 2, 1), ("standard", 10, 10, 3), ("rfc", 10, 60, 3)]
+    ("name", "blocks", "duration_s", "omit_s"),
+    [("answer", 6, 1, 0), ("quick", 6, 2, 1), ("standard", 10, 10, 3), ("rfc", 10, 60, 3)],
 )
 def test_presets(name: str, blocks: int, duration_s: int, omit_s: int) -> None:
     preset = PRESETS[name]
@@ -265,6 +266,8 @@ def test_plan_as_run_json_has_it() -> None:
         "until_width": None,
         "links": None,
         "max_bps": None,
+        "first_look": 10,
+        "same_mtu": True,
     }
 
 

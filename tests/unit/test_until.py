@@ -4,7 +4,7 @@ import json
 import random
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,42 @@ from rich.console import Console
 
 from harness.cli import app
 from harness.cli.progress import RunProgress
-from harness.cli.until import MOST_BLOCKS, enough, prepared_until
+from harness.cli.so_far import Looking
+from harness.cli.until import MOST_BLOCKS, prepared_until
 from harness.model.errors import InputError
+from harness.model.found import Between
 from harness.model.path import PathState
-from harness.model.trial import Status, Trial
+from harness.model.trial import Status, Timing, Trial
 from harness.report.analysis import analyse
 from harness.report.formats import FORMATS
 from harness.report.narrow import is_narrow
+from harness.report.page import Page
 from harness.report.trials import read_run
 from harness.results.meta import Ended, read_meta
 from harness.results.plan import Plan
 from harness.run.experiment import Outcome
 from harness.run.until import Until
 from harness.truth.stats import paired_ratio
-from harness.truth.verdicts import FIRST_LOOK
+from harness.truth.verdicts import FIRST_LOOK, MARGIN, MIN_BLOCKS
 from tests.unit.synthetic import META, PLAN, around, iperf3, ping, series, trial, write
 from tests.unit.test_experiment import PLAN as EXPERIMENT
 from tests.unit.test_experiment import TRIALS, Bench, bench
 
 __all__ = ["bench"]
 LONG = replace(EXPERIMENT, blocks=16, until_width=0.005)
+
+
+class Shown:
+    """Takes in what is shown."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def stands(self, page: Page, lines: Sequence[str]) -> None:
+        assert page.sections
+        self.lines += lines
+
+
 GIVEN: dict[str, Any] = {"profile": ("vxlan",), "seed": 7, "until_width": None, "max_blocks": None, "blocks": None}
 
 
@@ -43,12 +59,12 @@ def asked_of(plan: Plan, answers: Callable[[int], bool]) -> tuple[list[int], int
     asked: list[int] = []
     measured = 0
 
-    def is_enough() -> bool:
-        asked.append(measured // TRIALS)
-        assert measured % TRIALS == 0, "between blocks only"
-        return answers(measured // TRIALS)
+    def look(blocks: int) -> bool:
+        asked.append(blocks)
+        assert blocks * TRIALS == measured, "between blocks only"
+        return answers(blocks)
 
-    until = Until(plan, is_enough)
+    until = Until(plan, look)
     for slot in plan.slots:
         if not until.wants(slot):
             break
@@ -58,29 +74,36 @@ def asked_of(plan: Plan, answers: Callable[[int], bool]) -> tuple[list[int], int
 
 def test_ends_after_the_first_block_that_is_enough() -> None:
     asked, measured, until = asked_of(LONG, lambda block: block >= 12)
-    assert (asked, measured) == ([10, 11, 12], 12 * TRIALS)
+    assert (asked, measured) == ([*range(2, 13)], 12 * TRIALS)
     assert until.close() == "enough after 12 blocks: intervals are within ± 0.5 %"
     assert until.ended == Ended(blocks=12, narrow=True)
 
 
-def test_is_not_asked_too_early() -> None:
-    asked, measured, _ = asked_of(LONG, lambda _block: True)
-    assert (asked, measured) == ([FIRST_LOOK], FIRST_LOOK * TRIALS)
+@pytest.mark.parametrize("first_look", [MIN_BLOCKS, FIRST_LOOK])
+def test_does_not_end_too_early(first_look: int) -> None:
+    """It is looked at from the second block on, which has an interval."""
+    asked, measured, _ = asked_of(replace(LONG, first_look=first_look), lambda _block: True)
+    assert (asked, measured) == ([*range(2, first_look + 1)], first_look * TRIALS)
 
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_ends_with_its_last_block(narrow: bool) -> None:
     asked, measured, until = asked_of(LONG, lambda block: narrow and block == 16)
-    assert (asked, measured, until.ended) == ([*range(10, 16)], 16 * TRIALS, None)
+    assert (asked, measured, until.ended) == ([*range(2, 16)], 16 * TRIALS, None)
     words = until.close()
     assert until.ended == Ended(blocks=16, narrow=narrow)
     assert ("not all intervals" in words) == (not narrow)
 
 
 def test_a_run_without_an_aim_has_all_its_blocks() -> None:
-    until = Until(replace(LONG, until_width=None), None)
-    assert all(until.wants(slot) for slot in LONG.slots)
+    """Whatever is seen in it on the way."""
+    plan = replace(LONG, until_width=None)
+    asked, measured, until = asked_of(plan, lambda _block: True)
+    assert (asked, measured) == ([*range(2, 16)], 16 * TRIALS)
     assert (until.close(), until.ended) == ("", None)
+    unseen = Until(plan, None)
+    assert all(unseen.wants(slot) for slot in plan.slots)
+    assert (unseen.close(), unseen.ended) == ("", None)
 
 
 @pytest.mark.parametrize("most", [12, 40])
@@ -90,16 +113,17 @@ def test_a_run_that_ends_early_is_a_prefix(most: int) -> None:
 
 
 def test_run_ends_early_and_says_so(bench: Bench) -> None:
-    folders: list[tuple[Path, int]] = []
+    looks: list[tuple[Path, int]] = []
 
-    def is_enough(folder: Path) -> bool:
-        folders.append((folder, len(bench.rows())))
+    def look(folder: Path, blocks: int) -> bool:
+        assert len(bench.rows()) == blocks * TRIALS
         assert bench.json("run.json")["ended"] is None
-        return len(folders) == 2
+        looks.append((folder, blocks))
+        return blocks >= 11
 
     bench.plan = LONG
-    assert bench.run(enough=is_enough) == Outcome(ok=11 * TRIALS, failed=0, invalid=0)
-    assert folders == [(bench.folder.path, 10 * TRIALS), (bench.folder.path, 11 * TRIALS)]
+    assert bench.run(look=look) == Outcome(ok=11 * TRIALS, failed=0, invalid=0)
+    assert looks == [(bench.folder.path, blocks) for blocks in range(2, 12)]
     assert {int(row["block"]) for row in bench.rows()} == {*range(1, 12)}
     said = bench.json("run.json")
     assert said["ended"] == {"blocks": 11, "narrow": True}
@@ -175,12 +199,18 @@ def test_the_commonest_path_state_decides(tmp_path: Path) -> None:
     assert narrow(tmp_path, made, 0.005)
 
 
-def test_enough_reads_what_is_on_disk(tmp_path: Path) -> None:
-    folder = write(tmp_path, run_of(0.001, 0.3))
-    wide, fine = enough(0.005), enough(0.00001)
-    assert wide is not None
-    assert fine is not None
-    assert (wide(folder), fine(folder), enough(None)) == (True, False, None)
+@pytest.mark.parametrize(("width", "is_enough"), [(0.005, True), (0.00001, False), (None, False)])
+def test_looks_at_what_is_on_disk(tmp_path: Path, width: float | None, is_enough: bool) -> None:
+    folder, shown = write(tmp_path, run_of(0.001, 0.3)), Shown()
+    looking = Looking(replace(LONG, until_width=width), MARGIN, shown, several=False)
+    assert looking.look(folder, 6) == is_enough
+    assert len(shown.lines) == 1
+
+
+def test_what_cannot_be_looked_at_ends_nothing(tmp_path: Path) -> None:
+    shown = Shown()
+    assert not Looking(LONG, MARGIN, shown, several=False).look(tmp_path, 6)
+    assert shown.lines == []
 
 
 def test_intervals_hold_the_truth_although_they_end_the_run() -> None:
@@ -210,13 +240,45 @@ def test_options_make_the_plan() -> None:
     assert len(prepared_until({**GIVEN, **pairs, "until_width": 0.005}, keep=False).waves) == 2
 
 
+def test_answer_is_one_mtu_until_its_intervals_are_narrow() -> None:
+    """The underlay is measured at its NIC's own MTU alone; what is said by options goes before what the plan has."""
+    plan = prepared_until({**GIVEN, "plan": "answer"}).plan
+    assert (plan.blocks, plan.until_width, plan.first_look, plan.timing) == (MOST_BLOCKS, 0.005, 6, Timing(1, 0))
+    assert {(slot.profile, slot.cell) for slot in plan.slots if slot.block == 1} == {
+        *(("vxlan", cell) for cell in (iperf3(1450, 1), iperf3(1450, 8), ping(1450))),
+        *(("underlay", cell) for cell in (iperf3(1500, 1), iperf3(1500, 8), ping(1500))),
+    }
+    assert Plan.from_json(plan.to_json()) == plan
+    assert prepared_until({**GIVEN, "plan": "answer", "margin": 0.03}).plan.until_width == 0.015
+    own = {"factor_mtu": (1400, 1500), "factor_flows": (2,), "until_width": 0.02, "max_blocks": 12, "duration": 3}
+    plan = prepared_until({**GIVEN, "plan": "answer", **own}).plan
+    assert (plan.blocks, plan.until_width, plan.first_look, plan.timing) == (12, 0.02, 6, Timing(3, 0))
+    assert {cell for cell in plan.cells if cell.measure == "iperf3"} == {iperf3(1400, 2), iperf3(1500, 2)}
+    underlay = {slot.cell.mtu for slot in plan.slots if slot.profile == "underlay"}
+    assert underlay == {1500}
+    assert {cell.measure for cell in prepared_until({**GIVEN, "plan": "answer", "measures": ("ping",)}).plan.cells} == {
+        "ping"
+    }
+
+
+@pytest.mark.parametrize("plan", ["answer", "quick"])
+def test_vxlan_is_what_is_measured_where_nothing_is_named(plan: str) -> None:
+    assert prepared_until({**GIVEN, "plan": plan, "profile": ()}).plan.setup.profiles == ("underlay", "vxlan")
+    assert prepared_until({**GIVEN, "profile": ("underlay",)}).plan.setup.profiles == ("underlay",)
+    between = Between.parse("netns:a,netns:b")
+    assert prepared_until({**GIVEN, "plan": plan, "profile": (), "between": between}).profiles.keys() == {"underlay"}
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"max_blocks": 9}, "--max-blocks is of no use without --until-width"),
         ({"until_width": 0.005, "blocks": 8}, "--blocks and --until-width do not go together"),
         ({"until_width": 0.005, "setups": 2}, "--setups and --until-width do not go together"),
-        ({"until_width": 0.005, "profile": ()}, "--until-width: the underlay alone has no interval"),
+        ({"until_width": 0.005, "profile": ("underlay",)}, "--until-width: the underlay alone has no interval"),
+        ({"plan": "answer", "blocks": 8}, "--blocks and --plan answer do not go together"),
+        ({"plan": "answer", "setups": 2}, "--setups and --plan answer do not go together"),
+        ({"plan": "answer", "profile": ("underlay",)}, "--plan answer: the underlay alone has no interval"),
         (
             {"until_width": 0.005, "nodes": 4, "pairs": "k8s-1:k8s-2,k8s-3:k8s-4", "parallel_pairs": True},
             "--until-width: .*; leave out --parallel-pairs",
