@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from harness.inspect.doctor import can_make
 from harness.model.containers import Engine
 from harness.model.errors import PlaybookError
 from harness.nodes.remote import Remote
-from tests.lab.bench import Bench, done, eventually
+from tests.lab.bench import SETTLING_S, Bench, done, eventually
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_docker import remove_foreign, start_foreign
@@ -102,8 +103,22 @@ def test_half_built_is_taken_down(dockers: Bench) -> None:
     assert (dockers.changes(before), of_docker(dockers)) == ([], docker_before)
 
 
+def await_swarm(bench: Bench) -> None:
+    """Wait until Docker, which goes on in the background, has made all that belongs to a swarm."""
+    assert eventually(lambda: "ingress_sbox" in done(bench.server, "ls", "/run/docker/netns"))
+    seen = [bench.snapshot()]
+
+    def is_settled() -> bool:
+        time.sleep(SETTLING_S)
+        seen.append(bench.snapshot())
+        return seen[-1] == seen[-2]
+
+    assert eventually(is_settled, 60.0)
+
+
 def test_a_swarm_of_others_is_refused_and_stays(dockers: Bench) -> None:
     done(dockers.server, "docker", "swarm", "init", "--advertise-addr", "172.12.1.12")
+    await_swarm(dockers)
     before, docker_before = dockers.snapshot(), of_docker(dockers)
     with pytest.raises(
         PlaybookError, match=r"k8s-2: this node is in a swarm already, which is not ours.*--between A,B$"
