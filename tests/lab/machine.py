@@ -153,6 +153,11 @@ class Command:
         return self._err.read_text(encoding="utf-8")
 
     @property
+    def pid(self) -> int:
+        """The process that was started: nsenter, in front of the command."""
+        return self._entered.pid
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended, None while it runs."""
         return self._entered.poll()
