@@ -67,7 +67,9 @@ def tried(machine: Machine, folder: Path, program: str) -> str:
         with machine.start(folder, *WORDS) as command:
             code, most = watched(command)
     finally:  # by a program that is whole, from outside: what is in the node may be the liar
-        subprocess.run([*machine.enter(), "nsenter", "--target", str(machine.nodes()[1]), "--mount", "umount", path])
+        subprocess.run(
+            [*machine.enter(), "nsenter", "--target", str(machine.nodes()[1]), "--mount", "umount", path], check=True
+        )
     sentences = [line for line in command.stderr.splitlines() if line.startswith("harness: ")]
     made = [path.name for path in machine.results() if path not in before]
     said = sentences[0] if sentences else command.stderr.strip().splitlines()[-1]
