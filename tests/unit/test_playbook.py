@@ -41,7 +41,7 @@ class Runs:
         return SimpleNamespace(status=status, events=events, stats=STATS, stdout=stdout)
 
 
-def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: Any) -> tuple[PlaybookRunner, Runs]:  # noqa: ANN401 - see Runs
+def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: object) -> tuple[PlaybookRunner, Runs]:
     runs = Runs(list(ends))
     monkeypatch.setattr(ansible_runner, "run", runs.run)
     client, server = (Node(f"k8s-{number}", number, f"192.0.2.{number}", "eth0") for number in (1, 2))
