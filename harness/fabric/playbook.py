@@ -67,8 +67,14 @@ class PlaybookRunner:
         """Run `playbooks/<name>.yml` for the profiles of a set-up.
 
         Raises PlaybookError with the node, the task and the module's own words, ConnectionLostError where a node
-        could not be reached, KeyboardInterrupt where it was cancelled.
+        could not be reached twice (each of them may be run again), KeyboardInterrupt where it was cancelled.
         """
+        try:
+            return self._played(name, setup, cancellable=cancellable, check=check)
+        except ConnectionLostError:  # as for a trial: what broke is made anew, and tried once more
+            return self._played(name, setup, cancellable=cancellable, check=check)
+
+    def _played(self, name: str, setup: Setup, *, cancellable: bool, check: bool) -> PlaybookResult:
         started = time.monotonic()
         hosts = _hosts(self._lab)
         private = self._lab.scratch / FOLDER

@@ -42,6 +42,7 @@ def settings() -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",  # else what it cannot read is an inventory without hosts
     }
     if os.environ.get(VAULT):
         made[VAULT] = str(Path(os.environ[VAULT]).expanduser().absolute())  # a playbook has a working folder of its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from harness.model.errors import ConnectionLostError
 from harness.nodes.target import Target
 
 CONNECT_TIMEOUT_S = 20.0
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its threads print tracebacks of their own
 
 
 def open_client(name: str, target: Target) -> paramiko.SSHClient:

@@ -77,7 +77,7 @@ def _halves(run: RunData) -> dict[Place, Halves]:
         middle = (first + last) / 2
         early, late = _mean(intervals, first, middle), _mean(intervals, middle, last)
         if early > 0 or late > 0:
-            retransmits = [count for *_, count in group if not math.isnan(count)]
+            retransmits = [count for *_, count in group if math.isfinite(count)]
             halves[place] = (early, late, int(sum(retransmits)) if retransmits else None)
     return halves
 

@@ -29,7 +29,7 @@ def header_of(path: Path) -> list[str]:
     """Return the header; InputError where there is none."""
     try:
         with path.open("rb") as file:
-            header = next(csv.reader([file.readline().decode("utf-8")]), [])
+            header = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
     if not header:
@@ -86,7 +86,7 @@ def explain(path: Path, shape: Shape, columns: Columns) -> None:
     """Raise InputError for the first line that cannot be used."""
     try:
         content = whole_lines(path) if shape.is_torn else path.read_bytes()
-        reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
         header = next(reader)
         seen: dict[tuple[str, ...], int] = {}
         setups: dict[str, tuple[str, int]] = {}

@@ -82,5 +82,5 @@ def least_error(shares: Sequence[tuple[float, float]]) -> float:
 
 def _variance(share: float, tries: float) -> float:
     """Return the variance of a share, with one success and one failure more than there were."""
-    likely = (share * tries + 1) / (tries + 2)
+    likely = min(max((share * tries + 1) / (tries + 2), 0.0), 1.0)
     return likely * (1 - likely) / (tries + 2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pwd
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,12 +60,20 @@ class Hosts:
         self._net = ["nsenter", f"--net=/proc/{control}/ns/net", "--"]
 
     def start(
-        self, tmp_path: Path, *words: str, typed: str = "", variables: Mapping[str, str] | None = None
+        self,
+        tmp_path: Path,
+        *words: str,
+        typed: str = "",
+        variables: Mapping[str, str] | None = None,
+        stderr: int | None = None,
     ) -> Command:
-        """Start `harness` on the third host; it has no terminal, so passwords are read from what is `typed`."""
+        """Start `harness` on the third host; it has no terminal, so passwords are read from what is `typed`.
+
+        What it says goes to the file with the number `stderr`, where one is given.
+        """
         environment = ["env", *(f"{name}={value}" for name, value in (variables or {}).items())]
         argv = [*self._net, *self.machine.enter(), "setsid", "--wait", *environment, str(HARNESS), *words]
-        return Command(argv, tmp_path, typed)
+        return Command(argv, tmp_path, typed, stderr)
 
     def play(self, tmp_path: Path, playbook: str, inventory: str, *words: str) -> Command:
         """Run one of the playbooks by hand on the third host to its end."""
@@ -81,8 +90,12 @@ class Hosts:
 
     def kill(self, text: str) -> None:
         """End the processes of the third host whose command line holds a text, without giving them a chance."""
+        self.signal(text, signal.SIGKILL)
+
+    def signal(self, text: str, number: signal.Signals) -> None:
+        """Send a signal to the processes of the third host whose command line holds a text; there has to be one."""
         pids = [pid for pid, line in command_lines(self.machine.root / "proc").items() if text in line]
-        subprocess.run([*self.machine.enter(), "kill", "-KILL", *map(str, pids)], check=True)
+        subprocess.run([*self.machine.enter(), "kill", f"-{number:d}", *map(str, pids)], check=True)
 
     def run(self, tmp_path: Path, *words: str) -> Command:
         """Run `harness` on the third host to its end."""

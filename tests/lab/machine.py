@@ -123,14 +123,15 @@ class Machine:
 class Command:
     """A command that runs; what it prints is in files, so that nobody has to keep reading."""
 
-    def __init__(self, argv: Sequence[str], tmp_path: Path, typed: str = "") -> None:
-        """Start it; `typed` is what stands on its standard input."""
+    def __init__(self, argv: Sequence[str], tmp_path: Path, typed: str = "", stderr: int | None = None) -> None:
+        """Start it; `typed` is what stands on its standard input, `stderr` where it speaks to in place of a file."""
         self._out, self._err = tmp_path / f"{uuid.uuid4().hex}.out", tmp_path / f"{uuid.uuid4().hex}.err"
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with self._out.open("wb") as out, self._err.open("wb") as err, tempfile.TemporaryFile() as given:
             given.write(typed.encode())
             given.seek(0)
-            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=out, stderr=err, env=environment)
+            to = err if stderr is None else stderr
+            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=out, stderr=to, env=environment)
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +152,11 @@ class Command:
     def stderr(self) -> str:
         """What it has said so far."""
         return self._err.read_text(encoding="utf-8")
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: nsenter, in front of the command."""
+        return self._entered.pid
 
     @property
     def exit_code(self) -> int | None:

@@ -1,9 +1,13 @@
 """Hosts of your own over listening sshd: every way in, and a sentence for every way that does not lead in."""
 
 import csv
+import os
+import pty
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -288,3 +292,62 @@ def test_teardown_brings_offload_back_after_a_kill(hosts: Hosts, tmp_path: Path)
         return [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
 
     assert eventually(lambda: not left(), 60.0), left()
+
+
+def test_connections_of_ansible_end_with_the_run(hosts: Hosts, tmp_path: Path) -> None:
+    before = hosts.machine.state()
+    command = hosts.run(tmp_path, *SHORT, "--profile", "vxlan", "--lab", hosts.inventory())
+    assert command.exit_code == 0, command.stderr
+    left = [text for text in hosts.machine.changes(before) if "/.ansible" not in text]
+    assert left == []
+
+
+def test_down_removes_what_a_killed_run_left(hosts: Hosts, tmp_path: Path) -> None:
+    """On the hosts whatever profile it was; here its folder, in which Ansible's files are."""
+    before, here = hosts.bench.snapshot(), hosts.machine.state()
+    inventory = hosts.inventory()
+    with hosts.start(tmp_path, *SHORT, "--profile", "vxlan", "--lab", inventory, "--duration", "20") as command:
+        command.reaches("moving a second of data")
+        refused = hosts.run(tmp_path, "lab", "down", "--lab", inventory)
+        assert (refused.exit_code, "k8s-1 is in use by run 2" in refused.stderr) == (3, True), refused.stderr
+        hosts.kill("harness run")
+        command.wait()
+    assert hosts.bench.changes(before)
+    folders = [path for path in hosts.machine.state()["files"] if "/vxlan-harness-" in path]
+    assert folders
+    kept = [path for path in folders if path.endswith("/command")]
+    assert kept == [], "the whole environment is in it"
+    down = hosts.run(tmp_path, "lab", "down", "--lab", inventory)
+    assert down.exit_code == 0, down.stderr
+    assert "vxlan" in down.stdout
+    assert eventually(lambda: not [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text], 60.0)
+    assert [text for text in hosts.machine.changes(here) if "/vxlan-harness-" in text] == []
+
+
+def test_closed_terminal_does_not_keep_a_run_from_cleaning_up(hosts: Hosts, tmp_path: Path) -> None:
+    before, others = hosts.bench.snapshot(), hosts.machine.results()
+    leader, follower = pty.openpty()
+    command = hosts.start(tmp_path, *SHORT, "--profile", "vxlan", "--lab", hosts.inventory(), stderr=follower)
+    os.close(follower)
+    with command:
+        assert eventually(lambda: "docker0" in done(hosts.bench.client, "ip", "link", "show"), 60.0)
+        os.close(leader)
+        assert command.wait() == 0
+    assert [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text] == []
+    (made,) = [path for path in hosts.machine.results() if path not in others]
+    assert {row["status"] for row in rows(made)} == {"ok"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_in_a_teardown_do_not_cut_it_short(hosts: Hosts, tmp_path: Path, number: signal.Signals) -> None:
+    before = hosts.bench.snapshot()
+    with hosts.start(tmp_path, *SHORT, "--profile", "vxlan", "--lab", hosts.inventory()) as command:
+        command.reaches("verifying")
+        hosts.signal("harness run", number)
+        command.reaches("tearing down")
+        for _ in range(3):
+            time.sleep(0.3)
+            hosts.signal("harness run", number)
+        assert command.wait() == 130, command.stderr
+    assert "has been taken down" in command.stderr
+    assert [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text] == []

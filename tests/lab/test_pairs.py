@@ -128,3 +128,21 @@ def clients(machine: Machine) -> int:
     """Return how many of the measuring tools' clients run on any node."""
     found = machine.state()["processes"]
     return len([text for text in found if " iperf3 -c" in text or " ping -n" in text])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_in_the_second_of_several_pairs_ends_the_run(
+    machine: Machine, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Playbooks of the first pair's teardown have run by then, and must not have taken the signals over."""
+    before = machine.state()
+    with machine.start(tmp_path, *SHORT, "--nodes", "4", "--pairs", ",".join(PAIRS)) as command:
+
+        def second_measures() -> bool:
+            paths = [path for folder in machine.results() for path in folder.glob("k8s-3--k8s-4/trials.csv")]
+            return bool(paths) and len(rows_of(paths[0])) > 0
+
+        assert eventually(lambda: second_measures() or command.exit_code is not None, 60.0)
+        command.send(number)
+        assert command.wait() == 130, command.stderr
+    assert machine.changes(before) == []

@@ -72,3 +72,13 @@ def test_modes_follow_the_umask(tmp_path: Path, mask: int) -> None:
         os.umask(before)
     assert (folder.path / "trials.csv").stat().st_mode & 0o777 == 0o666 & ~mask
     assert (folder.path / "raw").stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+def test_signal_while_a_folder_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_path: Path, _text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        RunFolder.create(tmp_path, ["vxlan"], COLUMNS)
+    assert [*tmp_path.iterdir()] == []

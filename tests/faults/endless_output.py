@@ -1,0 +1,101 @@
+"""A node that prints without end, from one program after the other: what the controller's memory comes to.
+
+    sudo .venv/bin/python -m tests.faults.endless_output [PROGRAM ...]
+
+Each program of the server's node is replaced by one that prints as fast as it can, and a run is started. It has to end
+with one sentence, or go on with trials that failed, and no process of the controller may take 300 MB. Exit code 1 where
+it is otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness.fabric.oversight import descendants
+from tests.lab.machine import OUT, Command, Machine
+
+PROGRAMS = "sh env flock date cat grep hostname nproc ss ip ethtool iperf3 ping python3".split()
+MOST_BYTES = 300_000_000
+LIMIT_S = 180.0
+WORDS = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --mtu 1450 --out {OUT}".split()
+FAST = "#!/usr/bin/yes\n"
+"""The kernel starts `yes` with this file's name to print: some 100 MB a second."""
+
+
+def peak_bytes(pids: list[int]) -> int:
+    """Return the largest memory that any of these processes has taken so far."""
+    most = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        most = max([most, *(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM"))])
+    return most
+
+
+def watched(command: Command) -> tuple[int, int]:
+    """Wait for a command; return its exit code, and the largest memory of its processes, those on nodes left out."""
+    most, deadline = 0, time.monotonic() + LIMIT_S
+    while command.exit_code is None and time.monotonic() < deadline:
+        most = max(most, peak_bytes([pid for pid in descendants(command.pid) if is_controllers(pid)]))
+        time.sleep(0.05)
+    return command.wait(1.0), most
+
+
+def is_controllers(pid: int) -> bool:
+    """Tell whether a process is the harness, or Ansible."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"harness" in words or b"ansible" in words
+
+
+def tried(machine: Machine, folder: Path, program: str) -> str:
+    """Replace a program on the server's node, run, put it back; return what went wrong."""
+    path = machine.on_node(1, "sh", "-c", f"readlink -f $(command -v {program})").strip()
+    machine.on_node(1, "sh", "-c", f"printf %s '{FAST}' >/run/liar; chmod +x /run/liar")
+    before = set(machine.results())
+    machine.on_node(1, "mount", "--bind", "/run/liar", path)
+    try:
+        with machine.start(folder, *WORDS) as command:
+            code, most = watched(command)
+    finally:  # by a program that is whole, from outside: what is in the node may be the liar
+        subprocess.run(
+            [*machine.enter(), "nsenter", "--target", str(machine.nodes()[1]), "--mount", "umount", path], check=True
+        )
+    sentences = [line for line in command.stderr.splitlines() if line.startswith("harness: ")]
+    made = [path.name for path in machine.results() if path not in before]
+    said = sentences[0] if sentences else command.stderr.strip().splitlines()[-1]
+    sys.stdout.write(f"{program:9} exit code {code:3}  {most / 1e6:4.0f} MB  {said[:150]}\n")
+    problems = [] if most < MOST_BYTES else ["memory"]
+    problems += [] if "Traceback" not in command.stderr and code not in (1, None) else ["no sentence"]
+    problems += [] if len(sentences) == (code != 0) else [f"{len(sentences)} sentences"]
+    problems += [] if code != 0 or made else ["no results"]
+    return ", ".join(problems)
+
+
+def main() -> int:
+    """Try every program on one standing lab."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("programs", nargs="*", default=PROGRAMS)
+    wrong = []
+    with Machine() as machine, tempfile.TemporaryDirectory() as folder:
+        for program in parser.parse_args().programs:
+            up = machine.run(Path(folder), "lab", "up")
+            assert up.exit_code == 0, up.stderr
+            problem = tried(machine, Path(folder), program)
+            wrong += [f"{program}: {problem}"] if problem else []
+            machine.run(Path(folder), "lab", "down", "--force")
+    sys.stdout.write("\n".join([*wrong, f"{len(wrong)} wrong"]) + "\n")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Playbooks by ansible-runner: what stops one, what is tried once more, and what is said of it."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import ansible_runner
+import pytest
+
+from harness.fabric import oversight
+from harness.fabric.oversight import Oversight, descendants, resident_bytes
+from harness.fabric.playbook import PlaybookRunner
+from harness.labs.base import Lab
+from harness.labs.static import listing
+from harness.model.errors import ConnectionLostError, HarnessError, InputError, PlaybookError, StorageError
+from harness.model.node import Node
+from harness.results.plan import Setup
+
+SETUP = Setup(("vxlan",), (1450,), 1500)
+STATS = {"processed": {"k8s-1": 1, "k8s-2": 1}, "changed": {}}
+UNREACHABLE = {"event": "runner_on_unreachable", "event_data": {"host": "k8s-1", "task": "x", "res": {"msg": "gone"}}}
+
+
+@dataclass
+class Runs:
+    """What ansible-runner does, time after time: a status and events, or what it raises."""
+
+    ends: list[Any]
+    given: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, **given: Any) -> SimpleNamespace:  # noqa: ANN401 - ansible-runner's own
+        self.given.append(given)
+        end = self.ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        status, events, said = end
+        stdout = SimpleNamespace(read=lambda: said)
+        return SimpleNamespace(status=status, events=events, stats=STATS, stdout=stdout)
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: object) -> tuple[PlaybookRunner, Runs]:
+    runs = Runs(list(ends))
+    monkeypatch.setattr(ansible_runner, "run", runs.run)
+    client, server = (Node(f"k8s-{number}", number, f"192.0.2.{number}", "eth0") for number in (1, 2))
+    lab = Lab(
+        "mine", tmp_path / "inventory", None, client, server, rate_bps=None, shared_kernel=False, scratch=tmp_path
+    )
+    return PlaybookRunner(lab), runs
+
+
+def test_node_that_could_not_be_reached_is_tried_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    playbooks, runs = runner(monkeypatch, tmp_path, ("failed", [UNREACHABLE], ""), ("successful", [], ""))
+    playbooks.run("verify", SETUP)
+    assert len(runs.given) == 2
+    playbooks, _ = runner(monkeypatch, tmp_path, *[("failed", [UNREACHABLE], "")] * 2)
+    with pytest.raises(ConnectionLostError, match="k8s-1 cannot be reached by Ansible: gone"):
+        playbooks.run("verify", SETUP)
+
+
+@pytest.mark.parametrize("cancellable", [True, False])
+def test_signals_are_never_taken_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cancellable: bool) -> None:
+    """ansible-runner does that where there is no callback, and never gives them back."""
+    playbooks, runs = runner(monkeypatch, tmp_path, ("successful", [], ""))
+    playbooks.run("teardown", SETUP, cancellable=cancellable)
+    assert runs.given[0]["cancel_callback"]() is False
+
+
+LONG = "Traceback\n" + "x" * 5000
+ENDS: dict[str, tuple[Any, type[HarnessError], str]] = {
+    "timeout": (("timeout", [], ""), PlaybookError, "playbook apply was ended: it took more than 900 s."),
+    "own words": (("failed", [], "PLAY\nERROR! no such role\n"), PlaybookError, "ended as failed: ERROR! no such role"),
+    "very many": (("failed", [], LONG), PlaybookError, "ended as failed: xxx"),
+    "nothing": (("failed", [], ""), PlaybookError, "ended as failed: it said nothing"),
+    "escapes": (("failed", [], "ERROR! \x1b[2J"), PlaybookError, r"ERROR! \x1b[2J"),
+    "full disk": (OSError(28, "No space left on device"), StorageError, "cannot be written: No space left on device"),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_every_end_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str) -> None:
+    end, kind, words = ENDS[how]
+    playbooks, _ = runner(monkeypatch, tmp_path, end)
+    with pytest.raises(kind) as raised:
+        playbooks.run("apply", SETUP)
+    assert words in str(raised.value)
+    assert len(str(raised.value)) < 500
+
+
+def test_environment_that_ansible_runner_writes_is_removed(tmp_path: Path) -> None:
+    command = tmp_path / "artifacts" / "one" / "command"
+    command.parent.mkdir(parents=True)
+    command.write_text('{"env": {"SECRET": "x"}}', encoding="utf-8")
+    assert Oversight(lambda: False, tmp_path)() is False
+    assert not command.exists()
+    assert Oversight(lambda: True, tmp_path)() is True
+
+
+def test_program_that_grows_without_end_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oversight, "MOST_BYTES", 60_000_000)
+    code = "held = bytearray(80_000_000); print(flush=True); input()"
+    argv = ["sh", "-c", '"$0" -c "$1"; true', sys.executable, code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        below = [*descendants(process.pid)]
+        assert [resident_bytes(pid) > 80_000_000 for pid in below] == [True]
+        watch = Oversight(lambda: False, tmp_path)
+        assert watch()
+        assert watch.has_grown
+        process.communicate("\n")
+    assert resident_bytes(below[0]) == 0
+
+
+def test_inventory_that_ansible_cannot_parse_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text("nodes: [\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is not an inventory that Ansible can read"):
+        listing(path)
