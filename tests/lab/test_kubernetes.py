@@ -191,7 +191,7 @@ def test_inspect_shows_the_path_alone(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_pairs_are_found_one_by_one(cluster: Cluster, tmp_path: Path) -> None:
-    words = ("--pairs", "all", "--measure", "ping", "--nodes", ",".join(reversed(NODES)))
+    words = ("--pairs", "all", "--measure", "iperf3", "--nodes", ",".join(reversed(NODES)))
     command = run(cluster, tmp_path, *words)
     assert command.exit_code == 0, command.stderr
     assert "finding the path beta.example:alpha.example" in command.stderr
