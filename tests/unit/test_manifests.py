@@ -35,7 +35,7 @@ def test_is_valid_by_the_apis_schema(manifest: dict[str, Any], version: str) -> 
 def test_what_is_wrong_would_be_found() -> None:
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(
-            {**ALL[1], "spec": {**ALL[1]["spec"], "hostNetwok": True}}, VERSIONS[1], strict=True
+            {**ALL[1], "spec": ALL[1]["spec"] | {"hostNetwok": True}}, VERSIONS[1], strict=True
         )
 
 
@@ -85,3 +85,10 @@ def test_the_image_has_the_programs_of_the_default_measures_and_sockperf() -> No
     wanted = {program.package for program in programs((*DEFAULT, "sockperf", "loaded-ping", "udp-search")).values()}
     assert wanted | {"tcpdump", "iproute2", "ethtool"} == packages
     assert f" {manifests.IMAGE} " in text
+
+
+@pytest.mark.parametrize("name", ["5e32", "1e5", "0o17", "12", ".5", "-1", "1_0", "0x1f"])
+def test_text_that_might_be_a_number_stays_text(name: str) -> None:
+    """`5e32` is a number to kubectl and none to PyYAML, which wrote it without quotes."""
+    made = manifests.text([manifests.namespace(name)])
+    assert f"vxlan-harness/run: '{name}'\n" in made
