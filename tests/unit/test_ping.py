@@ -53,7 +53,7 @@ def test_first_replies_are_dropped() -> None:
     assert "icmp_seq=1 ttl=64 time=0.238 ms" in REPLIES
     assert "icmp_seq=2 ttl=64 time=0.010 ms" in REPLIES
     figures = parse(REPLIES).figures
-    assert (figures["rtt_min_s"], figures["rtt_max_s"]) == (pytest.approx(25e-6), pytest.approx(101e-6))
+    assert (figures["rtt_min_s"], figures["rtt_max_s"]) == pytest.approx((25e-6, 101e-6))
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_what_was_on_its_way_at_the_end_is_not_lost(rtt_ms: float, answered: int
 
 def test_losses_in_front_of_the_last_ones_count() -> None:
     rtts = dict.fromkeys([*range(1, 90), *range(96, 101)], 0.1)
-    assert lost(parse(output(rtts, 100))) == (97, pytest.approx(6 / 97))
+    assert lost(parse(output(rtts, 100))) == pytest.approx((97, 6 / 97))
 
 
 def test_how_many_were_sent_is_what_ping_says() -> None:
     """Fewer than asked for where the machine was busy; these gaps are of 40 ms, so 30 ms there and back are in time."""
     lines = output(dict.fromkeys(range(1, 49), 15.0), 50).replace("time 960ms", "time 1920ms")
-    assert lost(parse(lines)) == (47, pytest.approx(1 / 47))
+    assert lost(parse(lines)) == pytest.approx((47, 1 / 47))
 
 
 def test_errors_of_routers_end_a_ping_and_its_trial() -> None:
