@@ -107,9 +107,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     `keep`: the lab outlives this process. `links`: flows are asked to spread over as many; the local lab has them.
     `on_clusters`: what it is for can be done on a cluster, too.
     """
-    if options.lab == KUBERNETES and not on_clusters:
-        raise InputError("--lab kubernetes: a cluster takes `run`, `plan` and `inspect` only.")
-    _refuse_beside_cluster(options, keep=keep)
+    _refuse_beside_cluster(options, keep=keep, on_clusters=on_clusters)
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
@@ -179,8 +177,10 @@ def _refuse_beside_between(options: Options, *, keep: bool) -> None:
         raise InputError(f"{stray} does not go with --between: {given[stray][1]}; leave one of them out.")
 
 
-def _refuse_beside_cluster(options: Options, *, keep: bool) -> None:
+def _refuse_beside_cluster(options: Options, *, keep: bool, on_clusters: bool) -> None:
     """Raise InputError for what makes no sense on a cluster, and for a cluster's option elsewhere."""
+    if options.lab == KUBERNETES and not on_clusters:
+        raise InputError("--lab kubernetes: a cluster takes `run`, `plan` and `inspect` only.")
     if options.lab != KUBERNETES:
         own = "--context" if options.context is not None else "--service" if options.service else ""
         if own:

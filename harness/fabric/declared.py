@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints, field_validator
 
-from harness.fabric.profiles import Named, known_profiles, read, validated
+from harness.fabric.profile_file import Named, read, validated
+from harness.fabric.profiles import known_profiles
 from harness.model import found
 from harness.model.errors import InputError
 from harness.model.found import Spot

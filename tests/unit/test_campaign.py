@@ -422,7 +422,7 @@ def test_each_pair_has_the_paths_that_were_found_between_its_own_nodes(bench: Be
         Watcher(bench.world, "all"),
         find=find,
     )
-    ledger = Ledger(bench.folder.runs.__getitem__)
+    ledger = Ledger(lambda pair: bench.folder.runs[pair])
     campaign = Campaign(waves(pairs, parallel=False), ledger, equipment, lambda pair: Watcher(bench.world, str(pair)))
     plan = replace(PLAN, setup=Setup(("underlay", "cluster"), (1500,), 1500))
     work = Work(plan, {"underlay": PROFILES["underlay"]}, Conduct(), Ground(lab, {}, {}))
