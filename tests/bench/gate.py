@@ -47,8 +47,12 @@ def payload_share() -> float:
 
 
 def shaping() -> list[str]:
-    """Return the argv that lowers the overlay's rate on a node; a burst of 128 KB lets GSO's largest bursts pass."""
-    return f"tc qdisc replace dev {DEVICE} root tbf rate {lowered_bps()}bit burst 128kb latency 24ms".split()
+    """Return the argv that lowers the overlay's rate on a node.
+
+    The burst is that of the lab's own link, 8 ms. The queue holds more than TCP's window, so nothing is dropped there:
+    within trials of a second recovering would cost more than the rate does, and another part of it in each.
+    """
+    return f"tc qdisc replace dev {DEVICE} root tbf rate {lowered_bps()}bit burst 1mb latency 200ms".split()
 
 
 @dataclass(frozen=True)

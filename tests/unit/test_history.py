@@ -237,3 +237,10 @@ def test_runs_against_themselves_are_left_out(tmp_path: Path) -> None:
     ]
     write(tmp_path / "run007", trials, {**META, "run_id": "run007", "plan": replace(PLAN, runs=2).to_json()})
     assert "run007 is left out: a run against itself" in " ".join(shown(tmp_path).split())
+
+
+def test_page_of_the_docs_is_what_is_printed() -> None:
+    repo = Path(__file__).parents[2]
+    page = (repo / "docs" / "history.md").read_text(encoding="utf-8")
+    text = shown(repo / "results" / "sample", "--metric", "goodput_bps")
+    assert text.partition("\nratio: of a profile")[0].rstrip() in page
