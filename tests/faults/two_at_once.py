@@ -34,7 +34,6 @@ def once(machine: Machine, folder: Path) -> tuple[tuple[int, int], float, str]:
     made = [path for path in machine.results() if path not in before]
     problems = [] if sorted(codes) == [0, 3] else [f"exit codes {codes}: {first.stderr} {second.stderr}"]
     problems += [] if "is in use by run " in refused.stderr else [f"no sentence: {refused.stderr!r}"]
-    problems += [] if apart_s < APART_S else [f"started {apart_s:.3f} s apart"]
     if len(made) != 1 or {row["status"] for row in rows_of(made[0] / "trials.csv")} != {"ok"}:
         problems.append(f"results: {made}")
     return (codes[0], codes[1]), apart_s, "; ".join(problems)
@@ -50,8 +49,12 @@ def main() -> int:
     with Machine() as machine, tempfile.TemporaryDirectory() as folder:
         up = machine.run(Path(folder), "lab", "up")
         assert up.exit_code == 0, up.stderr  # a table of nothing would say that all went well
-        for number in range(1, times + 1):
+        number = 0
+        while number < times:
             codes, apart_s, problem = once(machine, Path(folder))
+            if apart_s > APART_S and not problem:
+                continue  # a busy machine: not what is asked, and nothing went wrong
+            number += 1
             counts[codes] += 1
             most_s = max(most_s, apart_s)
             wrong += bool(problem)
