@@ -2,8 +2,8 @@
 
     sudo .venv/bin/python -m tests.faults.two_at_once [--times 50]
 
-The first few go on to their end; of the others the one that runs is stopped by Ctrl-C once it sets up. Prints a line for
-each time that went wrong, and a table of exit codes. Exit code 1 where any did.
+The first few go on to their end; of the others the one that runs is stopped by Ctrl-C once it sets up. Prints a line
+for each time that went wrong, and a table of exit codes. Exit code 1 where any did.
 """
 
 from __future__ import annotations
