@@ -2,7 +2,7 @@
 
     sudo .venv/bin/python -m tests.faults.two_at_once [--times 50]
 
-The first few go on to their end; of the others the one that runs is stopped by Ctrl-C once it sets up. Prints a line
+The first few go on to their end; of the others the one that runs is stopped by SIGTERM once it sets up. Prints a line
 for each time that went wrong, and a table of exit codes. Exit code 1 where any did.
 """
 
@@ -38,7 +38,7 @@ def once(machine: Machine, folder: Path, *, whole: bool) -> tuple[tuple[int, int
             while not whole and running:
                 for command in [one for one in running if one.exit_code is not None or SETTING_UP in one.stderr]:
                     if command.exit_code is None:
-                        command.send(signal.SIGINT)
+                        command.send(signal.SIGTERM)
                     running.remove(command)
                 time.sleep(0.05)
             codes = (first.wait(), second.wait())
