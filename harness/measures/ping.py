@@ -90,7 +90,7 @@ def echoes(cell: Cell, done: Completed) -> Measured:
     summary = _SUMMARY.search(text)
     if summary is None:
         raise ToolError(f"ping exited with {done.exit_code} and no summary: {text.strip()[-200:]!r}")
-    samples = _samples(text)
+    samples = replies(text)
     sent = int(summary[1]) - 1
     counted = sorted(rtt for sequence, rtt in samples.items() if sequence > 1)
     if sent < 1:
@@ -103,8 +103,8 @@ def echoes(cell: Cell, done: Completed) -> Measured:
     )
 
 
-def _samples(text: str) -> dict[int, float]:
-    """Return the round trip of each request by its number; the field is 16 bits wide and starts again at 0."""
+def replies(text: str) -> dict[int, float]:
+    """Return the seconds of each round trip by the number of its request; the field is 16 bits wide and wraps."""
     samples: dict[int, float] = {}
     turns = last = 0
     for line in text.splitlines():
