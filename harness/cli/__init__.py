@@ -15,7 +15,7 @@ import click
 
 from harness.model.errors import INTERRUPTED, HarnessError
 
-_COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "aa", "profiles", "doctor", "lab")
+_COMMANDS = ("run", "inspect", "trace", "ecmp", "plan", "compare", "report", "aa", "profiles", "doctor", "lab")
 """Each is in the module that bears its name."""
 
 

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
 @ask_become_pass_option
+@click.option(
+    "--report", "with_report", is_flag=True, help="Write the page of `harness report` into the run's folder, too."
+)
 @margin_option
 @json_option
 def run(
@@ -60,15 +63,15 @@ def run(
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported, enough=enough(prepared.plan.until_width))
-    form = "json" if as_json else "table"
+    form, with_report = "json" if as_json else "table", options["with_report"]
     folder = _folder(prepared, parent)
     try:
         outcome = carry_out(prepared, folder, conduct, passwords)
     except HarnessError:
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
-            summarise(folder, margin, form)
+            summarise(folder, margin, form, with_report=with_report)
         raise
-    summarise(folder, margin, form)
+    summarise(folder, margin, form, with_report=with_report)
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
 
 
@@ -136,8 +139,8 @@ def carry_out(prepared: Prepared, folder: RunFolder | PairsFolder, conduct: Cond
         raise
 
 
-def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None:
-    """Write the summary, print it in a format, and say where everything is."""
+def summarise(folder: RunFolder | PairsFolder, margin: float, form: str, *, with_report: bool = False) -> None:
+    """Write the summary, print it in a format, write its page where that is wanted, and say where everything is."""
     from harness.results.store import RunFolder
 
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
@@ -146,6 +149,12 @@ def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
     sys.stdout.write(rendered(result, form))
     err.print(f"Results: {folder.path}", soft_wrap=True, markup=False)
+    if with_report:
+        from harness.cli.report import REPORT_FILE, write_page
+        from harness.report.html.document import articles_of
+
+        written = write_page(articles_of([folder.path], margin), folder.path / REPORT_FILE)
+        err.print(f"Report: {written}", soft_wrap=True, markup=False)
 
 
 def judge(outcome: Outcome, path: Path) -> None:

@@ -38,6 +38,9 @@ ONLY_IN = {
     "MLRsearch": "harness.measures.mlrsearch",
     "scapy": "harness.inspect.decode",
     "click": "harness.cli",
+    "jinja2": "harness.report.html.render",
+    "markupsafe": "harness.report.html.render",
+    "resvg_py": "harness.report.plots.png",
 }
 FOREIGN = {"harness.measures.sockperf": {"--tcp"}}
 """Options of other programs that some command of ours happens to have as well."""
