@@ -8,17 +8,21 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-vagrant unit bench accuracy lint setup clean
+.PHONY: help run test test-browser test-vagrant unit bench accuracy lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
-run: setup  ## what VXLAN costs between two nodes, in a minute; ARGS='...' adds options of harness run (as root)
-	@$(call as_root,$(bin)/harness run --plan answer $(ARGS))
+run: setup  ## what VXLAN costs between two nodes, in a minute, as table and page; ARGS='...' adds options of harness run (as root)
+	@$(call as_root,$(bin)/harness run --plan answer --report $(ARGS))
 
 test: WITH = --docker --tshark
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)
-	@$(call as_root,$(bin)/python -m pytest -m "" -n 2 --dist loadfile $(ARGS))
+	@$(call as_root,$(bin)/python -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS))
+
+test-browser: WITH = --browser
+test-browser: setup  ## pages of runs in headless Chromium: errors, requests, widths, contrast (Debian)
+	@$(bin)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
 	@$(call as_root,$(bin)/python -m tests.vagrant.prove $(ARGS))
@@ -40,7 +44,7 @@ lint: setup  ## ruff, mypy, yamllint, ansible-lint
 	@$(bin)/yamllint --strict .
 	@PATH="$(CURDIR)/$(bin):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_LIBRARY=playbooks/library $(bin)/ansible-lint --offline -q
 
-setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daemon too, which stays off; --tshark
+setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daemon too, which stays off; --tshark; --browser
 	@scripts/setup.sh $(WITH)
 
 clean:  ## remove .venv and caches; results stay

@@ -4,6 +4,7 @@
 #
 # --docker: also a Docker daemon, for --containers docker in the local lab and for the tests.
 # --tshark: also what the tests hold decoded captures against.
+# --browser: also what `make test-browser` opens pages with: Chromium, and what drives it.
 # --vagrant: also what `make test-vagrant` needs, which is a lot; see docs/vagrant.md.
 # SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
 set -eu
@@ -19,8 +20,9 @@ for option in "$@"; do
     case $option in
     --docker) docker=yes ;;
     --tshark) tshark=yes ;;
+    --browser) browser=yes ;;
     --vagrant) vagrant=yes ;;
-    *) echo "setup: unknown option $option; there are --docker, --tshark and --vagrant." >&2 && exit 2 ;;
+    *) echo "setup: unknown option $option; there are --docker, --tshark, --browser and --vagrant." >&2 && exit 2 ;;
     esac
 done
 
@@ -91,6 +93,15 @@ install_project() {
     rm -f .venv/.project
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
     project_key >.venv/.project
+}
+
+# What drives the browser, as package-lock.json pins it; npm asks nothing of its registry where it is there.
+modules_key() { sha256sum <tests/browser/package-lock.json; }
+install_modules() {
+    say "installing what drives the browser in tests/browser"
+    rm -f .venv/.modules
+    npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
+    modules_key >.venv/.modules
 }
 
 # --- system packages -------------------------------------------------------------------------------------
@@ -175,6 +186,7 @@ install_packages() {
 
 [ -z "${docker-}" ] || programs="$programs dockerd:docker.io docker:docker.io"
 [ -z "${tshark-}" ] || programs="$programs tshark:tshark"
+[ -z "${browser-}" ] || programs="$programs chromium:chromium node:nodejs npm:npm"
 [ -z "${vagrant-}" ] || programs="$programs $vagrant_programs"
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"
@@ -188,3 +200,4 @@ if stamped .packages packages_key; then build=; else build=yes && check_python; 
 [ -z "$packages" ] || install_packages
 [ -z "$build" ] || build_venv
 stamped .project project_key || install_project
+[ -z "${browser-}" ] || stamped .modules modules_key || install_modules

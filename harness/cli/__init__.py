@@ -18,7 +18,7 @@ import click
 
 from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError, StorageError
 
-_COMMANDS = tuple("run inspect trace ecmp plan compare history import aa profiles doctor lab".split())
+_COMMANDS = tuple("run inspect trace ecmp plan compare report history import aa profiles doctor lab".split())
 _KEYWORDS = {"import": "importing"}
 """A command is in the module that bears its name, unless Python has that word for itself."""
 

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
 @ask_become_pass_option
+@click.option(
+    "--report", "with_report", is_flag=True, help="Write the page of `harness report` into the run's folder, too."
+)
 @margin_option
 @json_option
 def run(
@@ -64,16 +67,16 @@ def run(
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)
-    form = "json" if as_json else "table"
+    form, with_report = "json" if as_json else "table", options["with_report"]
     folder = _folder(prepared, parent)
     try:
         outcome = carry_out(prepared, folder, conduct, passwords, margin)
     except HarnessError:
         if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
             with suppress(HarnessError):
-                summarise(folder, margin, form)
+                summarise(folder, margin, form, with_report=with_report)
         raise
-    summarise(folder, margin, form)
+    summarise(folder, margin, form, with_report=with_report)
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
 
 
@@ -155,8 +158,8 @@ def carry_out(
         raise
 
 
-def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None:
-    """Print the summary in a format, say where everything is, and write it there as well."""
+def summarise(folder: RunFolder | PairsFolder, margin: float, form: str, *, with_report: bool = False) -> None:
+    """Print the summary in a format, say where everything is, and write it there as well, with its page if wanted."""
     from harness.results.store import RunFolder
 
     result = analysed(folder.path, margin)
@@ -165,6 +168,12 @@ def summarise(folder: RunFolder | PairsFolder, margin: float, form: str) -> None
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
         run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
+    if with_report:
+        from harness.cli.report import REPORT_FILE, write_page
+        from harness.report.html.document import articles_of
+
+        written = write_page(articles_of([folder.path], margin), folder.path / REPORT_FILE)
+        err.print(f"Report: {written}", soft_wrap=True)
 
 
 def judge(outcome: Outcome, path: Path) -> None:

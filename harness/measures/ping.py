@@ -103,7 +103,7 @@ def echoes(cell: Cell, done: Completed) -> Measured:
     if _ERRORS.search(summary["rest"]):
         said = _SAID.search(text)
         raise ToolError(f"ping ended early, by an ICMP error: {said[0] if said else summary[0]!r}")
-    sent, samples = int(summary[1]), _samples(text)
+    sent, samples = int(summary[1]), replies(text)
     longest_s = max((rtt for number, rtt in samples.items() if number > AT_ONCE), default=0.0)
     last = sent - _on_their_way(sent, longest_s, _SENDING.search(summary["rest"]))
     counting = last - AT_ONCE
@@ -129,8 +129,8 @@ def _on_their_way(sent: int, longest_s: float, sending: re.Match[str] | None) ->
     return min(1 + int(2 * longest_s / max(spacing_s, INTERVAL_S / 2)), max(sent // 2, 1))
 
 
-def _samples(text: str) -> dict[int, float]:
-    """Return the round trip of each request by its number; the field is 16 bits wide and starts again at 0."""
+def replies(text: str) -> dict[int, float]:
+    """Return the seconds of each round trip by the number of its request; the field is 16 bits wide and wraps."""
     samples: dict[int, float] = {}
     turns = last = 0
     for line in text.splitlines():

@@ -27,27 +27,31 @@ Halves = tuple[float, float, int | None]
 
 def collapses(run: RunData) -> list[Note]:
     """Return a note for trials of which one half differs from the other by more than halves of their cell do."""
-    if not run.series:
-        return []
+    return _notes(trials_by_place(run), collapsed(run)) if run.series else []
+
+
+def collapsed(run: RunData) -> Mapping[Place, Halves]:
+    """Return these trials, with their halves."""
     halves = _halves(run)
     by_cell: dict[tuple[str, Cell], dict[Place, float]] = {}
-    trials = _trials(run)
+    trials = trials_by_place(run) if halves else {}
     for place, (early, late, _) in halves.items():
         by_cell.setdefault(trials[place], {})[place] = _apart(early, late)
-    collapsed: dict[Place, Halves] = {}
+    found: dict[Place, Halves] = {}
     for apart in by_cell.values():
         limit = max(LEAST, SPREADS * statistics.median(apart.values()))
-        collapsed |= {place: halves[place] for place, differs in apart.items() if differs > limit}
-    return _notes(trials, collapsed)
+        found |= {place: halves[place] for place, differs in apart.items() if differs > limit}
+    return found
 
 
-def _trials(run: RunData) -> dict[Place, tuple[str, Cell]]:
+def trials_by_place(run: RunData) -> dict[Place, tuple[str, Cell]]:
     """Return the profile and the cell of each trial."""
     numbers, keys = arms_of(run.trials)
-    return dict(zip(_places(run.trials.table), (keys[number] for number in numbers.tolist()), strict=True))
+    return dict(zip(places(run.trials.table), (keys[number] for number in numbers.tolist()), strict=True))
 
 
-def _places(table: Table) -> list[Place]:
+def places(table: Table) -> list[Place]:
+    """Return block and position of each row."""
     return list(zip(table.whole["block"].tolist(), table.whole["position"].tolist(), strict=True))
 
 
@@ -62,11 +66,11 @@ def _halves(run: RunData) -> dict[Place, Halves]:
     if series is None:
         return {}
     trials = run.trials.table
-    ok = {*_places(trials.at(trials.words["status"].are(Status.OK)))}
+    ok = {*places(trials.at(trials.words["status"].are(Status.OK)))}
     groups: dict[Place, list[tuple[float, float, float, float]]] = {}
     counted = series.at(series.figures["omitted"] == 0)
     columns = (counted.figures[name].tolist() for name in ("start_s", "end_s", "goodput_bps", "retransmits"))
-    for place, *interval in zip(_places(counted), *columns, strict=True):
+    for place, *interval in zip(places(counted), *columns, strict=True):
         groups.setdefault(place, []).append((interval[0], interval[1], interval[2], interval[3]))
     halves = {}
     for place, group in sorted(groups.items()):

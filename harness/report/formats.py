@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from harness.model.errors import InputError
-from harness.report import aa_page, compared_layout, ecmp_page, ecmp_plot, layout, matrix, pivot, records
+from harness.report import aa_page, compared_layout, ecmp_page, layout, matrix, pivot, records
 from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
@@ -14,6 +14,7 @@ from harness.report.ecmp import EcmpAnalysis
 from harness.report.markdown import markdown
 from harness.report.page import Page
 from harness.report.pairs import PairsAnalysis
+from harness.report.plots import ecmp as ecmp_plot
 from harness.report.table import table
 
 Result = Analysis | PairsAnalysis | Comparison | AaAnalysis | EcmpAnalysis

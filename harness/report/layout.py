@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.measures.metrics import BITS_PER_GBIT, CPU_ROWS, CPU_SHARES
 from harness.measures.registry import MEASURES, label_of
@@ -46,24 +47,48 @@ _BASELINE = "baseline"
 Marks = Callable[[Iterable[Note]], str]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A section with the rows that it shows, in its order: of CPU shares those whose time they are of."""
+
+    section: Section
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A page in its parts: what compares rows, then decompositions, then what is said of several set-ups."""
+
+    compared: tuple[Part, ...]
+    decomposed: tuple[Section, ...]
+    spread: tuple[Section, ...]
+    notes: tuple[str, ...]
+    legend: str
+
+
 def page(analysis: Analysis) -> Page:
     """Lay out the analysis of a run."""
+    made = parts(analysis)
+    sections = (*(part.section for part in made.compared), *made.decomposed, *made.spread)
+    title = run_title(analysis.meta) if analysis.meta else ""
+    return Page(title, findings(analysis), sections, made.notes, made.legend)
+
+
+def parts(analysis: Analysis) -> Parts:
+    """Return what the page of a run consists of."""
     shown = [row for row in analysis.rows if row.contrast.against is not Against.SAME_MTU and _is_shown(row)]
     footnotes = Footnotes([row.notes for row in shown], analysis.notes)
     same_mtu = rows_by(analysis.rows, Against.SAME_MTU)
-    sections: list[Section] = []
+    compared: list[Part] = []
     for rows in _sectioned(shown):
-        sections.append(_section(rows, same_mtu, footnotes.marks))
+        compared.append(Part(_section(rows, same_mtu, footnotes.marks), tuple(rows)))
         if rows[0].metric.name == CPU_ROWS[0]:
-            sections += _cpu_shares(analysis, rows)
-    sections += _decomposed(analysis)
-    spread = spreads.sections(shown)
-    sections += spread
-    title = run_title(analysis.meta) if analysis.meta else ""
+            compared += [Part(section, tuple(rows)) for section in _cpu_shares(analysis, rows)]
+    spread = tuple(spreads.sections(shown))
     paired = _SAME_MTU if same_mtu else _NO_SAME_MTU
     legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin), same_mtu=paired)
     legend += spreads.LEGEND if spread else ""
-    return Page(title, findings(analysis), tuple(sections), footnotes.lines(), legend)
+    return Parts(tuple(compared), tuple(_decomposed(analysis)), spread, footnotes.lines(), legend)
 
 
 def _is_shown(row: Row) -> bool:

@@ -32,7 +32,8 @@ LEGEND = (
     "goodput: headers (nothing but these), more (than these), above (the ceiling). ?: the interval decides nothing. "
     "All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
 )
-_SHOWN = ("goodput_bps", "rtt_p50_s")
+SHOWN = ("goodput_bps", "rtt_p50_s")
+"""Metrics that matrices are of."""
 SHORT_VERDICTS: Mapping[str, str] = {
     **{verdict: verdict for verdict in (Verdict.SAME, Verdict.WORSE, Verdict.BETTER)},
     AgainstCeiling.HEADERS_ONLY: "headers",
@@ -55,7 +56,7 @@ def page(analysis: PairsAnalysis) -> Page:
             for row in own.rows
             if row.contrast.against is Against.PROFILE
             and row.contrast.baseline == UNDERLAY
-            and row.metric.name in _SHOWN
+            and row.metric.name in SHOWN
         ]
         for pair, own in analysis.pairs.items()
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.model.trace import Hop, Loss, Point, Trace, Walk
 from harness.report import trace_layers
-from harness.report.trace_canvas import CHAR, Canvas, wide, wrapped
+from harness.report.canvas import MONO, Canvas, Picture, wide, wrapped
 from harness.report.trace_names import plain
 from harness.report.trace_view import CAPTURES, bottom_lines, clock_sentence, exchanges, place_text, since_text
 
@@ -21,7 +21,7 @@ _PAD = 8.0
 _LINE = 15.0
 _SMALL = 10.5
 _THIN, _THICK, _HEAD = 1.2, 5.5, 9.0
-_LEAST_BESIDE = 28 * _SMALL * CHAR  # as narrow as text may be beside an arrow; else it stands below
+_LEAST_BESIDE = 28 * _SMALL * MONO.char  # as narrow as text may be beside an arrow; else it stands below
 KEY = (
     "Thin: the packet as it was sent. Thick: with a tunnel's headers around it; with no line inside, it cannot be read."
 )
@@ -37,6 +37,11 @@ class _Columns:
 
 
 def svg(trace: Trace) -> str:
+    """Return the diagram as a file."""
+    return picture(trace).svg("trace")
+
+
+def picture(trace: Trace) -> Picture:
     """Return the diagram: ARP and the first echo there and back, and the first packet of each kind that was lost."""
     canvas = Canvas(WIDTH)
     columns = _columns(trace.points)
@@ -58,7 +63,7 @@ def svg(trace: Trace) -> str:
     y = bottom + 24
     for sentence in (KEY, clock_sentence(trace), *CAPTURES) if trace.walks else trace.notes:
         y = _paragraph(canvas, plain(sentence), y, _SMALL, "dim")
-    return canvas.svg(y, title, ". ".join(lines))
+    return Picture(canvas, y, title, ". ".join(lines))
 
 
 def shown(walks: Sequence[Walk]) -> list[Walk]:
@@ -182,7 +187,7 @@ class _Lane:
         style = "coat" if from_[0] or to[0] else "bare"
         self._canvas.polygon([(start, y - here), (neck, y - there), (neck, y + there), (start, y + here)], style)
         if style == "coat" and (from_[1] or to[1]):
-            self._canvas.line(start, y, neck, y, "bareline")
+            self._canvas.line(start, y, neck, y, "bareline thick")
         self._canvas.polygon([(neck, y - there - 3), (tip, y), (neck, y + there + 3)], style)
 
     def _beside(
@@ -212,9 +217,9 @@ class _Lane:
             start = end if end is not None else _GUTTER
         tip = (start + end) / 2 if end is not None else start + self._columns.spacing / 2 * self._way()
         if tip != start:
-            self._canvas.line(start, middle, tip, middle, "lostline")
+            self._canvas.line(start, middle, tip, middle, "lostline thick")
         for slope in (-7, 7):
-            self._canvas.line(tip - 7, middle - slope, tip + 7, middle + slope, "lostline")
+            self._canvas.line(tip - 7, middle - slope, tip + 7, middle + slope, "lostline thick")
         rows = [("LOST", loss.cause), ("fact", loss.fact), *(("counted", counter) for counter in loss.counted)]
         said = [(plain(f"{label}: {text}"), "lost") for label, text in [*rows, ("advice", loss.advice)] if text]
         centre, half = (start + tip) / 2, abs(tip - start) / 2 + 8

@@ -197,3 +197,9 @@ def _settings(role: str, node: Mapping[str, Any]) -> Iterator[tuple[_Key, object
                 yield _Key(rank, name, role=role), re.sub(r"\b[0-9a-f]+: ", "", value)
             else:
                 yield _Key(rank, name, role=role), value
+
+
+def node_settings(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what a node was by name, what moves figures most first; what it does not tell is empty."""
+    found = sorted(_settings("", node), key=lambda one: one[0].rank)
+    yield from ((f"{key.name} {key.part}".strip(), _worded(value)) for key, value in found)

@@ -40,6 +40,9 @@ ONLY_IN = {
     "click": "harness.cli",
     "prometheus_client": "harness.report.openmetrics",
     "pyarrow": "harness.report.parquet",
+    "jinja2": "harness.report.html.render",
+    "markupsafe": "harness.report.html.render",
+    "resvg_py": "harness.report.plots.png",
 }
 FOREIGN = {"harness.measures.sockperf": {"--tcp"}}
 """Options of other programs that some command of ours happens to have as well."""

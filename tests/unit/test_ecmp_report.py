@@ -19,7 +19,7 @@ from harness.model.errors import InputError
 from harness.model.trial import Cell, Figure, Status, Trial
 from harness.report import ecmp_page
 from harness.report.ecmp import EcmpAnalysis, analyse_ecmp
-from harness.report.ecmp_plot import ticks_of
+from harness.report.plots.scale import ticks_of
 from harness.report.trials import read_run
 from harness.truth.verdicts import MARGIN
 from tests.unit.schema import errors
@@ -188,16 +188,16 @@ def points(shown: str) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         pairs = [pair.split(",") for pair in line.get("points", "").split()]
-        found.setdefault(str(line.get("stroke")), []).extend((float(x), float(y)) for x, y in pairs)
+        found.setdefault(str(line.get("class")), []).extend((float(x), float(y)) for x, y in pairs)
     return found
 
 
 def test_plot_rises_with_flows_where_there_are_ports_to_hash(analysis: EcmpAnalysis) -> None:
     shown = rendered(analysis, "svg")
     lines = points(shown)
-    (_, one), (_, two), (_, eight), *_ = lines["#000000"]
+    (_, one), (_, two), (_, eight), *_ = lines["s0line"]
     assert one > two > eight, "y counts downwards"
-    assert len({round(y, 1) for _, y in lines["#0072B2"][:3]}) == 1
+    assert len({round(y, 1) for _, y in lines["s1line"][:3]}) == 1
     assert "uniform hash" in shown
     assert all(f">{name}<" in shown for name in PROFILES)
 

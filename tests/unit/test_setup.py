@@ -225,7 +225,7 @@ def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
 def test_an_unknown_option_is_refused(machine: Machine) -> None:
     outcome = machine.setup("--dokcer")
     assert (outcome.code, outcome.calls) == (2, [])
-    assert outcome.err == "setup: unknown option --dokcer; there are --docker, --tshark and --vagrant.\n"
+    assert outcome.err == "setup: unknown option --dokcer; there are --docker, --tshark, --browser and --vagrant.\n"
 
 
 def test_programs_in_sbin_count(machine: Machine) -> None:
