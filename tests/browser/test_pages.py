@@ -82,7 +82,7 @@ def test_a_dot_and_a_choice_show_the_proof_of_a_trial(seen: Seen, name: str) -> 
     interaction = seen[name, "light", "wide"]["interaction"]
     for words in (interaction["dialog"], interaction["browsed"]):
         assert "Counters: " in words
-        assert "goodput" in words
+        assert "CPU time of the client" in words
     assert interaction["dialog"].count("Counters: ") == 2, "a block is two trials"
 
 
