@@ -22,7 +22,7 @@ MIN_RUNS = 4
 FIRST_LOOK = 10
 """Blocks of a run that ends by its intervals, before these are looked at: one that is narrow by luck ends it too soon,
 the more so the fewer blocks it is of. From 6 on an interval would hold the truth in 93 % of runs, from 10 on in 94;
-from 6 on in 94.5 where two rows are waited for (docs/accuracy.md)."""
+from 6 on in 95 where two rows are waited for (docs/accuracy.md)."""
 
 MARGIN = 0.01
 """A ratio that is nearer to what it is held against makes no difference, unless another margin is asked for."""
