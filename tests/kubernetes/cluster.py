@@ -83,6 +83,7 @@ class Cluster:
         return {
             "PATH": f"{self.programs}:{REPO / '.venv/bin'}:{PATH}",
             "HOME": "/run/home",
+            "TMPDIR": "/run/tmp",
             "KUBECONFIG": str(self.work / f"{context}.{KUBECONFIG}"),
             "LC_ALL": "C.UTF-8",
         }

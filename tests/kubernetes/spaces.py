@@ -32,9 +32,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 keep_cgroups
 mount -t sysfs sysfs /sys
 prepare_engine docker "$2"
-mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount -t tmpfs tmpfs /var/log
-mkdir -p /run/netns /var/lib/kubelet /var/lib/cni /etc/cni/net.d /run/bin
+mkdir -p /run/netns /run/tmp /var/lib/kubelet /var/lib/cni /etc/cni/net.d /run/bin
 mount -t tmpfs tmpfs /var/lib/kubelet
 mount --make-shared /var/lib/kubelet
 printf '%s' "$3" >/run/bin/runc && chmod 755 /run/bin/runc
@@ -49,8 +48,7 @@ _DESK = """
 set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t sysfs sysfs /sys
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-mkdir -p /run/home /run/netns
+mkdir -p /run/home /run/netns /run/tmp
 hostname "$1"
 ip link set lo up
 echo ready
@@ -101,7 +99,7 @@ class Space:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env={"PATH": PATH, "HOME": "/run", **(environment or {})},
+                env={"PATH": PATH, "HOME": "/run", "TMPDIR": "/run/tmp", **(environment or {})},
                 start_new_session=True,  # a Ctrl-C at the terminal is the test's to handle
             )
         process.returncode = 0  # ends with its PID namespace

@@ -1,0 +1,122 @@
+"""`make test-kubernetes`: a real cluster of two nodes from nothing, its pods' path found and measured, nothing left.
+
+`python -m tests.kubernetes.prove`, as root. Prints each step with its seconds and ends with 0 only if all of it held.
+Everything runs in namespaces that end with this program; what is built is kept in .cache/kubernetes for the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness.model.trial import UNDERLAY
+from tests.kubernetes import failures
+from tests.kubernetes.build import ready_programs
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.desk import LAB, Desk
+from tests.kubernetes.networks import UDP_PORT, VNI, Network
+from tests.kubernetes.others import deploy
+from tests.kubernetes.state import State
+from tests.proving import REPO, Steps, check, processes_in, proven, say
+
+CACHE = REPO / ".cache" / "kubernetes"
+CEILING = {Network.VXLAN: 0.96547, Network.ROUTES: 0.99788}
+"""TCP in packets of 1450 bytes, with VXLAN's 50 bytes and without, against the nodes' own network at 1500."""
+TOLERANCE = 0.01
+HEADERS = {
+    Network.VXLAN: f"ipv4/udp/vxlan/ethernet, VNI {VNI}, UDP port {UDP_PORT}: 50 bytes in front of each packet",
+    Network.ROUTES: "no encapsulation",
+}
+PLAN = "--blocks 3 --duration 2 --omit 1 --flows 1,4 --seed 4".split()
+
+
+def finds(desk: Desk, network: Network) -> None:
+    """What lies between pods is named with the right headers."""
+    said = desk.show("inspect", *LAB, "--profile", "cluster")
+    check(HEADERS[network] in said, f"not found: {HEADERS[network]}")
+
+
+def measures(desk: Desk, network: Network, *more: str) -> None:
+    """Every trial has a figure and is proven, and the pods' network costs what its headers cost."""
+    results = desk.new_folder()
+    desk.show("run", *LAB, "--profile", "cluster", "--out", str(results), *PLAN, *more)
+    run = next(path for path in results.iterdir() if path.is_dir())
+    trials = rows(run / "trials.csv")
+    bad = [f"{row['profile']} {row['status']}: {row['reason']}" for row in trials if row["status"] != "ok"]
+    check(not bad, "trials without a figure:\n" + "\n".join(bad))
+    unproven = [row for row in trials if row["profile"] != UNDERLAY and not row["proof"]]
+    check(not unproven, f"trials without a proof: {unproven}")
+    for row in rows(run / "summary.csv"):
+        if row["metric"] == "goodput" and row["contrast"] == "cluster/underlay":
+            ratio = float(row["ratio"])
+            say(f"   tcp x{row['flows']}: ratio {ratio:.4f}, ceiling {CEILING[network]:.4f}")
+            check(abs(ratio - CEILING[network]) < TOLERANCE, "the ratio is off")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def unchanged(cluster: Cluster, before: State) -> None:
+    """Whatever was in the cluster and on its nodes is as it was, and nothing was added."""
+    changes = State.of(cluster).differences(before)
+    check(not changes, "changed:\n" + "\n".join(changes))
+
+
+def prove_paths(steps: Steps, cluster: Cluster, desk: Desk) -> None:
+    for network in Network:
+        cluster.lay(network)
+        before = State.of(cluster)
+        with steps(f"{network}: the path is found"):
+            finds(desk, network)
+            unchanged(cluster, before)
+        with steps(f"{network}: a run, every trial proven"):
+            measures(desk, network)
+        with steps(f"{network}: cluster and nodes are as before"):
+            unchanged(cluster, before)
+
+
+def prove_ends(steps: Steps, cluster: Cluster, desk: Desk) -> None:
+    before = State.of(cluster)
+    for name, step in failures.STEPS.items():
+        with steps(name):
+            step(desk)
+            unchanged(cluster, before)
+
+
+def install(steps: Steps) -> None:
+    with steps("packages"):
+        done = subprocess.run([REPO / "scripts" / "setup.sh", "--docker", "--kubernetes"], check=False)
+        check(done.returncode == 0, "scripts/setup.sh --docker --kubernetes failed")
+
+
+def prove(steps: Steps, work: Path) -> None:
+    with steps("programs"):
+        programs = ready_programs(CACHE)
+    with ExitStack() as stack:
+        with steps("cluster up"):
+            cluster = stack.enter_context(Cluster(programs, work))
+        namespaces = cluster.namespaces()
+        desk = Desk(cluster, work)
+        with steps("others' pods"):
+            deploy(cluster)
+        prove_paths(steps, cluster, desk)
+        prove_ends(steps, cluster, desk)
+    left = processes_in(namespaces)
+    check(not left, "processes left:\n" + "\n".join(left))
+
+
+def main() -> int:
+    """Prove it; return the exit code."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    return proven("kubernetes", (), install, prove)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
