@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
     from harness.cli.progress import RunProgress
     from harness.labs.base import Lab
-    from harness.model.found import Between, Found
+    from harness.model.found import Found
+    from harness.model.node import Node
+    from harness.model.pairs import Pair
+    from harness.nodes.remote import Remote
     from harness.nodes.target import Passwords
     from harness.run.standing import Equipment, Ground
 
@@ -49,7 +52,6 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
     from harness.cli.progress import RunProgress
     from harness.fabric.ansible import AnsibleFabric
     from harness.fabric.playbook import PlaybookRunner
-    from harness.nodes.remote import Remote
     from harness.run.interrupt import Interruption
     from harness.run.standing import Equipment
 
@@ -60,30 +62,55 @@ def equipped(prepared: Prepared, passwords: Passwords) -> Iterator[tuple[Equipme
     with interruption.installed(), RunProgress(prepared.plan, err, prepared.waves) as progress:
         equipment = Equipment(
             prepared.source,
-            lambda node, lab: Remote(node, lab.ssh_config, passwords),
+            connecting(prepared, passwords),
             lambda lab, profiles: AnsibleFabric(lab, profiles, PlaybookRunner(lab, requested, passwords=passwords)),
             interruption,
             progress,
         )
-        yield with_found(equipment, prepared.between) if prepared.between else equipment, progress
+        yield with_found(equipment, finder(prepared)) if prepared.is_found else equipment, progress
 
 
-def with_found(equipment: Equipment, between: Between) -> Equipment:
-    """Return equipment that finds a path and shows it, in the place of what builds paths."""
-    from harness.fabric.existing import ExistingFabric
+def connecting(prepared: Prepared, passwords: Passwords) -> Callable[[Node, Lab], Remote]:
+    """Return what connects to a node: by SSH, or by the pods of a cluster."""
+    from harness.labs.kubernetes import KubernetesLab
+    from harness.nodes.ssh import SshRemote
+
+    source = prepared.source
+    if isinstance(source, KubernetesLab):
+        return lambda node, _lab: source.remote(node)
+    return lambda node, lab: SshRemote(node, lab.ssh_config, passwords)
+
+
+def finder(prepared: Prepared) -> Callable[[Ground, Pair], Sequence[Found]]:
+    """Return what finds the paths of a run between a pair of nodes; InputError for a run that builds its own."""
+    from harness.inspect import cluster
     from harness.inspect.found import find
+    from harness.labs.kubernetes import KubernetesLab
+
+    source, between = prepared.source, prepared.between
+    if isinstance(source, KubernetesLab):
+        return lambda ground, pair: cluster.find(source, ground, pair)
+    if between is None:
+        raise InputError("say between which endpoints, by --between A,B.")
+    return lambda ground, _pair: [find(between, ground)]
+
+
+def with_found(equipment: Equipment, find: Callable[[Ground, Pair], Sequence[Found]]) -> Equipment:
+    """Return equipment that finds paths and shows them, in the place of what builds paths."""
+    from harness.fabric.existing import ExistingFabric
     from harness.report.found_text import text
 
-    grounds: list[Ground] = []
-    paths: list[Found] = []
+    met: dict[Pair, tuple[Ground, Sequence[Found]]] = {}
 
-    def found(ground: Ground) -> Found:
-        grounds.append(ground)
-        paths.append(find(between, ground))
-        err.print(text(paths[-1]), soft_wrap=True, markup=False, highlight=False)
-        return paths[-1]
+    def found(ground: Ground, pair: Pair) -> Sequence[Found]:
+        paths = find(ground, pair)
+        met[pair] = ground, paths
+        for path in paths:
+            err.print(text(path), soft_wrap=True, markup=False, highlight=False)
+        return paths
 
     def fabric(lab: Lab, _profiles: object) -> ExistingFabric:
-        return ExistingFabric(paths[-1], grounds[-1].remotes, (lab.client, lab.server))
+        ground, paths = met[lab.pairs[0]]
+        return ExistingFabric(paths, ground.remotes, (lab.client, lab.server))
 
     return replace(equipment, fabric=fabric, find=found)

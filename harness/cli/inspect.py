@@ -8,21 +8,26 @@ from typing import Any
 import click
 
 from harness.cli.console import out
-from harness.cli.equipment import asked_passwords, equipped, require_source
+from harness.cli.equipment import asked_passwords, equipped, finder, require_source
 from harness.cli.options import (
+    any_nodes_option,
     ask_become_pass_option,
     ask_pass_option,
     between_option,
+    context_option,
     json_option,
     lab_option,
     rate_option,
 )
-from harness.model.errors import InputError, LabError
+from harness.model.errors import LabError
 
 
 @click.command()
 @between_option
 @lab_option
+@context_option
+@any_nodes_option
+@click.option("--image", help="Image of a cluster's pods.")
 @rate_option
 @ask_pass_option
 @ask_become_pass_option
@@ -34,21 +39,20 @@ def inspect(ask_pass: bool, ask_become_pass: bool, as_json: bool, **options: Any
     tell which tunnel there is, its VNI, port and MTU, and so what a run could measure and by what it would prove it.
     """
     from harness.cli.prepare import Options, prepare
-    from harness.inspect.found import find
     from harness.model.containers import Engine
+    from harness.model.pairs import Pair
     from harness.report.found_text import text
     from harness.run.standing import grounded
 
-    if options["between"] is None:
-        raise InputError("say between which endpoints, by --between A,B.")
-    prepared = prepare(Options.of(options | {"measures": ("ping",)}))
+    prepared = prepare(Options.of(options | {"measures": ("ping",)}), on_clusters=True)
+    find = finder(prepared)
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     with (
         equipped(prepared, passwords) as (equipment, _),
         grounded(equipment, (), prepared.plan.measures, Engine.NONE) as ground,
     ):
-        found = find(options["between"], ground)
+        found, *_ = find(ground, Pair(ground.lab.client.name, ground.lab.server.name))
     if as_json:
         out.print_json(data=found.to_json())
     else:

@@ -9,7 +9,15 @@ from collections.abc import Iterable
 import click
 
 from harness.cli.console import out
-from harness.cli.options import containers_option, links_option, made_lab_option, nodes_option, rate_option
+from harness.cli.options import (
+    any_lab_option,
+    containers_option,
+    context_option,
+    links_option,
+    made_lab_option,
+    nodes_option,
+    rate_option,
+)
 from harness.model.errors import InputError, LabError
 
 
@@ -46,12 +54,23 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int
 
 
 @lab.command("down")
-@made_lab_option
-def lab_down(which: str) -> None:
-    """Take a lab down, and whatever killed local runs left behind; virtual machines go with their disks."""
-    from harness.labs import vagrant
+@any_lab_option
+@context_option
+def lab_down(which: str, context: str | None) -> None:
+    """Take a lab down, and whatever killed runs left behind; virtual machines go with their disks.
+
+    Of a cluster only the namespaces that runs made are removed, with what is in them.
+    """
+    from harness.cli.cluster import KUBERNETES, kubectl
+    from harness.labs import kubernetes, vagrant
     from harness.labs.kept import take_down_all
 
+    if which == KUBERNETES:
+        gone = kubernetes.take_down(kubectl(context))
+        out.print(f"Removed: {', '.join(f'namespace {name}' for name in gone)}." if gone else "There was nothing left.")
+        return
+    if context is not None:
+        raise InputError("--context is for --lab kubernetes.")
     if which == "vagrant":
         vagrant.take_down()
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harness.cli.types import ListOf, Parsed
+from harness.cli.types import ListOf, Parsed, words_of
 from harness.labs.kept import MIN_NODES
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
 from harness.labs.routers import MIN_LINKS
@@ -43,11 +43,26 @@ def _bound(text: str) -> float:
     return bound
 
 
+def parse_nodes(text: str) -> int | tuple[str, ...]:
+    """Return how many nodes are wanted, or which: names with commas between them."""
+    if text.isascii() and text.isdigit():
+        if not MIN_NODES <= int(text) <= MAX_NODES:
+            raise InputError(f"{text} is not in the range {MIN_NODES}<=x<={MAX_NODES}")
+        return int(text)
+    return tuple(words_of(text))
+
+
 lab_option = click.option(
-    "--lab", default="local", show_default=True, help="local, vagrant, or the path of an Ansible inventory."
+    "--lab", default="local", show_default=True, help="local, vagrant, kubernetes, or the path of an Ansible inventory."
+)
+context_option = click.option(
+    "--context", help="Context of the kubeconfig by which --lab kubernetes is reached; the current one if not given."
 )
 made_lab_option = click.option(
     "--lab", "which", type=click.Choice(("local", "vagrant")), default="local", show_default=True
+)
+any_lab_option = click.option(
+    "--lab", "which", type=click.Choice(("local", "vagrant", "kubernetes")), default="local", show_default=True
 )
 rate_option = click.option(
     "--rate",
@@ -71,6 +86,12 @@ nodes_option = click.option(
     "--nodes",
     type=click.IntRange(MIN_NODES, MAX_NODES),
     help=f"Nodes of the local lab; {MIN_NODES} where not given. More than two take --pairs.",
+)
+any_nodes_option = click.option(
+    "--nodes",
+    type=Parsed("N|LIST", parse_nodes),
+    help=f"How many nodes the local lab has, {MIN_NODES} where not given; or the names of a cluster's. More than two "
+    "take --pairs.",
 )
 profile_option = click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable.")
 profiles_dir_option = click.option(
@@ -169,6 +190,7 @@ def _extent_options() -> Iterable[Decorator]:
 def _plan_options() -> Iterable[Decorator]:
     yield profile_option
     yield lab_option
+    yield context_option
     yield measure_option
     yield from (_factor_option(factor) for factor in FACTORS.values() if factor.scope is not Scope.LABEL)
     yield from _extent_options()
@@ -188,8 +210,12 @@ def _plan_options() -> Iterable[Decorator]:
     )
     yield profiles_dir_option
     yield containers_option
-    yield click.option("--image", help="Image of those containers; without it a tiny one is made on each node.")
-    yield nodes_option
+    yield click.option(
+        "--image",
+        help="Image of those containers; without it a tiny one is made on each node. Of a cluster's pods: one made "
+        "from the Containerfile.",
+    )
+    yield any_nodes_option
     yield click.option(
         "--pairs", help="Hosts to measure against each other, such as a:b,a:c (client:server), or all; one by one."
     )

@@ -43,9 +43,11 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
     detect.refuse_stray(options)
     from harness.cli.prepare import Options, prepare
     from harness.cli.progress import clock
+    from harness.labs.kubernetes import KubernetesLab
+    from harness.labs.manifests import text as manifest_text
     from harness.measures.registry import title_of
 
-    prepared = prepare(Options.of(options))
+    prepared = prepare(Options.of(options), on_clusters=True)
     prepared = _supposed(prepared)
     made = prepared.plan
     if as_json:
@@ -65,12 +67,15 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
     )
     out.print(_traffic(prepared), soft_wrap=True)
-    if prepared.between:
+    if prepared.is_found:
         out.print(
             f"MTU {made.setup.mtus[0]} stands for that of the endpoints, which a run finds; "
-            "`harness inspect` with the same --between says which it is.",
+            f"`harness inspect` with the same {'--between' if prepared.between else 'nodes'} says which it is.",
             soft_wrap=True,
         )
+    if isinstance(prepared.source, KubernetesLab):
+        out.print("\nIt makes this in the cluster, and removes it when it ends:\n")
+        out.print(manifest_text(prepared.source.wanted()), markup=False, highlight=False, soft_wrap=True)
 
 
 def _traffic(prepared: Prepared) -> str:
@@ -103,7 +108,7 @@ def _bytes(count: float) -> str:
 
 def _supposed(prepared: Prepared) -> Prepared:
     """Return a run of a found path with an MTU that its endpoints may have: what VXLAN leaves of the NIC's."""
-    if prepared.between is None:
+    if not prepared.is_found:
         return prepared
     mtu = prepared.plan.setup.nic_mtu - overhead(VXLAN)
     return replace(prepared, plan=prepared.plan.at_mtu(mtu))

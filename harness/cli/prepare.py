@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cli.cluster import KUBERNETES, PROFILE, cluster_lab
 from harness.cli.options import FACTOR_PREFIX
 from harness.fabric import profiles, topology
 from harness.fabric.profiles import Profile
 from harness.labs.base import LabSource
 from harness.labs.kept import MIN_NODES
+from harness.labs.kubernetes import KubernetesLab
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, LocalLab
 from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
@@ -50,11 +52,12 @@ class Options:
     profiles_dirs: tuple[Path, ...] = ()
     containers: str = Engine.NONE.value
     image: str | None = None
-    nodes: int | None = None
+    nodes: int | tuple[str, ...] | None = None
     pairs: str | None = None
     parallel_pairs: bool = False
     between: Between | None = None
     max_rate: float | None = None
+    context: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -73,7 +76,7 @@ class Prepared:
     """Everything that a run needs to know, validated; nothing has been changed yet.
 
     `waves` are the pairs of a run of several, empty where the two hosts that there are get measured. `between`: the
-    path between these is to be found. What it is, the MTU of its endpoints too, is not known yet.
+    path between these is to be found.
     """
 
     plan: Plan
@@ -82,27 +85,37 @@ class Prepared:
     waves: tuple[pairs.Wave, ...] = ()
     between: Between | None = None
 
+    @property
+    def is_found(self) -> bool:
+        """Whether paths are to be found: what they are, and the MTU of their endpoints, is not known yet."""
+        return self.between is not None or isinstance(self.source, KubernetesLab)
 
-def prepare(options: Options, *, keep: bool = False, links: int | None = None) -> Prepared:
+
+def prepare(options: Options, *, keep: bool = False, links: int | None = None, on_clusters: bool = False) -> Prepared:
     """Return plan, profiles and lab; InputError for what cannot be used.
 
     `keep`: the lab outlives this process. `links`: flows are asked to spread over as many; the local lab has them.
+    `on_clusters`: what it is for can be done on a cluster, too.
     """
+    if options.lab == KUBERNETES and not on_clusters:
+        raise InputError("--lab kubernetes: a cluster takes `run`, `plan` and `inspect` only.")
+    _refuse_beside_cluster(options, keep=keep)
     for folder in options.profiles_dirs:
         if any(mark in str(folder.resolve()) for mark in TEMPLATE_MARKS):
             raise InputError(f"--profiles-dir {folder}: Ansible takes {{{{ or {{% in a path for a template; rename it.")
     _refuse_beside_between(options, keep=keep)
     _refuse_unbounded(options)
-    loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *options.profile)}
-    names = (*loaded, *([options.between.name] if options.between else []))
+    built = () if options.lab == KUBERNETES else options.profile
+    loaded = {name: profiles.load(name, options.profiles_dirs) for name in (UNDERLAY, *built)}
+    names = (*loaded, *_found_names(options))
     levels = dict(options.levels)
     mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
-    containers = Containers.parse(options.containers, options.image)
+    containers = Containers.parse(options.containers, None if options.lab == KUBERNETES else options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
-    mtus = (nic_mtu,) if options.between else mtus
+    mtus = (nic_mtu,) if len(names) > len(loaded) else mtus
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
         for client, server in opposed:
             topology.wanted_state(profile, client, server, mtus, containers)
@@ -125,6 +138,13 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None) -
     return Prepared(made, loaded, source, waves, options.between)
 
 
+def _found_names(options: Options) -> tuple[str, ...]:
+    """Return the names of the paths that are to be found."""
+    if options.lab == KUBERNETES:
+        return (PROFILE,)
+    return (options.between.name,) if options.between else ()
+
+
 def _refuse_beside_between(options: Options, *, keep: bool) -> None:
     """Raise InputError for what makes no sense where nothing is set up and nothing changed."""
     given = {
@@ -143,6 +163,28 @@ def _refuse_beside_between(options: Options, *, keep: bool) -> None:
         raise InputError(f"{stray} does not go with --between: {given[stray][1]}; leave one of them out.")
 
 
+def _refuse_beside_cluster(options: Options, *, keep: bool) -> None:
+    """Raise InputError for what makes no sense on a cluster, and for a cluster's option elsewhere."""
+    if options.lab != KUBERNETES:
+        if options.context is not None:
+            raise InputError("--context is for --lab kubernetes.")
+        return
+    others = [name for name in options.profile if name != PROFILE]
+    given = {
+        f"--profile {', '.join(others)}": (bool(others), "it has the network that it has, --profile cluster"),
+        "--between": (options.between is not None, "the endpoints are pods of our own"),
+        "--mtu": (MTU in options.levels, "pods have the MTU that they have"),
+        "--offload": ("offload" in options.levels, "nothing of the nodes is changed"),
+        "--containers": (options.containers != Engine.NONE.value, "the endpoints are pods"),
+        "--setups": (options.setups > 1, "nothing is set up but pods"),
+        "--parallel-pairs": (options.parallel_pairs, "pairs are measured one by one"),
+        "--keep": (keep, "what is made in a cluster goes with the run"),
+    }
+    stray = next((option for option, (is_given, _) in given.items() if is_given), None)
+    if stray:
+        raise InputError(f"{stray} does not go with --lab kubernetes: {given[stray][1]}.")
+
+
 def _refuse_unbounded(options: Options) -> None:
     """Raise InputError where traffic is to be bounded, and a measure cannot be."""
     free = [name for name in options.measures if not registry.MEASURES[name].is_boundable]
@@ -152,6 +194,10 @@ def _refuse_unbounded(options: Options) -> None:
 
 def _lab_source(options: Options, *, keep: bool, links: int) -> LabSource:
     """Return where the nodes come from; InputError where there are more than two, and no pairs of them chosen."""
+    if options.lab == KUBERNETES:
+        return cluster_lab(options.context, options.nodes, options.image, several=options.pairs is not None)
+    if isinstance(options.nodes, tuple):
+        raise InputError("--nodes: names are for --lab kubernetes; give the local lab a number of nodes.")
     if options.lab == LOCAL:
         count = options.nodes or MIN_NODES
         if count > MIN_NODES and options.pairs is None:

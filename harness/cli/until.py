@@ -44,7 +44,7 @@ def prepared_until(given: Mapping[str, Any], *, keep: bool) -> Prepared:
     if width is None:
         if most is not None:
             raise InputError("--max-blocks is of no use without --until-width; --blocks says how many there are.")
-        return prepare(options, keep=keep)
+        return prepare(options, keep=keep, on_clusters=True)
     if options.blocks is not None:
         raise InputError("--blocks and --until-width do not go together; --max-blocks says how many there are at most.")
     if options.setups > 1:
@@ -56,7 +56,7 @@ def prepared_until(given: Mapping[str, Any], *, keep: bool) -> Prepared:
             "--until-width: intervals are computed between blocks, which would disturb the trials of other pairs; "
             "leave out --parallel-pairs."
         )
-    prepared = prepare(replace(options, blocks=most or MOST_BLOCKS), keep=keep)
+    prepared = prepare(replace(options, blocks=most or MOST_BLOCKS), keep=keep, on_clusters=True)
     if len(prepared.plan.setup.profiles) == 1:
         raise InputError("--until-width: the underlay alone has no interval; give a --profile to compare with it.")
     return replace(prepared, plan=replace(prepared.plan, until_width=width))

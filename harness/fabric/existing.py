@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness.fabric.base import Paths, Raised
+from harness.fabric.base import Raised
 from harness.fabric.profiles import Profile
 from harness.measures import ping
 from harness.model.errors import LabError, VerificationError
@@ -41,7 +41,7 @@ class ExistingProfile(Profile):
         if found.wire.headers is None:
             raise LabError(
                 f"what lies between {found.client.spot} and {found.server.spot} cannot be told: {found.wire.unknown}; "
-                "`harness inspect` with the same --between shows what was found."
+                "`harness inspect` with the same options shows what was found."
             )
         return cls(
             name=found.name,
@@ -66,10 +66,10 @@ class ExistingProfile(Profile):
 
 
 class ExistingFabric:
-    """Gives the path that was found between two nodes, `remotes` by node; changes nothing on them."""
+    """Gives the paths that were found between two nodes, `remotes` by node; changes nothing on them."""
 
-    def __init__(self, found: Found, remotes: Mapping[str, Remote], nodes: tuple[Node, Node]) -> None:
-        self._found = found
+    def __init__(self, found: Sequence[Found], remotes: Mapping[str, Remote], nodes: tuple[Node, Node]) -> None:
+        self._found = tuple(found)
         self._remotes = remotes
         self._nodes = nodes
 
@@ -77,31 +77,35 @@ class ExistingFabric:
         """Do nothing: a path that is there has nothing in its way."""
 
     def up(self, setup: Setup) -> Raised:
-        """Return the paths: the nodes' own, and the one that was found."""
-        found = self._found
-        return Raised({Pair(found.client.node, found.server.node): self._paths(setup)})
+        """Return the paths: the nodes' own, and those that were found."""
+        one, other = self._nodes
+        base = Claim(Kind.UNDERLAY, None, (), 0, 0, setup.nic_mtu, setup.nic_mtu)
+        underlay = Path(Endpoint(one.address), Endpoint(other.address), one.device, other.device, base)
+        paths = {(UNDERLAY, mtu): underlay for mtu in {*setup.mtus, setup.nic_mtu}}
+        for found in self._found:
+            paths |= {(found.name, mtu): self._path(found, setup.nic_mtu) for mtu in setup.mtus}
+        return Raised({Pair(one.name, other.name): paths})
 
     def verify(self, setup: Setup) -> None:
         """Ping both ways, with the largest packets that pass; raises VerificationError where none is answered."""
-        found = self._found
-        size = min(found.mtu, ExistingProfile.of(found).path_mtu(setup.nic_mtu))
-        for end, other in (found.ends, found.ends[::-1]):
-            words = f"ping -n -q {_ECHOES} -s {size - ping.HEADER_BYTES}".split()
-            done = self._remotes[end.node].run([*endpoint_of(end).enter, *words, other.address])
-            if done.exit_code != 0:
-                raise VerificationError(
-                    f"{end.spot} on {end.node} reaches {other.spot} by small packets, but not by packets of {size} "
-                    "bytes; lower the endpoints' MTU to what the path carries, or raise the path's."
-                )
+        for found in self._found:
+            size = min(found.mtu, ExistingProfile.of(found).path_mtu(setup.nic_mtu))
+            for end, other in (found.ends, found.ends[::-1]):
+                words = f"ping -n -q {_ECHOES} -s {size - ping.HEADER_BYTES}".split()
+                at = endpoint_of(end)
+                done = self._remotes[end.node].within(at.place).run([*at.enter, *words, other.address])
+                if done.exit_code != 0:
+                    raise VerificationError(
+                        f"{end.spot} on {end.node} reaches {other.spot} by small packets, but not by packets of {size} "
+                        "bytes; lower the endpoints' MTU to what the path carries, or raise the path's."
+                    )
 
     def down(self, setup: Setup) -> None:
         """Do nothing: what was there stays."""
 
-    def _paths(self, setup: Setup) -> Paths:
-        found, nic_mtu = self._found, setup.nic_mtu
+    def _path(self, found: Found, nic_mtu: int) -> Path:
         (one, other), profile = self._nodes, ExistingProfile.of(found)
-        base = Claim(Kind.UNDERLAY, None, (), 0, 0, nic_mtu, nic_mtu)
-        captured = "/".join(profile.headers) or "no headers in front of packets"
+        headers = "/".join(profile.headers) or "no headers in front of packets"
         counted = found.counted if profile.kind is Kind.TUNNEL else None
         claim = Claim(
             kind=profile.kind,
@@ -111,18 +115,15 @@ class ExistingFabric:
             least_overhead=wire.least_overhead(profile.headers),
             path_mtu=profile.path_mtu(nic_mtu),
             nic_mtu=nic_mtu,
-            captured=captured,
+            seen=f"captured: {headers}" if found.wire.is_captured else f"by its devices, not captured: {headers}",
         )
         client, server = (endpoint_of(end) for end in found.ends)
-        own = Path(client, server, one.device, other.device, claim, counted=counted)
-        underlay = Path(Endpoint(one.address), Endpoint(other.address), one.device, other.device, base)
-        every = {(UNDERLAY, mtu): underlay for mtu in {*setup.mtus, nic_mtu}}
-        return every | {(found.name, mtu): own for mtu in setup.mtus}
+        return Path(client, server, one.device, other.device, claim, counted=counted)
 
 
 def endpoint_of(end: FoundEnd) -> Endpoint:
     """Return one side of a found path as what sends and receives."""
-    return Endpoint(end.address, entering(end.namespace))
+    return Endpoint(end.address, () if end.place else entering(end.namespace), end.place)
 
 
 def said(found: Found) -> str:

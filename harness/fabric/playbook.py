@@ -13,7 +13,7 @@ from typing import Any
 import ansible_runner
 
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, PlaybookError
+from harness.model.errors import ConnectionLostError, LabError, PlaybookError
 from harness.nodes.ansible_environment import PLAYBOOKS_DIRECTORY, forget_others, settings
 from harness.nodes.inventory import PAIRS_VARIABLE
 from harness.nodes.target import NOT_ASKED, Passwords
@@ -48,7 +48,10 @@ class PlaybookRunner:
         *,
         passwords: Passwords = NOT_ASKED,
     ) -> None:
+        if lab.inventory is None:
+            raise LabError(f"lab {lab.name} takes no playbooks.")
         forget_others()
+        self._inventory = lab.inventory.resolve()  # a relative path would be taken for the inventory's text
         self._lab = lab
         self._answers = _answers(passwords)
         self._cancelled = cancelled
@@ -66,7 +69,7 @@ class PlaybookRunner:
         runner = ansible_runner.run(
             private_data_dir=str(private),
             playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
-            inventory=str(self._lab.inventory.resolve()),  # a relative path would be taken for the inventory's text
+            inventory=str(self._inventory),
             extravars={
                 "overlay_profiles": list(setup.profiles),
                 "overlay_mtus": list(setup.mtus),

@@ -34,6 +34,10 @@ _IPV4_SOURCE, _IPV4_DESTINATION = 12, 16
 """Where the addresses are in an IPv4 header (RFC 791, section 3.1)."""
 
 
+class CaptureRefusedError(ToolError):
+    """tcpdump did not start: it is not allowed to, or not there."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """What is looked for: the endpoints' addresses, the nodes' own outer ones, and what the tunnel sends (or None)."""
@@ -69,7 +73,7 @@ def capturing(
 
     `filter_at` says what is captured at each of them, such as `filter_of` for a flow.
 
-    Raises ToolError with tcpdump's own words, and ConnectionLostError.
+    Raises CaptureRefusedError and ToolError with tcpdump's own words, and ConnectionLostError.
     """
     harvest = Harvest()
     with ExitStack() as stack:
@@ -80,7 +84,9 @@ def capturing(
         for stop, background in running:
             if not background.await_output(_HEADER_BYTES, _STARTING_S):
                 said = background.said().strip().splitlines()
-                raise ToolError(f"tcpdump on {stop.point} did not start: {said[-1] if said else 'it says nothing'}")
+                raise CaptureRefusedError(
+                    f"tcpdump on {stop.point} did not start: {said[-1] if said else 'it says nothing'}"
+                )
         yield harvest
         time.sleep(_SETTLING_S)
         for stop, background in running:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.inspect.tables import Link, links_of
 from harness.model.errors import InputError, LabError
 from harness.model.found import Spot, SpotKind, entering
+from harness.model.jobs import Completed
 from harness.nodes.readings import snmp
 from harness.nodes.remote import Remote
 
@@ -27,18 +28,21 @@ _REFUSED = 126
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint on a node: what it is, the path of its namespace, and the devices in it."""
+    """An endpoint on a node: how it was asked for, what it is, the path of its namespace, and the devices in it.
+
+    One that cannot be entered from its node is in a `place` of it, which is the name of its namespace, too.
+    """
 
     node: str
-    spot: Spot
+    spot: str
     what: str
     namespace: str
     links: Mapping[str, Link] = field(default_factory=dict)
+    place: str = ""
 
-    @property
-    def enter(self) -> tuple[str, ...]:
-        """The words in front of an argv that run it there."""
-        return entering(self.namespace)
+    def run(self, remote: Remote, argv: Sequence[str]) -> Completed:
+        """Run argv there, by the connection of its node; raises ConnectionLostError."""
+        return remote.within(self.place).run([*(() if self.place else entering(self.namespace)), *argv])
 
     @property
     def addresses(self) -> list[str]:
@@ -74,7 +78,7 @@ def located(spots: tuple[Spot, Spot], remotes: tuple[Remote, Remote]) -> tuple[E
                 if elsewhere
                 else f"--between: {why}."
             )
-        found.append(_filled(own, endpoint))
+        found.append(_entered(own, endpoint))
     return found[0], found[1]
 
 
@@ -90,7 +94,7 @@ def _look(remote: Remote, spot: Spot) -> tuple[Endpoint | None, str]:
         why = f"no process {spot.name} runs on {remote.name}; give the pid that it has on the node itself"
     else:
         return _container(remote, spot)
-    return (Endpoint(remote.name, spot, what, path), "") if there else (None, why)
+    return (Endpoint(remote.name, str(spot), what, path), "") if there else (None, why)
 
 
 def _container(remote: Remote, spot: Spot) -> tuple[Endpoint | None, str]:
@@ -117,10 +121,10 @@ def _container(remote: Remote, spot: Spot) -> tuple[Endpoint | None, str]:
     if pid == "0":
         return None, f"container {spot.name} on {remote.name} does not run; start it"
     what = f"{engine} container {own[:_SHOWN_ID]}, process {pid}"
-    return Endpoint(remote.name, spot, what, f"/proc/{pid}/ns/net"), ""
+    return Endpoint(remote.name, str(spot), what, f"/proc/{pid}/ns/net"), ""
 
 
-def _filled(remote: Remote, endpoint: Endpoint) -> Endpoint:
+def _entered(remote: Remote, endpoint: Endpoint) -> Endpoint:
     """Return an endpoint with what is in it; raises InputError where it is none of its own, or has no address."""
     own, inodes = (remote.run([*_INODE, path]).stdout.strip() for path in ("/proc/self/ns/net", endpoint.namespace))
     if own == inodes:
@@ -128,23 +132,26 @@ def _filled(remote: Remote, endpoint: Endpoint) -> Endpoint:
             f"--between: {endpoint.spot} is in {remote.name}'s own network, which is the underlay that paths are "
             "compared with; give an endpoint that has a network of its own."
         )
-    done = remote.run([*endpoint.enter, "ip", "-j", "-d", "-s", "addr", "show"])
+    return filled(remote, endpoint)
+
+
+def filled(remote: Remote, endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint with the devices in it; raises InputError where none of them has an address."""
+    done = endpoint.run(remote, ["ip", "-j", "-d", "-s", "addr", "show"])
     if done.exit_code != 0:
         raise LabError(f"{remote.name}: {endpoint.spot} cannot be entered: {done.stderr.strip()[-200:]}")
-    filled = Endpoint(
-        endpoint.node, endpoint.spot, endpoint.what, endpoint.namespace, links_of(done.stdout, remote.name)
-    )
-    if not filled.addresses:
+    full = replace(endpoint, links=links_of(done.stdout, remote.name))
+    if not full.addresses:
         raise InputError(
-            f"--between: {endpoint.spot} on {remote.name} has no IPv4 address, which measuring takes; "
+            f"{endpoint.spot} on {remote.name} has no IPv4 address, which measuring takes; "
             "connect it to the network that is to be measured."
         )
-    return filled
+    return full
 
 
 def route_to(remote: Remote, endpoint: Endpoint, address: str) -> Reach | None:
     """Return how an endpoint sends to an address, None where it has no route."""
-    done = remote.run([*endpoint.enter, "ip", "-j", "route", "get", address])
+    done = endpoint.run(remote, ["ip", "-j", "route", "get", address])
     try:
         (route, *_) = json.loads(done.stdout or "[]")
         source, device = str(route["prefsrc"]), str(route["dev"])
@@ -177,7 +184,7 @@ def reached(
             continue
         before = _echoes(remotes[1], server)
         argv = ["ping", "-n", "-c", str(_TRIES), "-i", "0.2", "-W", "1", address]
-        answered = remotes[0].run([*client.enter, *argv]).exit_code == 0
+        answered = client.run(remotes[0], argv).exit_code == 0
         if _echoes(remotes[1], server) == before:
             tried.append(f"{address} answers, but it is somebody else" if answered else f"no echo to {address} arrives")
         elif not answered:
@@ -194,5 +201,5 @@ def reached(
 
 def _echoes(remote: Remote, endpoint: Endpoint) -> int:
     """Return how many echo requests an endpoint has received."""
-    done = remote.run([*endpoint.enter, "cat", "/proc/net/snmp"])
+    done = endpoint.run(remote, ["cat", "/proc/net/snmp"])
     return snmp(done.stdout.splitlines()).get("IcmpInEchos", 0)

@@ -68,25 +68,53 @@ def find(between: Between, ground: Ground) -> Found:
     Raises InputError and LabError for endpoints that are not there or do not reach each other, LabError where a node
     lacks tcpdump, ToolError and ConnectionLostError.
     """
-    pair = Pair(ground.lab.client.name, ground.lab.server.name)
-    nodes, remotes = (ground.lab.client, ground.lab.server), ground.of_pair(pair)
+    remotes = ground.remotes[ground.lab.client.name], ground.remotes[ground.lab.server.name]
     require_tcpdump(remotes)
-    ends = located((between.client, between.server), remotes)
+    return lies_between(between.name, located((between.client, between.server), remotes), ground)
+
+
+def lies_between(
+    name: str, ends: tuple[Endpoint, Endpoint], ground: Ground, *, captures: bool = True, outset: Sequence[str] = ()
+) -> Found:
+    """Return what lies between an endpoint of the lab's client and one of its server, as a path of that name.
+
+    Where nothing may be captured (`captures`), devices alone tell it. `outset` are notes that come before those on what
+    was found. Raises as `find`.
+    """
+    nodes, remotes = (ground.lab.client, ground.lab.server), ground.of_pair(Pair(ends[0].node, ends[1].node))
     reaches, notes = reached(ends, remotes)
     size = _LEAST_BYTES + secrets.randbelow(_VARIED_BYTES)
     with ThreadPoolExecutor(2) as pool:
         seen = [*pool.map(spaces.scan, remotes)]
         tunnels = [spaces.tunnels(one) for one in seen]
         before = [*pool.map(spaces.count, remotes, tunnels)]
-        wire = _echoed(nodes, remotes, ends[0], reaches, size)
+        if captures:
+            wire = _echoed(nodes, remotes, ends[0], reaches, size)
+        else:
+            _ping(remotes[0], ends[0], reaches[1].source, secrets.token_bytes(stack.PATTERN_BYTES), size)
         after = [*pool.map(spaces.count, remotes, tunnels)]
     looked = [_Looked(*one) for one in zip(seen, before, after, strict=True)]
+    if not captures:
+        wire = _concluded(looked, size)
     sides = [
         _side(node, end, reach, one, wire, size)
         for node, end, reach, one in zip(nodes, ends, reaches, looked, strict=True)
     ]
-    found = Found(between.name, sides[0], sides[1], wire, min(node.mtu for node in nodes))
-    return replace(found, notes=(*notes, *_notes(found, nodes, seen)))
+    found = Found(name, sides[0], sides[1], wire, min(node.mtu for node in nodes))
+    return replace(found, notes=(*outset, *notes, *_notes(found, nodes, seen)))
+
+
+def _concluded(looked: Sequence[_Looked], size: int) -> Wire:
+    """Return the headers that the one tunnel makes which counted the echoes on each node, without having seen any."""
+    wire = Wire((), echoes=ECHOES, is_captured=False)
+    met = [[one for one in spaces.tunnels(side.spaces) if _carried(side, one, size)] for side in looked]
+    if not any(met):
+        return wire
+    told = [spaces.wire_of(devices[0].link) if len(devices) == 1 else None for devices in met]
+    if told[0] is None or told[0] != told[1]:
+        names = " and ".join(",".join(device.link.name for device in devices) or "none" for devices in met)
+        return replace(wire, headers=None, unknown=f"nothing was captured, and of tunnels {names} counted the echoes")
+    return replace(told[0], echoes=ECHOES, is_captured=False)
 
 
 def _echoed(
@@ -128,7 +156,7 @@ def _filter(words: str, _stop: Stop) -> str:
 
 def _ping(remote: Remote, client: Endpoint, address: str, pattern: bytes, size: int) -> None:
     argv = f"ping -n -q -c {ECHOES} -i {_INTERVAL_S} -W 1 -s {size - ping.HEADER_BYTES} -p {pattern.hex()}".split()
-    done = remote.run([*client.enter, *argv, address])
+    done = client.run(remote, [*argv, address])
     if done.exit_code > 1:
         raise ToolError(f"ping on {remote.name}: {done.stderr.strip()[-200:] or done.stdout.strip()[-200:]}")
 
@@ -147,12 +175,13 @@ def _side(node: Node, end: Endpoint, reach: Reach, looked: _Looked, wire: Wire, 
     devices.append(_device(Place.NIC, Device(OWN, nic), node.address))
     return FoundEnd(
         node=node.name,
-        spot=str(end.spot),
+        spot=end.spot,
         what=end.what,
         namespace=end.namespace,
         address=reach.source,
         route=reach.route,
         devices=tuple(devices),
+        place=end.place,
     )
 
 

@@ -106,6 +106,20 @@ def fits(link: Link, wire: Wire) -> bool:
     return bool(headers) and link.kind == "tun"
 
 
+def wire_of(link: Link) -> Wire | None:
+    """Return what a device puts in front of packets, by its kind and settings alone; None where these do not tell."""
+    outer = "ipv6" if link.settings.get("remote6") or link.settings.get("local6") else "ipv4"
+    port, vni = link.settings.get("port"), link.settings.get("id")
+    if link.kind in ("vxlan", "geneve"):
+        return Wire((outer, "udp", link.kind, "ethernet"), protocol="udp", port=port, vni=vni)
+    if link.kind == "wireguard":
+        return Wire((outer, "udp", "wireguard"), protocol="udp", is_encrypted=True)
+    made = next((headers for headers, kinds in _KINDS.items() if link.kind in kinds), None)
+    if made is None:
+        return None
+    return Wire((*made[:2], "gre_key", *made[2:]) if link.settings.get("key") else made)
+
+
 def _has(link: Link, value: int | None, name: str) -> bool:
     """Tell whether a device has a setting; one that takes it from each packet (`external`) has any."""
     return bool(link.settings.get("external")) or link.settings.get(name) == value

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.model.node import Node
+from harness.model.notes import Note
 from harness.model.pairs import Pair
 
 
@@ -20,12 +21,13 @@ class Lab:
     `shared_kernel`: both nodes run on one kernel, so each one's CPU figures are those of the whole machine; then
     `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
     `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they were
-    chosen. Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
+    chosen. `notes` are what the reader of any figures should know of it. Without an `inventory` it takes no playbooks.
+    Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
     from the first node to the second, and back.
     """
 
     name: str
-    inventory: Path
+    inventory: Path | None
     ssh_config: Path | None
     client: Node
     server: Node
@@ -34,6 +36,7 @@ class Lab:
     scratch: Path
     others: tuple[Node, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    notes: tuple[Note, ...] = ()
     foreign_cpu_s: Callable[[], float] | None = None
     link_bytes: Callable[[], Sequence[tuple[int, int]]] | None = None
 

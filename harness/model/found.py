@@ -105,7 +105,8 @@ class FoundEnd:
     """One side of a found path: the endpoint as asked for and what it is, how its namespace is entered, its address.
 
     `route` is what the endpoint's own table says of the other one. `devices` lead from the endpoint to the NIC, as far
-    as they could be told.
+    as they could be told. An endpoint that cannot be entered from its node is in a `place` of it (see
+    `harness.model.path.Endpoint`), which is the name of its namespace, too.
     """
 
     node: str
@@ -115,6 +116,7 @@ class FoundEnd:
     address: str
     route: str
     devices: tuple[FoundDevice, ...]
+    place: str = ""
 
     def at(self, place: Place) -> FoundDevice | None:
         """Return the device of a kind, None where there is none or it could not be told."""
@@ -128,7 +130,8 @@ class Wire:
     `headers` are named as in `harness.truth.wire.HEADER_BYTES`, none for packets that are as they were sent, None where
     they cannot be told: then `unknown` says what was seen instead. `outer` are the outer addresses of both nodes, the
     client's first, `port` and `vni` the tunnel's where it has them. `echoes` were sent; `seen` is how many requests and
-    replies were seen on the client's NIC, and on the server's.
+    replies were seen on the client's NIC, and on the server's. Where nothing may be captured (`is_captured`), the
+    headers are those that the device makes that counted the echoes.
     """
 
     headers: tuple[str, ...] | None
@@ -140,6 +143,7 @@ class Wire:
     echoes: int = 0
     seen: tuple[int, int] = (0, 0)
     unknown: str = ""
+    is_captured: bool = True
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What sends and receives: its address, and the words in front of an argv that run it there."""
+    """What sends and receives: its address, and the words in front of an argv that run it there.
+
+    `place`: where it cannot be entered from its node, what the node's connection calls the place that it is in.
+    """
 
     address: str
     enter: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Claim:
     """What a profile claims of its path: its kind, the tunnel device, other profiles' tunnels, sizes in bytes.
 
     `overhead` is what the headers add to a packet, `least_overhead` what each adds at least; over TCP several packets
-    share the outer headers. `path_mtu` is the largest packet that passes whole, `nic_mtu` the underlay's own.
+    share the outer headers. `path_mtu` is the largest packet that passes whole, `nic_mtu` the underlay's own. `seen` is
+    how the headers of a path that was found are known, and which they are.
     """
 
     kind: Kind
@@ -40,7 +45,7 @@ class Claim:
     least_overhead: int
     path_mtu: int
     nic_mtu: int
-    captured: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)

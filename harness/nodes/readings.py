@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.model.errors import ToolError
 from harness.model.jobs import Port
@@ -98,6 +99,11 @@ def parse(text: str, counted: Counted | None = None) -> Reading:
         return _reading(sections, counted)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
         raise ToolError(f"a node's counters could not be read: {error!r} in {text[-300:]!r}") from error
+
+
+def joined(node: Reading, endpoint: Reading) -> Reading:
+    """Return a node's reading with what only one taken in its endpoint tells."""
+    return replace(node, endpoint=endpoint.endpoint, route_mtu=endpoint.route_mtu)
 
 
 def _reading(sections: dict[str, list[str]], counted: Counted | None) -> Reading:

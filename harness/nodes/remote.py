@@ -1,61 +1,27 @@
-"""Commands on a node over SSH.
+"""Commands on a node, however it is reached.
 
-A command is always an argv list: each word is quoted for the node's login shell, none is ever interpreted by it. It
-carries a mark of its connection in its environment: what still runs when a connection broke is found by it, and ended
-as soon as there is another connection.
+A command is always an argv list: none of its words is ever interpreted on the way.
 """
 
 from __future__ import annotations
 
-import secrets
-import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import paramiko
-
 from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
-from harness.model.node import Node
-from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
-from harness.nodes.running import ANNOUNCE, Background
-from harness.nodes.target import NOT_ASKED, Passwords, Target
+from harness.nodes.running import ANNOUNCE, Background, Channel
 
-KEEPALIVE_S = 10
-"""How often an idle connection says something, so that one which is dead is noticed (target.SILENCE_S)."""
-MARK = "VXLAN_HARNESS"
-"""Environment variable that holds a connection's mark."""
 # `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
 _SIGNAL = 'kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"'
-_END_MARKED = """
-for mark in "$@"; do
-  for path in $(grep -lzxF -- "$mark" /proc/[0-9]*/environ 2>/dev/null); do
-    pid=${path#/proc/}
-    kill -KILL "${pid%/environ}" 2>/dev/null
-  done
-done
-true
-"""
 
 
-class Remote:
-    """An SSH connection to one node; it is made anew when it was lost and is needed again.
+class Remote(ABC):
+    """A node, connected when that is needed; `name` is the node's."""
 
-    What a lost connection left running on the node is ended by the next one, at the latest when this is left.
-    """
-
-    def __init__(self, node: Node, ssh_config: Path | None, passwords: Passwords = NOT_ASKED) -> None:
-        self.name = node.name
-        self._passwords = passwords
-        self._node = node
-        self._ssh_config = ssh_config
-        self._target: Target | None = None
-        self._client: paramiko.SSHClient | None = None
-        self._mark = _new_mark()
-        self._lost_marks: list[str] = []
+    name: str
 
     def __enter__(self) -> Self:
         self.connect()
@@ -68,90 +34,26 @@ class Remote:
 
     def is_connected(self) -> bool:
         """Tell whether the connection stands, as far as is known."""
-        transport = self._client.get_transport() if self._client else None
-        return transport is not None and transport.is_active()
+        return True
 
-    def connect(self) -> None:
+    def connect(self) -> None:  # noqa: B027 - where every command has a connection of its own there is nothing to do
         """Connect unless that is done; raises ConnectionLostError with the reason and what to do."""
-        if self.is_connected():
-            return
-        if self._client is not None:
-            self._give_up()
-        self._target = target = Target.of(self._node, self._ssh_config, self._passwords)
-        client = open_client(self.name, target)
-        transport = client.get_transport()
-        if transport is not None:
-            transport.set_keepalive(KEEPALIVE_S)
-        self._client = client
-        if target.user != "root":
-            self._require_root(target)
-        self._end_what_was_left()
 
-    def _require_root(self, target: Target) -> None:
-        """Raise ConnectionLostError unless commands run as root."""
-        done = self.run(["id", "-u"])
-        if done.stdout.strip() == "0":
-            return
-        self._disconnect()
-        said = "; ".join(line for line in done.stderr.splitlines() if line.strip())
-        if not target.become:
-            what = f"user {target.user} is not root, which network namespaces need; set ansible_become: true"
-        elif target.become_password is None:
-            what = f"sudo wants a password ({said}); give --ask-become-pass, or ansible_become_password in a vault"
-        else:
-            what = f"sudo does not make user {target.user} root ({said}); look at the password and at sudoers"
-        raise ConnectionLostError(f"{self.name}: {what}.")
-
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - and nothing to close
         """Close the connection, having ended what an earlier one left running; closing twice does no harm."""
-        if self._client is not None and not self.is_connected():
-            self._give_up()
-        if self._lost_marks:
-            with suppress(ConnectionLostError):
-                self.connect()
-        self._disconnect()
 
-    def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    @abstractmethod
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        """Start argv on the node and return its channel; raises ConnectionLostError."""
 
-    def _give_up(self) -> None:
-        """Take the connection for lost, and remember what may still run under its mark."""
-        self._disconnect()
-        self._lost_marks.append(self._mark)
-        self._mark = _new_mark()
+    def within(self, place: str) -> Remote:
+        """Return what runs commands in a place of the node that cannot be entered from the node itself.
 
-    def _end_what_was_left(self) -> None:
-        """End what lost connections left running."""
-        if self._lost_marks:
-            self.run(["sh", "-c", _END_MARKED, "sh", *self._lost_marks])
-            self._lost_marks.clear()
-
-    def open_channel(self, argv: Sequence[str]) -> paramiko.Channel:
-        """Start argv on the node and return its channel."""
-        self.connect()
-        transport = self._client.get_transport() if self._client else None
-        if transport is None:
-            raise ConnectionLostError(f"lost the connection to {self.name}.")
-        try:
-            channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
-            channel.exec_command(shlex.join([*self._become(), "env", "LC_ALL=C", self._mark, *argv]))
-            if self._target and self._target.become and self._target.become_password:
-                channel.sendall(f"{self._target.become_password}\n".encode())
-                channel.shutdown_write()  # sudo would wait for a better one
-        except paramiko.ChannelException as error:  # the connection stands, the node wants no more sessions on it
-            raise ConnectionLostError(f"{self.name} opens no channel: {error}.") from error
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            self._give_up()  # it may have died without a word, and would stay "connected" for a quarter of an hour
-            raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
-        return channel
-
-    def _become(self) -> list[str]:
-        """Return what makes a command root's: sudo, its password by standard input, or nothing."""
-        if self._target is None or not self._target.become:
-            return []
-        return ["sudo", "-S", "-p", "", "--"] if self._target.become_password else ["sudo", "-n", "--"]
+        The empty place is the node itself, and the only one that most nodes have.
+        """
+        if place:
+            raise ValueError(f"{self.name} has no place {place!r}")
+        return self
 
     def background(self, argv: Sequence[str]) -> Background:
         """Start argv and return at once."""
@@ -169,7 +71,3 @@ class Remote:
                 return running.wait(timeout_s)
             except TimeoutError as error:
                 raise ConnectionLostError(f"{error} ({timeout_s:g} s).") from error
-
-
-def _new_mark() -> str:
-    return f"{MARK}={secrets.token_hex(8)}"

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
-
-import paramiko
+from typing import Protocol, Self
 
 from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
@@ -22,6 +20,38 @@ _POLL_S = 0.25
 ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
 
 
+class Channel(Protocol):
+    """The streams of one command on a node, and its exit code: what paramiko.Channel has of it."""
+
+    def settimeout(self, timeout: float) -> None:
+        """Say how many seconds a read may block."""
+        ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Return some of its output, nothing at its end; raises TimeoutError."""
+        ...
+
+    def recv_stderr_ready(self) -> bool:
+        """Tell whether `recv_stderr` would return at once."""
+        ...
+
+    def recv_stderr(self, size: int, /) -> bytes:
+        """Return some of its errors, nothing at their end; raises TimeoutError."""
+        ...
+
+    def exit_status_ready(self) -> bool:
+        """Tell whether it is known to have ended."""
+        ...
+
+    def recv_exit_status(self) -> int:
+        """Return its exit code, once it has ended; less than 0 where there is none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class Background:
     """A command that runs on a node (`name`), announced on its channel; leaving its `with` block ends it.
 
@@ -32,7 +62,7 @@ class Background:
         self,
         name: str,
         argv: Sequence[str],
-        channel: paramiko.Channel,
+        channel: Channel,
         signal: Callable[[str, str], None],
         is_connected: Callable[[], bool],
     ) -> None:

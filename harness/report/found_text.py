@@ -24,7 +24,10 @@ def _lines(found: Found) -> Iterator[str]:
         yield from _side(end)
     yield ""
     seen, sent = found.wire.seen, 2 * found.wire.echoes
-    yield f"capture    {seen[0]} and {seen[1]} of {sent} packets of our own echoes known again on the two NICs"
+    if found.wire.is_captured:
+        yield f"capture    {seen[0]} and {seen[1]} of {sent} packets of our own echoes known again on the two NICs"
+    else:
+        yield f"capture    none; headers are those of the device that counted {found.wire.echoes} echoes both ways"
     if found.wire.outer:
         yield f"outer      {found.wire.outer[0]} to {found.wire.outer[1]}"
     headers = found.wire.headers
@@ -57,7 +60,8 @@ def _consequences(found: Found, headers: tuple[str, ...]) -> Iterator[str]:
     if base and own:
         yield f"ceiling    {own / base:.4f} of the underlay's TCP goodput, with packets of {size} bytes"
     if not headers:
-        yield "proof      the NICs' bytes; nothing counts what a tunnel carries, for there is none"
+        none = "there is none" if found.wire.is_captured else "none counted the echoes"
+        yield f"proof      the NICs' bytes; nothing counts what a tunnel carries, for {none}"
     elif found.counted:
         yield f"proof      bytes of {found.counted[0].label} and of the NICs, on both nodes"
     else:

@@ -142,12 +142,16 @@ class Plan:
         """Return the plan for some of its profiles."""
         return replace(self, setup=replace(self.setup, profiles=profiles))
 
-    def at_mtu(self, mtu: int) -> Plan:
-        """Return the plan for endpoints of one MTU that cannot be chosen; InputError where no cell fits it."""
+    def at_mtu(self, mtu: int, nic_mtu: int | None = None) -> Plan:
+        """Return the plan for endpoints of one MTU that cannot be chosen, on NICs of `nic_mtu` where that was found.
+
+        InputError where no cell fits it.
+        """
         cells = dict.fromkeys(cell.at(((MTU, mtu),)) for cell in self.cells if _fits(cell, mtu))
         if not cells:
             raise InputError(f"the endpoints' MTU is {mtu}, and every packet that was asked for is larger.")
-        return replace(self, setup=replace(self.setup, mtus=(mtu,)), cells=tuple(cells))
+        setup = replace(self.setup, mtus=(mtu,), nic_mtu=nic_mtu or self.setup.nic_mtu)
+        return replace(self, setup=setup, cells=tuple(cells))
 
     @property
     def blocks_text(self) -> str:

@@ -16,7 +16,7 @@ from harness.measures.base import MakeConditions
 from harness.measures.registry import programs
 from harness.model.errors import ConnectionLostError, ToolError, VerificationError
 from harness.model.jobs import Job, Port
-from harness.model.path import Path
+from harness.model.path import Endpoint, Path
 from harness.model.trial import Cell, Direction, Measured, Timing
 from harness.nodes import readings
 from harness.nodes.remote import Remote
@@ -120,14 +120,16 @@ def _moved(
     client, server = remotes
     with ExitStack() as stack:
 
-        def started(remote: Remote, enter: Sequence[str], job: Job) -> Background:
-            return stack.enter_context(remote.background([*enter, *job.argv]))
+        def started(remote: Remote, at: Endpoint, job: Job) -> Background:
+            return stack.enter_context(remote.within(at.place).background([*at.enter, *job.argv]))
 
-        servers = [started(server, one.path.server.enter, one.server) for one in tries]
+        servers = [started(server, one.path.server, one.server) for one in tries]
         for one in tries:
             ports = [one.server.ready] if isinstance(one.server.ready, Port) else []
-            server.run(readings.argv(one.path.server.enter, one.path.client.address, before=True, ports=ports))
-        clients = [started(client, one.path.client.enter, one.client) for one in tries]
+            at = one.path.server
+            argv = readings.argv(at.enter, one.path.client.address, before=True, ports=ports)
+            server.within(at.place).run(argv)
+        clients = [started(client, one.path.client, one.client) for one in tries]
         return [
             (one, _measured(one, mine, theirs, cancelled))
             for one, mine, theirs in zip(tries, clients, servers, strict=True)

@@ -76,18 +76,14 @@ class Campaign:
         engine = plan.setup.containers.engine
         with grounded(equipment, self._waves, plan.measures, engine, keep=conduct.keep) as ground:
             self._waves = chosen_pairs(ground.lab, self._waves)
-            remotes = [*ground.remotes.values()]
-            if equipment.find is not None:
-                equipment.observer.stage("finding the path")
-                own = ExistingProfile.of(equipment.find(ground))
-                plan, profiles = plan.at_mtu(own.path.mtu), {**profiles, own.name: own}
-            setup = supported(plan.setup, profiles, remotes, equipment.observer, skip=conduct.skip_unsupported)
-            plan = plan.limited_to(setup.profiles)
-            equipment.observer.planned(plan)
+            work = self._buildable(Work(plan, profiles, conduct, ground))
+            if len(self._pairs) == 1:
+                work = self._found(work, self._pairs[0])
+            equipment.observer.planned(work.plan)
             try:
                 self._ledger.describe(ground.lab, ends)  # before the first trial: a killed run's can be read
                 for wave in self._waves:
-                    self._wave(wave, Work(plan, profiles, conduct, ground), ends)
+                    self._wave(wave, work, ends)
             finally:
                 self._ledger.describe(ground.lab, ends)
             error = failure(ends)
@@ -101,11 +97,36 @@ class Campaign:
     def _pairs(self) -> list[Pair]:
         return [pair for wave in self._waves for pair in wave]
 
+    def _buildable(self, work: Work) -> Work:
+        """Return what is done without the profiles that cannot be built; one that is to be found is not built."""
+        if self._equipment.find is not None:
+            return work
+        setup = supported(
+            work.plan.setup,
+            work.profiles,
+            [*work.ground.remotes.values()],
+            self._equipment.observer,
+            skip=work.conduct.skip_unsupported,
+        )
+        return replace(work, plan=work.plan.limited_to(setup.profiles))
+
+    def _found(self, work: Work, pair: Pair) -> Work:
+        """Return what is done with a pair, once the paths between it are found where they are to be."""
+        equipment, ground = self._equipment, work.ground
+        if equipment.find is None or any(isinstance(one, ExistingProfile) for one in work.profiles.values()):
+            return work
+        equipment.observer.stage(f"finding the path{f' {pair}' if len(self._pairs) > 1 else ''}")
+        ground = replace(ground, lab=ground.lab.limited_to((pair,)))
+        own = {path.name: ExistingProfile.of(path) for path in equipment.find(ground, pair)}
+        first = next(iter(own.values())).path
+        return replace(work, plan=work.plan.at_mtu(first.mtu, first.nic_mtu), profiles={**work.profiles, **own})
+
     def _wave(self, wave: Wave, work: Work, ends: dict[Pair, End]) -> None:
         """Measure the pairs of a wave on one set-up after the other; a failure is noted in `ends`, and ends it."""
         notes = (PARALLEL_NOTE,) if len(wave) > 1 else ()
-        runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
         try:
+            work = self._found(work, wave[0])
+            runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
             for setup in range(1, work.plan.setups + 1):
                 self._on_setup(setup, wave, runs, work, ends)
         except HarnessError as error:

@@ -50,7 +50,7 @@ def notes_of(
     plan: Plan, profiles: Mapping[str, Profile], lab: Lab, environments: Mapping[str, Mapping[str, Any]]
 ) -> list[Note]:
     """Return what the reader of the figures should know of the nodes, before the first trial."""
-    noted: list[Note] = []
+    noted = [*lab.notes]
     if lab.shared_kernel:
         text = "both nodes share one kernel and its CPUs: CPU seconds are those of both together"
         noted.append(Note(About.LAB, lab.name, text))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.model.errors import OverdueError, ToolError
 from harness.model.jobs import Completed, Job, Performed, Port, Ramp, Side
-from harness.model.path import Endpoint, Path
+from harness.model.path import Counted, Endpoint, Path
 from harness.model.readings import Reading, Span
 from harness.nodes import readings
 from harness.nodes.remote import Remote
@@ -131,8 +131,9 @@ class Stage:
         return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()), carried)
 
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
-        enter = () if job.on_node else self._endpoint(job.side).enter
-        background = stack.enter_context(self._remotes[job.side].background([*enter, *job.argv]))
+        at = Endpoint("") if job.on_node else self._endpoint(job.side)
+        remote = self._remotes[job.side].within(at.place)
+        background = stack.enter_context(remote.background([*at.enter, *job.argv]))
         step["jobs"][job.name] = {"side": job.side, "argv": background.argv}
         return background
 
@@ -189,15 +190,23 @@ class Stage:
         """Read both nodes at the same time; a node's reading waits for what is to listen there."""
         counted_on = dict(zip(Side, self._path.counted or (None, None), strict=True))
 
-        def one(side: Side) -> Reading:
+        def one(side: Side, at: Endpoint, ports: Sequence[Port], counted: Counted | None) -> Reading:
             peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
-            ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
-            enter, counted = self._endpoint(side).enter, counted_on[side]
-            argv = readings.argv(enter, peer.address, before=when == "before", ports=ports, counted=counted)
-            done = self._remotes[side].run(argv)
+            argv = readings.argv(at.enter, peer.address, before=when == "before", ports=ports, counted=counted)
+            done = self._remotes[side].within(at.place).run(argv)
             return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}", counted)
 
-        tasks = [self._pool.submit(one, side) for side in Side]
+        def both(side: Side) -> Reading:
+            at = self._endpoint(side)
+            ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
+            if not at.place:
+                return one(side, at, ports, counted_on[side])
+            with ThreadPoolExecutor(1) as beside:
+                inside = beside.submit(one, side, at, ports, None)
+                node = one(side, Endpoint(at.address), (), counted_on[side])
+                return readings.joined(node, inside.result())
+
+        tasks = [self._pool.submit(both, side) for side in Side]
         at_s, meters = time.time(), self._meters
         foreign_s = meters.foreign_cpu_s() if meters.foreign_cpu_s else 0.0
         link_bytes = meters.link_bytes() if meters.link_bytes else ()

@@ -49,7 +49,7 @@ class Watcher(Protocol):
 class Equipment:
     """What a run works with; tests put fakes here.
 
-    `find` finds the path that somebody else built, where one is measured.
+    `find` finds the paths that somebody else built between a pair of nodes, where such are measured.
     """
 
     source: LabSource
@@ -57,7 +57,7 @@ class Equipment:
     fabric: Callable[[Lab, Mapping[str, Profile]], Fabric]
     interruption: Interruption
     observer: Watcher
-    find: Callable[[Ground], Found] | None = None
+    find: Callable[[Ground, Pair], Sequence[Found]] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,17 @@ def environments(
         seen = environment.parse(remote.run(environment.argv(node.device, wanted, engine)).stdout, wanted)
         missing = [name for name in wanted if seen[name] is None]
         if missing:
-            chosen = "" if set(measures) <= set(DEFAULT) else f" -e measures={','.join(measures)}"
-            raise LabError(
-                f"{node.name} has no {' and no '.join(missing)}; `ansible-playbook -i {lab.inventory}{chosen} "
-                "playbooks/install.yml` installs what is missing there."
-            )
+            raise LabError(f"{node.name} has no {' and no '.join(missing)}; {_install(lab, measures)}.")
         read[node.name] = seen
     return read
+
+
+def _install(lab: Lab, measures: Sequence[str]) -> str:
+    """Return what gives a lab's nodes the programs of these measures."""
+    if lab.inventory is None:
+        return "the image that the Containerfile makes has it, give --image for one that does"
+    chosen = "" if set(measures) <= set(DEFAULT) else f" -e measures={','.join(measures)}"
+    return f"`ansible-playbook -i {lab.inventory}{chosen} playbooks/install.yml` installs what is missing there"
 
 
 def supported(

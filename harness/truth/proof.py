@@ -51,7 +51,7 @@ def judge(cell: Cell, claim: Claim, client: Span, server: Span, measured: Measur
             _check_idle(other, sender, receiver, payload, arrow, problems)
         if claim.kind is Kind.TUNNEL and claim.tunnel is None:
             sent = sender.device(sender.nic)
-            seen.append(f"{arrow}: {sender.nic} {_tx(sent)} B; no device counts the tunnel, captured: {claim.captured}")
+            seen.append(f"{arrow}: {sender.nic} {_tx(sent)} B; no device counts the tunnel, {claim.seen}")
         elif claim.kind is Kind.TUNNEL:
             _check_tunnel(claim, sender, receiver, payload, arrow, problems, seen)
     for sender, segmented, arrow in _segmented(client, server, measured):
@@ -69,8 +69,8 @@ def judge(cell: Cell, claim: Claim, client: Span, server: Span, measured: Measur
 
 def _untunnelled(claim: Claim, nic: str) -> str:
     """Return what is known of a path without a tunnel; where one was found, no tunnel beside it has to be idle."""
-    if claim.captured:
-        return f"{nic} carried it; captured: {claim.captured}"
+    if claim.seen:
+        return f"{nic} carried it; {claim.seen}"
     return f"{nic} carried it, no tunnel did" if claim.other_tunnels else f"{nic} carried it"
 
 

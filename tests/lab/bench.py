@@ -24,6 +24,7 @@ from harness.model.containers import Containers, Engine
 from harness.model.jobs import Completed
 from harness.model.trial import UNDERLAY
 from harness.nodes.remote import Remote
+from harness.nodes.ssh import SshRemote
 from harness.results.plan import Setup
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
@@ -108,7 +109,7 @@ def bench(rate: str = DEFAULT_RATE, engine: Engine = Engine.NONE) -> Iterator[Be
         source = LocalLab(rate, state_root=root, containers=engine)
         lab = source.up()
         try:
-            with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
+            with SshRemote(lab.client, lab.ssh_config) as client, SshRemote(lab.server, lab.ssh_config) as server:
                 yield Bench(lab, client, server, PlaybookRunner(lab), Containers.parse(engine))
         finally:
             source.down()

@@ -244,6 +244,7 @@ def lab_of(nic_mtu: int, mtus: Sequence[int]) -> Iterator[tuple[Bench, list[Send
         set_nic_mtu(made, nic_mtu)
         for node in made.nodes:
             done(node, "ethtool", "-K", DEVICE, *_OFFLOADS.split())
+        assert made.lab.inventory is not None
         inventory = json.loads(made.lab.inventory.read_text(encoding="utf-8"))
         for variables in inventory["nodes"]["hosts"].values():
             variables["underlay_mtu"] = nic_mtu

@@ -13,6 +13,7 @@ import pytest
 from harness.model.errors import ConnectionLostError
 from harness.nodes import remote
 from harness.nodes.remote import Remote
+from harness.nodes.ssh import SshRemote
 from tests.lab.bench import Bench, done, eventually
 from tests.lab.connections import measuring_sshd, parent_of
 from tests.lab.machine import OUT, Command, Machine
@@ -46,7 +47,7 @@ def test_ended_server_takes_its_time_limit_along(bench: Bench) -> None:
 @pytest.mark.parametrize("use_again", [True, False])
 def test_what_a_broken_connection_left_is_ended(bench: Bench, use_again: bool) -> None:
     bench.server.close()
-    with Remote(bench.lab.server, bench.lab.ssh_config) as broken:
+    with SshRemote(bench.lab.server, bench.lab.ssh_config) as broken:
         sshd = sshd_of(bench, broken)
         standing = bench.server.background(["sleep", "500"])
         left = [

@@ -21,6 +21,7 @@ from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId, command
 from harness.model.errors import LabError
 from harness.nodes.remote import Remote
+from harness.nodes.ssh import SshRemote
 from harness.truth.hashing import at_least_chance, one_link_chance
 from tests.lab.bench import done, state_folder
 from tests.lab.machine import OUT, Machine
@@ -154,7 +155,7 @@ def lab_of_three_links() -> Iterator[tuple[Lab, Remote, Remote]]:
         source = LocalLab("100mbit", links=3, state_root=root)
         lab = source.up()
         try:
-            with Remote(lab.client, lab.ssh_config) as client, Remote(lab.server, lab.ssh_config) as server:
+            with SshRemote(lab.client, lab.ssh_config) as client, SshRemote(lab.server, lab.ssh_config) as server:
                 yield lab, client, server
         finally:
             source.down()

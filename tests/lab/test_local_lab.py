@@ -14,6 +14,7 @@ from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
 from harness.model.errors import ConnectionLostError
 from harness.nodes.remote import Remote
+from harness.nodes.ssh import SshRemote
 from tests.lab.bench import Bench, bench, done, eventually, state_folder
 from tests.lab.snapshots import differences, host_snapshot
 
@@ -99,7 +100,7 @@ def test_host_key_that_is_not_the_nodes_is_refused(bench: Bench, tmp_path: Path,
     config = tmp_path / "ssh_config"
     config.write_text((scratch / "ssh_config").read_text().replace(str(scratch / "known_hosts"), str(known)))
     with pytest.raises(ConnectionLostError, match=bench.client.name):
-        Remote(bench.lab.client, config).connect()
+        SshRemote(bench.lab.client, config).connect()
     by_hand = subprocess.run(
         ["ssh", "-o", "BatchMode=yes", "-F", str(config), bench.client.name, "true"], capture_output=True, check=False
     )
@@ -124,7 +125,7 @@ def test_down_leaves_the_host_as_it_was() -> None:
         before = host_snapshot(root)
         lab = LocalLab("none", state_root=root)
         made = lab.up()
-        with Remote(made.client, made.ssh_config) as client:
+        with SshRemote(made.client, made.ssh_config) as client:
             done(client, "ip", "link", "add", "name", "docker0", "type", "bridge")
             held = held_by(made.scratch)
             lab.down()
@@ -160,7 +161,7 @@ def test_kept_lab_outlives_its_owner_until_it_is_taken_down() -> None:
         try:
             found = again.up()
             again.down()
-            with Remote(found.server, found.ssh_config) as server:
+            with SshRemote(found.server, found.ssh_config) as server:
                 assert done(server, "hostname").strip() == "k8s-2"
         finally:
             assert take_down_all(root) == ["lab"]

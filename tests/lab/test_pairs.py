@@ -9,7 +9,7 @@ import pytest
 
 from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
-from harness.nodes.remote import Remote
+from harness.nodes.ssh import SshRemote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
 from tests.lab.snapshots import differences, host_snapshot
@@ -39,7 +39,7 @@ def test_four_nodes_reach_each_other_through_a_switch_that_goes_with_them() -> N
         held = [ProcessId(**one[role]) for one in (*state["nodes"], state["switch"]) for role in ("holder", "inside")]
         assert [node.name for node in made.nodes] == [name for name, _, _ in NODES[:4]]
         for node in made.nodes:
-            with Remote(node, made.ssh_config) as remote:
+            with SshRemote(node, made.ssh_config) as remote:
                 links = {link["ifname"] for link in json.loads(done(remote, "ip", "-j", "link", "show"))}
                 assert links == {"lo", "ens33"}
                 assert '"rate":12500000' in done(remote, "tc", "-j", "qdisc", "show", "dev", "ens33")

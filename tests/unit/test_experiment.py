@@ -27,7 +27,7 @@ from harness.model.path import Path as NetworkPath
 from harness.model.trial import Slot, Timing, Trial
 from harness.nodes import background
 from harness.nodes.remote import Remote
-from harness.nodes.running import Background
+from harness.nodes.running import Background, Channel
 from harness.report.trials import read_trials
 from harness.results.meta import read_meta
 from harness.results.plan import Plan, Setup
@@ -172,6 +172,12 @@ class FakeRemote(Remote):
 
     def close(self) -> None:
         self._world.happens(f"close {self.name}")
+
+    def is_connected(self) -> bool:
+        return True
+
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         assert timeout_s > 0

@@ -26,6 +26,7 @@ from harness.model.trace import Place
 from harness.model.trial import UNDERLAY, Cell, Timing
 from harness.nodes import readings
 from harness.nodes.remote import Remote
+from harness.nodes.running import Channel
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
 from tests.unit.synthetic import path_to
@@ -175,6 +176,9 @@ class Pinged(Remote):
         self.asked: list[tuple[str, ...]] = []
         self._code = exit_code
 
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
+
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Keep what it was asked."""
         assert timeout_s
@@ -184,7 +188,7 @@ class Pinged(Remote):
 
 def fabric(exit_code: int = 0, found: Found = FOUND) -> tuple[ExistingFabric, list[Pinged]]:
     remotes = [Pinged(node.name, exit_code) for node in NODES]
-    return ExistingFabric(found, {remote.name: remote for remote in remotes}, NODES), remotes
+    return ExistingFabric([found], {remote.name: remote for remote in remotes}, NODES), remotes
 
 
 def test_nothing_runs_on_the_nodes_but_pings() -> None:
@@ -218,7 +222,7 @@ def test_packets_that_do_not_pass_are_said() -> None:
 def test_without_a_device_to_count_at_the_proof_says_so() -> None:
     bare = replace(FOUND, client=end(1, tunnel=False), server=end(2, tunnel=False))
     claim = fabric(found=bare)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
-    assert (claim.tunnel, claim.captured) == (None, "ipv4/udp/vxlan/ethernet")
+    assert (claim.tunnel, claim.seen) == (None, "captured: ipv4/udp/vxlan/ethernet")
     assert "no device that counts" in text(bare)
 
 
@@ -299,6 +303,9 @@ class Engines(Remote):
     def __init__(self, docker: Completed, podman: Completed) -> None:
         self.name = "k8s-1"
         self._said = {"docker": docker, "podman": podman}
+
+    def open_channel(self, argv: Sequence[str]) -> Channel:
+        raise AssertionError(f"{argv} would be started for good")
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Return what an engine says."""

@@ -385,7 +385,7 @@ def test_evidence_says_what_was_seen() -> None:
 
 
 def test_evidence_of_a_found_path_says_of_which_kind_it_is() -> None:
-    by_headers = replace(VXLAN, tunnel=None, other_tunnels=(), captured="ipv4/udp/vxlan/ethernet")
+    by_headers = replace(VXLAN, tunnel=None, other_tunnels=(), seen="captured: ipv4/udp/vxlan/ethernet")
     proof = judge(FORWARD, by_headers, SENDER.span(), RECEIVER.span(), ONE_WAY)
     assert proof.proven
     assert proof.evidence == (
@@ -394,7 +394,7 @@ def test_evidence_of_a_found_path_says_of_which_kind_it_is() -> None:
     assert (proof.inner_bytes, proof.outer_bytes) == (OUTER, OUTER)
     idle = Moved(nic=tx(0), endpoint=SENT)
     assert not judge(FORWARD, by_headers, idle.span(), RECEIVER.span(), ONE_WAY).proven
-    routed = replace(HOST_GW, other_tunnels=(), captured="no headers in front of packets")
+    routed = replace(HOST_GW, other_tunnels=(), seen="captured: no headers in front of packets")
     plain = judge(FORWARD, routed, PLAIN_SENDER.span(), PLAIN_RECEIVER.span(), ONE_WAY)
     assert plain.evidence == "ens33 carried it; captured: no headers in front of packets"
 

@@ -12,8 +12,8 @@ from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.nodes.remote import _SIGNAL as SIGNAL
-from harness.nodes.remote import MARK, Remote
 from harness.nodes.running import Background
+from harness.nodes.ssh import MARK, SshRemote
 from harness.nodes.target import Target
 
 
@@ -76,16 +76,16 @@ class Transport:
         return self.opened[-1]
 
 
-Connect = Callable[..., tuple[Remote, Transport]]
+Connect = Callable[..., tuple[SshRemote, Transport]]
 
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
-    def connect(*channels: Channel) -> tuple[Remote, Transport]:
+    def connect(*channels: Channel) -> tuple[SshRemote, Transport]:
         transport = Transport(list(channels))
         client = paramiko.SSHClient()
         monkeypatch.setattr(client, "get_transport", lambda: transport)
-        remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), tmp_path / "no_config")
+        remote = SshRemote(Node("k8s-1", 1, "192.0.2.11", "eth0"), tmp_path / "no_config")
         monkeypatch.setattr(remote, "_client", client)
         return remote, transport
 
@@ -299,7 +299,7 @@ def test_node_that_does_not_answer_says_what_to_try(
     monkeypatch.setattr(paramiko.SSHClient, "connect", connect)
     config = tmp_path / "ssh_config"
     config.write_text("Host k8s-1\n  ProxyCommand sleep 0\n", encoding="utf-8")
-    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
+    remote = SshRemote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
     with pytest.raises(
         ConnectionLostError, match=r"cannot connect to k8s-1 \(k8s-1\): .*; try `ssh -F .*ssh_config k8s-1` first"
     ):
@@ -314,7 +314,7 @@ def test_proxy_command_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         ConnectionLostError, match=r"cannot connect to k8s-1 .*No such file or directory: /no/such/program"
     ):
-        Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config).connect()
+        SshRemote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config).connect()
 
 
 def marks(transport: Transport) -> list[str]:
@@ -347,7 +347,7 @@ def test_next_connection_ends_what_a_lost_one_left(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Transport, "set_keepalive", lambda *_: None, raising=False)
     config = tmp_path / "ssh_config"
     config.write_text("Host *\n  User root\n", encoding="utf-8")
-    remote = Remote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
+    remote = SshRemote(Node("k8s-1", 1, "192.0.2.11", "eth0"), config)
     remote.run(["tool"])
     with pytest.raises(ConnectionLostError, match="lost the connection to k8s-1: Timeout opening channel"):
         remote.run(["tool"])

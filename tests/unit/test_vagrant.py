@@ -147,6 +147,7 @@ def test_lab_is_two_machines_with_kernels_of_their_own(fake: Fake) -> None:
         ("172.12.1.11", "fd00:172:12:1::11", "eth1"),
         ("172.12.1.12", "fd00:172:12:1::12", "eth1"),
     ]
+    assert lab.inventory is not None
     hosts = json.loads(lab.inventory.read_text(encoding="utf-8"))["nodes"]["hosts"]
     assert hosts["k8s-1"]["ansible_ssh_common_args"] == f"-F {lab.ssh_config}"
     assert fake.calls() == ["ssh-config lab"]

@@ -1,0 +1,34 @@
+"""`--lab kubernetes`: from options to a cluster's nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.model.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.labs.kubernetes import KubernetesLab
+    from harness.nodes.kubectl import Kubectl
+
+KUBERNETES = "kubernetes"
+PROFILE = "cluster"
+"""What the path between pods is called, as a profile."""
+
+
+def cluster_lab(
+    context: str | None, nodes: int | tuple[str, ...] | None, image: str | None, *, several: bool
+) -> KubernetesLab:
+    """Return the cluster's nodes that a run uses; raises InputError, LabError and ConnectionLostError."""
+    from harness.labs.kubernetes import KubernetesLab
+
+    if isinstance(nodes, int):
+        raise InputError("--nodes: give a cluster's nodes by name, with commas between them.")
+    return KubernetesLab(kubectl(context), nodes or (), image=image, several=several)
+
+
+def kubectl(context: str | None) -> Kubectl:
+    """Return kubectl for a context, the current one where none is given; InputError for one that is not there."""
+    from harness.labs.manifests import NAMESPACE
+    from harness.nodes.kubectl import Kubectl
+
+    return Kubectl.of(context, NAMESPACE)

@@ -1,0 +1,140 @@
+"""A node reached over SSH: one connection, made anew when it was lost and is needed again."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import paramiko
+
+from harness.model.errors import ConnectionLostError
+from harness.model.node import Node
+from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
+from harness.nodes.remote import Remote
+from harness.nodes.target import NOT_ASKED, Passwords, Target
+
+KEEPALIVE_S = 10
+"""How often an idle connection says something, so that one which is dead is noticed (target.SILENCE_S)."""
+MARK = "VXLAN_HARNESS"
+"""Environment variable that holds a connection's mark."""
+_END_MARKED = """
+for mark in "$@"; do
+  for path in $(grep -lzxF -- "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+    pid=${path#/proc/}
+    kill -KILL "${pid%/environ}" 2>/dev/null
+  done
+done
+true
+"""
+
+
+class SshRemote(Remote):
+    """An SSH connection to one node.
+
+    A command carries a mark of its connection in its environment: what still runs when a connection broke is found by
+    it. What a lost connection left running on the node is ended by the next one, at the latest when this is left.
+    """
+
+    def __init__(self, node: Node, ssh_config: Path | None, passwords: Passwords = NOT_ASKED) -> None:
+        self.name = node.name
+        self._passwords = passwords
+        self._node = node
+        self._ssh_config = ssh_config
+        self._target: Target | None = None
+        self._client: paramiko.SSHClient | None = None
+        self._mark = _new_mark()
+        self._lost_marks: list[str] = []
+
+    def is_connected(self) -> bool:
+        """Tell whether the connection stands, as far as is known."""
+        transport = self._client.get_transport() if self._client else None
+        return transport is not None and transport.is_active()
+
+    def connect(self) -> None:
+        """Connect unless that is done; raises ConnectionLostError with the reason and what to do."""
+        if self.is_connected():
+            return
+        if self._client is not None:
+            self._give_up()
+        self._target = target = Target.of(self._node, self._ssh_config, self._passwords)
+        client = open_client(self.name, target)
+        transport = client.get_transport()
+        if transport is not None:
+            transport.set_keepalive(KEEPALIVE_S)
+        self._client = client
+        if target.user != "root":
+            self._require_root(target)
+        self._end_what_was_left()
+
+    def _require_root(self, target: Target) -> None:
+        """Raise ConnectionLostError unless commands run as root."""
+        done = self.run(["id", "-u"])
+        if done.stdout.strip() == "0":
+            return
+        self._disconnect()
+        said = "; ".join(line for line in done.stderr.splitlines() if line.strip())
+        if not target.become:
+            what = f"user {target.user} is not root, which network namespaces need; set ansible_become: true"
+        elif target.become_password is None:
+            what = f"sudo wants a password ({said}); give --ask-become-pass, or ansible_become_password in a vault"
+        else:
+            what = f"sudo does not make user {target.user} root ({said}); look at the password and at sudoers"
+        raise ConnectionLostError(f"{self.name}: {what}.")
+
+    def close(self) -> None:
+        """Close the connection, having ended what an earlier one left running; closing twice does no harm."""
+        if self._client is not None and not self.is_connected():
+            self._give_up()
+        if self._lost_marks:
+            with suppress(ConnectionLostError):
+                self.connect()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _give_up(self) -> None:
+        """Take the connection for lost, and remember what may still run under its mark."""
+        self._disconnect()
+        self._lost_marks.append(self._mark)
+        self._mark = _new_mark()
+
+    def _end_what_was_left(self) -> None:
+        """End what lost connections left running."""
+        if self._lost_marks:
+            self.run(["sh", "-c", _END_MARKED, "sh", *self._lost_marks])
+            self._lost_marks.clear()
+
+    def open_channel(self, argv: Sequence[str]) -> paramiko.Channel:
+        """Start argv on the node and return its channel."""
+        self.connect()
+        transport = self._client.get_transport() if self._client else None
+        if transport is None:
+            raise ConnectionLostError(f"lost the connection to {self.name}.")
+        try:
+            channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
+            channel.exec_command(shlex.join([*self._become(), "env", "LC_ALL=C", self._mark, *argv]))
+            if self._target and self._target.become and self._target.become_password:
+                channel.sendall(f"{self._target.become_password}\n".encode())
+                channel.shutdown_write()  # sudo would wait for a better one
+        except paramiko.ChannelException as error:  # the connection stands, the node wants no more sessions on it
+            raise ConnectionLostError(f"{self.name} opens no channel: {error}.") from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self._give_up()  # it may have died without a word, and would stay "connected" for a quarter of an hour
+            raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
+        return channel
+
+    def _become(self) -> list[str]:
+        """Return what makes a command root's: sudo, its password by standard input, or nothing."""
+        if self._target is None or not self._target.become:
+            return []
+        return ["sudo", "-S", "-p", "", "--"] if self._target.become_password else ["sudo", "-n", "--"]
+
+
+def _new_mark() -> str:
+    return f"{MARK}={secrets.token_hex(8)}"
