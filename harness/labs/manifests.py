@@ -1,7 +1,8 @@
 """What a run makes in a cluster, as the API takes it: a namespace, and two pods on each node. Pure.
 
 The pods of the pod network meet the Pod Security level `restricted`. Those of the nodes' own network cannot, for
-hostNetwork is `privileged` by definition; beyond it they have NET_RAW alone, for echoes and for the one capture.
+hostNetwork is `privileged` by definition; beyond it they have NET_RAW, for echoes and for the one capture, and SETGID,
+for tcpdump sets its groups whoever runs it.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _pod(
 ) -> Manifest:
     """Return a pod on a node; only root has a capability that its container was given."""
     user = {"runAsUser": 0} if captures else {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY}
-    capabilities: dict[str, list[str]] = {"drop": ["ALL"], **({"add": ["NET_RAW"]} if captures else {})}
+    capabilities: dict[str, list[str]] = {"drop": ["ALL"], **({"add": ["NET_RAW", "SETGID"]} if captures else {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -38,6 +38,12 @@ class ConnectionLostError(HarnessError):
     exit_code = 5
 
 
+class NodeGoneError(HarnessError):
+    """What stood for a node is gone for good: no other try reaches it."""
+
+    exit_code = 5
+
+
 class ToolError(HarnessError):
     """A measuring tool failed, or printed what its parser does not know."""
 

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from harness.model.errors import ConnectionLostError, HarnessError, LabError
+from harness.model.errors import ConnectionLostError, HarnessError, LabError, NodeGoneError
 from harness.nodes import pods
 from harness.nodes.kubectl import Kubectl, is_absent, said
 from harness.nodes.remote import Remote
@@ -60,18 +60,20 @@ class PodRemote(Remote):
 
     def _signal(self, signal: str, pid: str) -> None:
         """Send a signal to a process and its group; in a pod that is gone there is none any more."""
-        with suppress(LabError):
+        with suppress(NodeGoneError):
             super()._signal(signal, pid)
 
     def _broken(self, stderr: str) -> HarnessError:
         """Return why a command has no exit code: what became of its pod, or of kubectl."""
         seen = self._kubectl.run("get", "pod", self._pod, "--output=json")
         if seen.exit_code != 0 and is_absent(seen.stderr):
-            return LabError(f"pod {self._pod} on {self.name} is gone: somebody deleted it, or its node was drained.")
+            return NodeGoneError(
+                f"pod {self._pod} on {self.name} is gone: somebody deleted it, or its node was drained."
+            )
         pod: Mapping[str, object] = json.loads(seen.stdout) if seen.exit_code == 0 else {}
         why = pods.failure(pod) if pod else None
         if why is not None:
-            return LabError(f"{why}.")
+            return NodeGoneError(f"{why}.")
         refusal = self._kubectl.refused(stderr, f"run commands in pod {self._pod}")
         if isinstance(refusal, LabError) and "does not let" in str(refusal):
             return refusal

@@ -125,7 +125,10 @@ def nodes(state: State) -> list[Any]:
                     "flannel.alpha.coreos.com/backend-data": '{"VNI":1,"VtepMAC":"00:00:00:00:00:01"}',
                 },
             },
-            "spec": {"podCIDR": f"10.244.{number}.0/24", **({"unschedulable": True} if node["name"] == cordoned else {})},
+            "spec": {
+                "podCIDR": f"10.244.{number}.0/24",
+                **({"unschedulable": True} if node["name"] == cordoned else {}),
+            },
             "status": {
                 "addresses": [
                     {"type": "Hostname", "address": node["name"]},
@@ -178,7 +181,9 @@ def create(state: State, _words: list[str], given: argparse.Namespace) -> None:
         name = made["metadata"]["name"]
         if made["kind"] == "Namespace":
             if state["namespaces"].get(name):
-                fail(f'Error from server (AlreadyExists): error when creating "STDIN": namespaces "{name}" already exists')
+                fail(
+                    f'Error from server (AlreadyExists): error when creating "STDIN": namespaces "{name}" already exists'
+                )
             state["namespaces"][name] = made["metadata"]["labels"]
             print(f"namespace/{name} created")
             continue
@@ -220,7 +225,8 @@ def execute(folder: Path, name: str, argv: list[str], switches: State) -> int:
             fail(_RUNNING_ON[pod["status"]["phase"]])
         node = next(one for one in state["nodes"] if one["name"] == pod["spec"]["nodeName"])
         enter = node["enter"] if pod["spec"]["hostNetwork"] else [*node["enter"], *node["endpoint"]]
-        process = subprocess.Popen([*enter, *argv], start_new_session=True)
+        environment = {**os.environ, "PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"}
+        process = subprocess.Popen([*enter, *rights(pod["spec"]), *argv], env=environment, start_new_session=True)
         state["running"].setdefault(name, []).append(process.pid)
     code = process.wait()
     with opened(folder) as state:
@@ -232,6 +238,16 @@ def execute(folder: Path, name: str, argv: list[str], switches: State) -> int:
         return 0
     code = code if code > 0 else 128 - code
     fail(f"command terminated with exit code {code}", code)
+
+
+def rights(spec: State) -> list[str]:
+    """Return the words that run the rest with what a pod's specification gives it, and no more."""
+    container = spec["containers"][0]["securityContext"]
+    assert container["capabilities"]["drop"] == ["ALL"]
+    added = [f"+{name.lower()}" for name in container["capabilities"].get("add", [])]
+    user = str(spec["securityContext"]["runAsUser"])
+    words = ["setpriv", f"--bounding-set={','.join(['-all', *added])}", "--inh-caps=-all", "--no-new-privs"]
+    return [*words, *([] if user == "0" else ["--reuid", user, "--regid", user, "--clear-groups"])]
 
 
 if __name__ == "__main__":

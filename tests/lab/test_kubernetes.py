@@ -1,6 +1,7 @@
 """A cluster as a lab, by a kubectl that enters the local lab's namespaces: from manifests to the table, on real packets."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.labs.holder import enter_argv
 from tests.lab import kubectl
@@ -70,11 +72,18 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def kept(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A machine on which a run left its lab and the flannel profile standing."""
     tmp_path = tmp_path_factory.mktemp("kept")
     words = f"run --profile flannel --keep --mtu 1450 --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
     command = machine.run(tmp_path, *words)
     assert command.exit_code == 0, command.stderr
-    yield Cluster(machine)
+    cluster = Cluster(machine)
+    # As in the image: this machine's own has a file capability, without which it does not even start.
+    shutil.copyfile("/usr/bin/ping", cluster.folder / "ping")
+    (cluster.folder / "ping").chmod(0o755)
+    for number in (0, 1):
+        machine.on_node(number, *ENDPOINT, "sysctl", "-q", "-w", "net.ipv4.ping_group_range=0 2147483647")
+    yield cluster
     machine.run(tmp_path, "lab", "down")
 
 
@@ -95,6 +104,9 @@ def run(cluster: Cluster, tmp_path: Path, *words: str) -> Command:
     return cluster.machine.run(tmp_path, "run", *LAB, *SHORT, *words)
 
 
+# ---- runs
+
+
 def test_pods_are_measured_as_they_are_found(cluster: Cluster, tmp_path: Path) -> None:
     command = run(cluster, tmp_path)
     assert command.exit_code == 0, command.stderr
@@ -109,7 +121,149 @@ def test_pods_are_measured_as_they_are_found(cluster: Cluster, tmp_path: Path) -
     assert float(tcp["ratio"]) == pytest.approx(0.9655, abs=0.03)
     meta = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     wire = meta["profiles"]["cluster"]["found"]["wire"]
-    assert (meta["lab"], wire["vni"], wire["port"], wire["is_captured"]) == ("kubernetes", 1, 8472, True)
+    assert (meta["lab"], meta["shared_kernel"], wire["is_captured"]) == ("kubernetes", True, True)
+    assert (wire["vni"], wire["port"], wire["seen"]) == (1, 8472, [20, 20])
     told = " ".join(note["fact"] for note in meta["notes"])
     assert "the cluster says: flannel (daemonset kube-flannel/kube-flannel-ds); flannel's backend vxlan, VNI 1" in told
     assert "kube-proxy, mode the default" in told
+
+
+def test_what_the_cluster_refuses_is_done_without_and_said(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.reset(**{"no raw": True, "forbidden": [["get", "daemonsets"], ["get", "events"]]})
+    command = run(cluster, tmp_path, "--measure", "iperf3")
+    assert command.exit_code == 0, command.stderr
+    assert cluster.is_clean()
+    assert "no capture confirms the path, for the cluster refuses NET_RAW" in command.stderr
+    assert "network unknown, you may not list daemonsets" in command.stderr
+    folder = cluster.machine.results()[-1]
+    found = json.loads((folder / "run.json").read_text(encoding="utf-8"))["profiles"]["cluster"]["found"]
+    assert (found["wire"]["headers"], found["wire"]["is_captured"]) == (["ipv4", "udp", "vxlan", "ethernet"], False)
+    rows = rows_of(folder / "trials.csv")
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all("flannel.1" in row["proof"] for row in rows if row["profile"] == "cluster")
+
+
+def test_inspect_shows_the_path_alone(cluster: Cluster, tmp_path: Path) -> None:
+    command = cluster.machine.run(tmp_path, "inspect", *LAB)
+    assert command.exit_code == 0, command.stderr
+    assert "pod-1 on alpha.example to pod-2 on beta.example" in command.stdout
+    assert "ipv4/udp/vxlan/ethernet, VNI 1, UDP port 8472: 50 bytes in front of each packet" in command.stdout
+    assert "proof      bytes of flannel.1 and of the NICs, on both nodes" in command.stdout
+    assert cluster.is_clean()
+
+
+def test_pairs_are_found_one_by_one(cluster: Cluster, tmp_path: Path) -> None:
+    words = ("--pairs", "all", "--measure", "ping", "--nodes", ",".join(reversed(NODES)))
+    command = run(cluster, tmp_path, *words)
+    assert command.exit_code == 0, command.stderr
+    assert "finding the path beta.example:alpha.example" in command.stderr
+    folder = cluster.machine.results()[-1] / "beta.example--alpha.example"
+    assert {row["status"] for row in rows_of(folder / "trials.csv")} == {"ok"}
+    assert cluster.is_clean()
+
+
+def test_plan_shows_what_would_be_made_and_makes_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    command = cluster.machine.run(tmp_path, "plan", *LAB, "--profile", "cluster", "--image", "example.org/tools:1")
+    assert command.exit_code == 0, command.stderr
+    made = [*yaml.safe_load_all(command.stdout[command.stdout.index("---\n") :])]
+    kinds = [one["kind"] for one in made]
+    assert kinds == ["Namespace", *["Pod"] * 4]
+    assert [one["spec"]["nodeName"] for one in made[1:]] == [*NODES, *NODES]
+    assert {one["spec"]["containers"][0]["image"] for one in made[1:]} == {"example.org/tools:1"}
+    assert cluster.is_clean()
+    assert {argv for argv, *_ in map(tuple, cluster.asked("create"))} == set()
+
+
+# ---- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("switches", "words", "code", "said"),
+    [
+        ({}, ("--context", "no-such"), 2, "has no context 'no-such'; there are lab, other"),
+        ({}, ("--nodes", "alpha.example,gamma"), 2, "no node 'gamma'; it has alpha.example, beta.example"),
+        ({}, ("--nodes", "2"), 2, "--nodes: give a cluster's nodes by name"),
+        ({"unreachable": True}, (), 5, "cannot be reached: The connection to the server"),
+        ({"forbidden": [["get", "nodes"]]}, (), 3, "does not let you list nodes"),
+        ({"forbidden": [["create", "namespaces"]]}, (), 3, "does not let you create namespace vxlan-harness"),
+        ({"forbidden": [["exec", "pods"]]}, (), 3, "does not let you run commands in pod"),
+        ({"cordoned": "beta.example"}, (), 3, "beta.example is unschedulable (cordoned)"),
+        ({"cordoned": "beta.example"}, ("--nodes", ",".join(NODES)), 3, "node beta.example cannot be used"),
+        ({"image": "ErrImagePull"}, (), 3, "cannot have its image (ErrImagePull)"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path, switches: dict[str, Any], words: tuple[str, ...], code: int, said: str
+) -> None:
+    cluster.reset(**switches)
+    folders = cluster.machine.results()
+    command = run(cluster, tmp_path, *words)
+    assert (command.exit_code, said in command.stderr) == (code, True), command.stderr
+    assert cluster.is_clean()
+    assert cluster.machine.results() == folders
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, "pod pod-2 on beta.example is gone: somebody deleted it, or its node was drained"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
+            "pod pod-2 on beta.example was evicted: The node was low on resource: memory; free what",
+        ),
+        (
+            {
+                "phase": "Failed",
+                "containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}],
+            },
+            "pod pod-2 on beta.example was ended (OOMKilled, exit code 137)",
+        ),
+    ],
+)
+def test_a_pod_that_is_lost_ends_the_run(
+    cluster: Cluster, tmp_path: Path, status: dict[str, Any] | None, said: str
+) -> None:
+    with started(cluster, tmp_path) as command:
+        cluster.lose("pod-2", status)
+        assert command.wait() == 5, command.stderr
+    assert said in command.stderr
+    assert "Traceback" not in command.stderr
+    assert cluster.is_clean()
+    assert rows_of(cluster.machine.results()[-1] / "trials.csv"), "what was measured is kept"
+
+
+def started(cluster: Cluster, tmp_path: Path) -> Command:
+    """Return a long run that is past its first trial."""
+    folders = len(cluster.machine.results())
+    command = cluster.machine.start(tmp_path, "run", *LAB, *SHORT, "--blocks", "30")
+
+    def rows() -> int:
+        written = [path / "trials.csv" for path in cluster.machine.results()[folders:]]
+        return len(rows_of(written[0])) if written and written[0].exists() else 0
+
+    assert eventually(lambda: rows() > 0 or command.exit_code is not None, 90.0)
+    assert command.exit_code is None, command.stderr
+    return command
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(cluster: Cluster, tmp_path: Path, number: signal.Signals) -> None:
+    with started(cluster, tmp_path) as command:
+        command.send(number)
+        assert command.wait() == 130, command.stderr
+    assert cluster.is_clean()
+
+
+def test_what_a_killed_run_left_is_named_and_removed(cluster: Cluster, tmp_path: Path) -> None:
+    with started(cluster, tmp_path) as command:
+        command.send(signal.SIGKILL)
+        command.wait()
+    assert not cluster.is_clean()
+    again = run(cluster, tmp_path)
+    assert (again.exit_code, "has a namespace vxlan-harness already" in again.stderr) == (3, True), again.stderr
+    assert not cluster.is_clean(), "it may be another run's"
+    down = cluster.machine.run(tmp_path, "lab", "down", *LAB)
+    assert (down.exit_code, down.stdout) == (0, "Removed: namespace vxlan-harness.\n"), down.stderr
+    assert cluster.is_clean()
+    down = cluster.machine.run(tmp_path, "lab", "down", *LAB)
+    assert (down.exit_code, down.stdout) == (0, "There was nothing left.\n"), down.stderr
