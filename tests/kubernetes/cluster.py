@@ -27,12 +27,14 @@ CERTIFICATE = "run/apiserver/apiserver.crt"
 KUBECONFIG = "kubeconfig"
 ADMIN, LIMITED, NOBODY, ELSEWHERE = "admin", "limited", "nobody", "elsewhere"
 """Contexts of the desk's kubeconfig: everything, the documented role, nothing, and a cluster that does not answer."""
-_GROUP_OF = {ADMIN: "system:masters"}
+_GROUP_OF = {ADMIN: "system:masters", LIMITED: "network-measuring", NOBODY: "people"}
+"""The second is whom kubernetes/rbac.yml gives its roles to."""
 _COMPONENTS = ("kube-controller-manager", "kube-scheduler", "kube-proxy")
 _KUBELET = """
 --register-node --network-plugin=cni --cni-bin-dir=/usr/lib/cni --cni-conf-dir=/etc/cni/net.d --cgroups-per-qos=false
 --enforce-node-allocatable= --cgroup-driver=cgroupfs --fail-swap-on=false --resolv-conf=/dev/null --oom-score-adj=0
---image-pull-progress-deadline=5s --cert-dir=/run/kubelet --volume-plugin-dir=/run/kubelet/plugins
+--image-pull-progress-deadline=5s --eviction-pressure-transition-period=1s --cert-dir=/run/kubelet
+--volume-plugin-dir=/run/kubelet/plugins
 """.split()
 _PROXY = "--proxy-mode=iptables --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0s".split()
 _UP_S = 120.0
@@ -158,7 +160,7 @@ class Cluster:
         eventually(self._is_ready, "the API server is ready", _UP_S)
         ranges = (f"--cluster-cidr={POD_RANGE}", f"--service-cluster-ip-range={SERVICE_RANGE}")
         keys = ("--service-account-private-key-file=/run/accounts.key", f"--root-ca-file=/{CERTIFICATE}")
-        flags = ("--allocate-node-cidrs", "--leader-elect=false", *ranges, *keys)
+        flags = ("--allocate-node-cidrs", "--use-service-account-credentials", "--leader-elect=false", *ranges, *keys)
         self._start(first, "kube-controller-manager", "kube-controller-manager", *flags)
         self._start(first, "kube-scheduler", "kube-scheduler", "--leader-elect=false")
 
@@ -169,7 +171,7 @@ class Cluster:
     def _token_lines(self) -> list[str]:
         """Return token, user, uid and groups of everybody, as the API server reads them."""
         people = (ADMIN, LIMITED, NOBODY)
-        lines = [f'{self._tokens[name]},{name},{name},"{_GROUP_OF.get(name, "people")}"' for name in people]
+        lines = [f'{self._tokens[name]},{name},{name},"{_GROUP_OF[name]}"' for name in people]
         lines += [f"{self._tokens[name]},system:{name},{name}" for name in _COMPONENTS]
         for node in self.nodes:
             self._tokens[node.name] = secrets.token_hex(16)

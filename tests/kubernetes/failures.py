@@ -13,7 +13,7 @@ from harness.model.errors import INTERRUPTED, ConnectionLostError, InputError, L
 from tests.kubernetes.cluster import ADMIN, ELSEWHERE, NOBODY, Cluster
 from tests.kubernetes.desk import LAB, Desk, Done, Running
 from tests.kubernetes.others import NAMESPACE
-from tests.kubernetes.spaces import eventually
+from tests.kubernetes.spaces import KUBELET_FOLDER, KUBELET_MIB, Space, eventually
 from tests.proving import check, say
 
 RUN = ("run", *LAB, "--profile", "cluster")
@@ -38,11 +38,11 @@ class Refusal:
 
 
 REFUSALS = {
-    "an unknown context": Refusal(("--context", "no-such"), ADMIN, BAD_INPUT, ("no-such",)),
-    "a cluster that does not answer": Refusal(("--context", ELSEWHERE), ADMIN, NO_LAB, ("refused",)),
-    "no right to anything": Refusal(("--context", NOBODY), ADMIN, NO_LAB, (NOBODY, "namespaces")),
-    "an unknown node": Refusal(("--nodes", f"k8s-1,{UNKNOWN_NODE}"), ADMIN, BAD_INPUT, (UNKNOWN_NODE,)),
-    "an image that cannot be pulled": Refusal(("--image", MISSING_IMAGE), ADMIN, NO_LAB, (MISSING_IMAGE,)),
+    "an unknown context": Refusal(("--context", "no-such"), ADMIN, BAD_INPUT, ("'no-such'", NOBODY)),
+    "a cluster that does not answer": Refusal(("--context", ELSEWHERE), ADMIN, LOST, ("cannot be reached", ELSEWHERE)),
+    "no right to anything": Refusal(("--context", NOBODY), ADMIN, NO_LAB, (NOBODY, "does not let you list nodes")),
+    "an unknown node": Refusal(("--nodes", f"k8s-1,{UNKNOWN_NODE}"), ADMIN, BAD_INPUT, (f"'{UNKNOWN_NODE}'",)),
+    "an image that cannot be pulled": Refusal(("--image", MISSING_IMAGE), ADMIN, NO_LAB, ("cannot have its image",)),
 }
 
 
@@ -53,10 +53,13 @@ def namespaces(cluster: Cluster) -> list[str]:
     return sorted(names - known)
 
 
-def pods(cluster: Cluster, namespace: str) -> list[str]:
-    """Return the names of the pods that have their own network, in a namespace."""
+def victim(cluster: Cluster, namespace: str) -> tuple[str, Space]:
+    """Return the name of the last pod that has its own network, in a namespace, and the node that it is on."""
     items = cluster.get("pods", "-n", namespace)["items"]
-    return sorted(item["metadata"]["name"] for item in items if not item["spec"].get("hostNetwork"))
+    name, place = max(
+        (item["metadata"]["name"], item["spec"]["nodeName"]) for item in items if not item["spec"].get("hostNetwork")
+    )
+    return name, next(node for node in cluster.nodes if node.name == place)
 
 
 @contextmanager
@@ -78,7 +81,7 @@ def trials(results: Path) -> int:
 def a_cordoned_node(desk: Desk) -> None:
     desk.cluster.kubectl("cordon", "k8s-2")
     try:
-        _said(desk.run(*RUN), NO_LAB, ("k8s-2", "cordon"))
+        _said(desk.run(*RUN), NO_LAB, ("k8s-2", "is unschedulable (cordoned)"))
     finally:
         desk.cluster.kubectl("uncordon", "k8s-2")
 
@@ -96,16 +99,17 @@ def kill_9_and_lab_down(desk: Desk) -> None:
     desk.show("lab", "down", *LAB)
 
 
-def a_pod_killed_in_a_run(desk: Desk) -> None:
+def a_container_killed_in_a_run(desk: Desk) -> None:
     with in_a_trial(desk) as (running, namespace):
-        name = pods(desk.cluster, namespace)[-1]
-        desk.cluster.kubectl("delete", "pod", name, "-n", namespace, "--grace-period=0", "--force")
-        _said(running.wait(), LOST, (name,))
+        name, node = victim(desk.cluster, namespace)
+        node.run("docker", "kill", node.run("docker", "ps", "--quiet", "--filter", f"name=k8s_tools_{name}_").strip())
+        _said(running.wait(), LOST, (name, "was ended", "137"))
 
 
-def a_pod_evicted_in_a_run(desk: Desk) -> None:
+def a_pod_drained_in_a_run(desk: Desk) -> None:
+    """As `kubectl drain` does it, which would take the others' pods as well."""
     with in_a_trial(desk) as (running, namespace):
-        name = pods(desk.cluster, namespace)[-1]
+        name, _ = victim(desk.cluster, namespace)
         eviction = {
             "apiVersion": "policy/v1beta1",
             "kind": "Eviction",
@@ -116,12 +120,34 @@ def a_pod_evicted_in_a_run(desk: Desk) -> None:
         _said(running.wait(), LOST, (name,))
 
 
+def a_pod_evicted_in_a_run(desk: Desk) -> None:
+    """By a kubelet that is short of disk."""
+    with in_a_trial(desk) as (running, namespace):
+        _, node = victim(desk.cluster, namespace)
+        with short_of_disk(node):
+            done = running.wait()
+        _said(done, LOST, ("was evicted", "ephemeral-storage"))
+    eventually(lambda: not desk.cluster.get("node", node.name)["spec"].get("taints"), "enough disk again", 90)
+
+
+@contextmanager
+def short_of_disk(node: Space) -> Iterator[None]:
+    """Leave a node's kubelet a few per cent of its disk."""
+    filling = f"{KUBELET_FOLDER}/filling"
+    node.run("fallocate", "--length", f"{KUBELET_MIB * 95 // 100}MiB", filling)
+    try:
+        yield
+    finally:
+        node.run("rm", "--force", filling)
+
+
 STEPS: dict[str, Callable[[Desk], None]] = {
     "Ctrl-C in a run": ctrl_c_in_a_run,
     "kill -9 in a run, then lab down": kill_9_and_lab_down,
     **REFUSALS,
     "a cordoned node": a_cordoned_node,
-    "a pod killed in a run": a_pod_killed_in_a_run,
+    "a container killed in a run": a_container_killed_in_a_run,
+    "a pod drained in a run": a_pod_drained_in_a_run,
     "a pod evicted in a run": a_pod_evicted_in_a_run,
 }
 

@@ -7,11 +7,13 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.labs import manifests
 from tests.kubernetes.build import PAUSE
 from tests.kubernetes.spaces import PATH, Space
 from tests.proving import FailureError, run
 
-PAUSE_IMAGE, TOOLS_IMAGE = "pause:debian", "tools:debian"
+PAUSE_IMAGE, SHOP_IMAGE = "pause:debian", "shop:debian"
+"""What every pod has, and what the others' pods run: the tools, under a name of their own."""
 TOOLS = """
 sh bash env sleep cat ls mkdir rm mv cp ln grep sed head tail tr cut sort wc date id stat readlink dirname basename test
 kill ps timeout setsid nproc uname hostname true false printf touch mktemp find xargs stdbuf nice
@@ -59,4 +61,5 @@ def load(nodes: Iterable[Space], programs: Path, work: Path) -> None:
     tool = write_image(work / "tools.tar", tools())
     for node in nodes:
         node.run("docker", "import", "--change", f'ENTRYPOINT ["/bin/{PAUSE}"]', pause, PAUSE_IMAGE)
-        node.run("docker", "import", "--change", "ENV PATH=/bin", tool, TOOLS_IMAGE)
+        node.run("docker", "import", "--change", "ENV PATH=/bin", tool, manifests.IMAGE)
+        node.run("docker", "tag", manifests.IMAGE, SHOP_IMAGE)

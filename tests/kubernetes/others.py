@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.images import TOOLS_IMAGE
+from tests.kubernetes.images import SHOP_IMAGE
 
 NAMESPACE = "shop"
 
 
 def pod(name: str, node: str) -> dict[str, Any]:
     """Return the manifest of a pod that waits."""
-    container = {"name": "web", "image": TOOLS_IMAGE, "command": ["sleep", "infinity"], "imagePullPolicy": "Never"}
+    container = {"name": "web", "image": SHOP_IMAGE, "command": ["sleep", "infinity"], "imagePullPolicy": "Never"}
+    # Such a priority, so that a node that is short of something takes it from others first.
+    important = {"priorityClassName": "system-cluster-critical", "automountServiceAccountToken": False}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "web"}},
-        "spec": {"nodeName": node, "containers": [container], "automountServiceAccountToken": False},
+        "spec": {"nodeName": node, "containers": [container], **important},
     }
 
 

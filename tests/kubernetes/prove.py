@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.model.trial import UNDERLAY
 from tests.kubernetes import failures
 from tests.kubernetes.build import ready_programs
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import LIMITED, Cluster
 from tests.kubernetes.desk import LAB, Desk
 from tests.kubernetes.networks import UDP_PORT, VNI, Network
 from tests.kubernetes.others import deploy
@@ -24,6 +24,7 @@ from tests.kubernetes.state import State
 from tests.proving import REPO, Steps, check, processes_in, proven, say
 
 CACHE = REPO / ".cache" / "kubernetes"
+ROLES = REPO / "kubernetes" / "rbac.yml"
 CEILING = {Network.VXLAN: 0.96547, Network.ROUTES: 0.99788}
 """TCP in packets of 1450 bytes, with VXLAN's 50 bytes and without, against the nodes' own network at 1500."""
 TOLERANCE = 0.01
@@ -69,6 +70,16 @@ def unchanged(cluster: Cluster, before: State) -> None:
     check(not changes, "changed:\n" + "\n".join(changes))
 
 
+def may_do_no_more_than_documented(desk: Desk, network: Network) -> None:
+    """A user who has the documented roles and no other right does it all."""
+    cluster = desk.cluster
+    cluster.kubectl("apply", "-f", str(ROLES))
+    try:
+        measures(desk, network, "--context", LIMITED)
+    finally:
+        cluster.kubectl("delete", "-f", str(ROLES))
+
+
 def prove_paths(steps: Steps, cluster: Cluster, desk: Desk) -> None:
     for network in Network:
         cluster.lay(network)
@@ -78,8 +89,10 @@ def prove_paths(steps: Steps, cluster: Cluster, desk: Desk) -> None:
             unchanged(cluster, before)
         with steps(f"{network}: a run, every trial proven"):
             measures(desk, network)
-        with steps(f"{network}: cluster and nodes are as before"):
             unchanged(cluster, before)
+    with steps(f"a run with the documented roles alone ({network})"):
+        may_do_no_more_than_documented(desk, network)
+        unchanged(cluster, before)
 
 
 def prove_ends(steps: Steps, cluster: Cluster, desk: Desk) -> None:

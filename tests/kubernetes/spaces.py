@@ -23,6 +23,8 @@ from tests.proving import FailureError, run
 GROUPS = "kubernetes"
 DESK = "desk"
 DESK_ADDRESS, DESK_GATEWAY = "172.12.2.1", "172.12.2.2"
+KUBELET_FOLDER, KUBELET_MIB = "/var/lib/kubelet", 256
+"""What kubelet takes for the node's disk, and how large it is."""
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # Why: kubelet keeps what it mounts for pods visible to them, hence shared; pods' logs are the node's own.
 _NODE = f"""
@@ -34,8 +36,8 @@ mount -t sysfs sysfs /sys
 prepare_engine docker "$2"
 mount -t tmpfs tmpfs /var/log
 mkdir -p /run/netns /run/tmp /var/lib/kubelet /var/lib/cni /etc/cni/net.d /run/bin
-mount -t tmpfs tmpfs /var/lib/kubelet
-mount --make-shared /var/lib/kubelet
+mount -t tmpfs -o size={KUBELET_MIB}m tmpfs {KUBELET_FOLDER}
+mount --make-shared {KUBELET_FOLDER}
 printf '%s' "$3" >/run/bin/runc && chmod 755 /run/bin/runc
 hostname "$1"
 ip link set lo up
