@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tarfile
 from collections.abc import Iterable
@@ -19,21 +20,26 @@ sh bash env sleep cat ls mkdir rm mv cp ln grep sed head tail tr cut sort wc dat
 kill ps timeout setsid nproc uname hostname true false printf touch mktemp find xargs stdbuf nice
 iperf3 ping sockperf ip ss tc bridge nstat ethtool tcpdump nsenter taskset flock
 """.split()
+_USERS = {"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "etc/group": "root:x:0:\n"}
 
 
-def write_image(path: Path, programs: Iterable[Path], names: Iterable[str] = ()) -> Path:
+def write_image(path: Path, programs: Iterable[Path]) -> Path:
     """Write a tar file of a root file system with these programs and what they are linked with; return its path."""
     files = {program: f"bin/{program.name}" for program in programs}
     for program in list(files):
         for library in libraries(program):
             files.setdefault(library, str(library).lstrip("/"))
     with tarfile.open(path, "w") as archive:
-        for folder in ("bin", "tmp", "proc", "sys", "dev", "etc", "run", "root", *names):
+        for folder in ("bin", "tmp", "proc", "sys", "dev", "etc", "run", "root"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             archive.addfile(entry)
         for source, name in files.items():
             archive.add(source.resolve(), name)
+        for name, text in _USERS.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text), 0o644
+            archive.addfile(entry, io.BytesIO(text.encode("ascii")))
     return path
 
 
