@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.model.containers import parse_image
 from harness.model.errors import InputError
+from harness.model.services import ServiceKind
 
 if TYPE_CHECKING:
     from harness.labs.kubernetes import KubernetesLab
@@ -16,14 +19,20 @@ PROFILE = "cluster"
 
 
 def cluster_lab(
-    context: str | None, nodes: int | tuple[str, ...] | None, image: str | None, *, several: bool
+    context: str | None,
+    nodes: int | tuple[str, ...] | None,
+    image: str | None,
+    services: Sequence[ServiceKind],
+    *,
+    several: bool,
 ) -> KubernetesLab:
     """Return the cluster's nodes that a run uses; raises InputError, LabError and ConnectionLostError."""
     from harness.labs.kubernetes import KubernetesLab
 
     if isinstance(nodes, int):
         raise InputError("--nodes: give a cluster's nodes by name, with commas between them.")
-    return KubernetesLab(kubectl(context), nodes or (), image=image, several=several)
+    image = parse_image(image) if image else None
+    return KubernetesLab(kubectl(context), nodes or (), image=image, several=several, services=services)
 
 
 def kubectl(context: str | None) -> Kubectl:

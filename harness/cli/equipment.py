@@ -33,10 +33,11 @@ def require_source(prepared: Prepared) -> None:
 
 def asked_passwords(lab: str, *, login: bool, become: bool) -> Passwords:
     """Return the passwords that are wanted, typed unseen and valid on both hosts; InputError for a lab without any."""
+    from harness.cli.cluster import KUBERNETES
     from harness.cli.prepare import LOCAL, VAGRANT
     from harness.nodes.target import Passwords
 
-    if (login or become) and lab in (LOCAL, VAGRANT):
+    if (login or become) and lab in (LOCAL, VAGRANT, KUBERNETES):
         raise InputError(f"--ask-pass and --ask-become-pass are for hosts of your own; --lab {lab} takes no password.")
     return Passwords(_typed("SSH") if login else None, _typed("BECOME") if become else None)
 

@@ -19,6 +19,7 @@ from harness.model.containers import Engine
 from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.found import Between
+from harness.model.services import ServiceKind
 from harness.results.plan import PRESETS
 
 Command = Callable[..., Any]
@@ -43,6 +44,14 @@ def _bound(text: str) -> float:
     return bound
 
 
+def parse_service(text: str) -> ServiceKind:
+    """Return the kind of service that a word names, in whatever case."""
+    kind = next((kind for kind in ServiceKind if kind.lower() == text.lower()), None)
+    if kind is None:
+        raise InputError(f"{text!r} is no kind of service; use {' or '.join(ServiceKind)}")
+    return kind
+
+
 def parse_nodes(text: str) -> int | tuple[str, ...]:
     """Return how many nodes are wanted, or which: names with commas between them."""
     if text.isascii() and text.isdigit():
@@ -63,6 +72,12 @@ made_lab_option = click.option(
 )
 any_lab_option = click.option(
     "--lab", "which", type=click.Choice(("local", "vagrant", "kubernetes")), default="local", show_default=True
+)
+service_option = click.option(
+    "--service",
+    type=ListOf("LIST", parse_service),
+    default=(),
+    help=f"Services of a cluster by way of which pods are measured as well, any of {', '.join(ServiceKind)}.",
 )
 rate_option = click.option(
     "--rate",
@@ -219,6 +234,7 @@ def _plan_options() -> Iterable[Decorator]:
     yield click.option(
         "--pairs", help="Hosts to measure against each other, such as a:b,a:c (client:server), or all; one by one."
     )
+    yield service_option
     yield click.option(
         "--parallel-pairs",
         is_flag=True,

@@ -18,7 +18,7 @@ from harness.labs.kubernetes import KubernetesLab
 from harness.labs.local import DEFAULT_RATE, MAX_NODES, LocalLab
 from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
-from harness.measures import registry
+from harness.measures import iperf3, registry
 from harness.measures.factors import FACTORS
 from harness.model import pairs
 from harness.model.containers import Containers, Engine
@@ -26,6 +26,7 @@ from harness.model.errors import InputError
 from harness.model.factors import Value
 from harness.model.found import Between
 from harness.model.node import Node
+from harness.model.services import ServiceKind
 from harness.model.trial import MTU, UNDERLAY, Timing
 from harness.results.plan import PRESETS, Plan, Setup
 
@@ -58,6 +59,7 @@ class Options:
     between: Between | None = None
     max_rate: float | None = None
     context: str | None = None
+    service: tuple[ServiceKind, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -141,7 +143,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
 def _found_names(options: Options) -> tuple[str, ...]:
     """Return the names of the paths that are to be found."""
     if options.lab == KUBERNETES:
-        return (PROFILE,)
+        return (PROFILE, *(kind.path for kind in options.service))
     return (options.between.name,) if options.between else ()
 
 
@@ -166,9 +168,15 @@ def _refuse_beside_between(options: Options, *, keep: bool) -> None:
 def _refuse_beside_cluster(options: Options, *, keep: bool) -> None:
     """Raise InputError for what makes no sense on a cluster, and for a cluster's option elsewhere."""
     if options.lab != KUBERNETES:
-        if options.context is not None:
-            raise InputError("--context is for --lab kubernetes.")
+        stray = "--context" if options.context is not None else "--service" if options.service else ""
+        if stray:
+            raise InputError(f"{stray} is for --lab kubernetes.")
         return
+    echoing = [name for name in options.measures if registry.MEASURES[name].programs != (iperf3.PROGRAM,)]
+    if options.service and echoing:
+        raise InputError(
+            f"--service: {echoing[0]} does not pass a service; give --measure iperf3, udp-search, or both."
+        )
     others = [name for name in options.profile if name != PROFILE]
     given = {
         f"--profile {', '.join(others)}": (bool(others), "it has the network that it has, --profile cluster"),
@@ -195,7 +203,8 @@ def _refuse_unbounded(options: Options) -> None:
 def _lab_source(options: Options, *, keep: bool, links: int) -> LabSource:
     """Return where the nodes come from; InputError where there are more than two, and no pairs of them chosen."""
     if options.lab == KUBERNETES:
-        return cluster_lab(options.context, options.nodes, options.image, several=options.pairs is not None)
+        several = options.pairs is not None
+        return cluster_lab(options.context, options.nodes, options.image, options.service, several=several)
     if isinstance(options.nodes, tuple):
         raise InputError("--nodes: names are for --lab kubernetes; give the local lab a number of nodes.")
     if options.lab == LOCAL:

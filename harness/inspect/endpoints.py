@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.inspect.tables import Link, links_of
-from harness.model.errors import InputError, LabError
+from harness.model.errors import InputError, LabError, ToolError
 from harness.model.found import Spot, SpotKind, entering
 from harness.model.jobs import Completed
 from harness.nodes.readings import snmp
@@ -169,7 +169,7 @@ def reached(
     """Return how both endpoints reach each other, the first way that carries an echo there and back, and notes.
 
     That it arrives at the very endpoint, and not at another of the same address, is told by what that one counts.
-    Raises LabError where none does.
+    Raises LabError where none does, ToolError where ping cannot be started.
     """
     client, server = ends
     tried = []
@@ -184,7 +184,10 @@ def reached(
             continue
         before = _echoes(remotes[1], server)
         argv = ["ping", "-n", "-c", str(_TRIES), "-i", "0.2", "-W", "1", address]
-        answered = client.run(remotes[0], argv).exit_code == 0
+        done = client.run(remotes[0], argv)
+        if done.exit_code >= _REFUSED:
+            raise ToolError(f"ping does not start in {client.spot} on {client.node}: {done.stderr.strip()[-200:]}")
+        answered = done.exit_code == 0
         if _echoes(remotes[1], server) == before:
             tried.append(f"{address} answers, but it is somebody else" if answered else f"no echo to {address} arrives")
         elif not answered:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from harness.labs.base import Lab
 from harness.model.errors import HarnessError, LabError
 from harness.model.node import Node
 from harness.model.notes import About, Note
+from harness.model.services import Served, ServiceKind
 from harness.nodes import pods
 from harness.nodes.kubectl import DOCS, Kubectl, items, said
 from harness.nodes.pod_remote import PodRemote
+from harness.results.plan import CONGESTION_CONTROL
 
 NAME = "kubernetes"
 STARTING_S = 120.0
@@ -28,16 +30,35 @@ _DELETING_S = 120
 _ACCOUNT_S = 20.0
 """How long a new namespace may take to get its service account, without which it takes no pods."""
 _POLL_S = 0.5
+_TCP = "/proc/sys/net/ipv4/tcp"
+_KERNEL = ("/proc/sys/kernel/random/boot_id", f"{_TCP}_congestion_control", f"{_TCP}_allowed_congestion_control")
+"""A line each: which boot this is, and TCP's congestion control."""
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A node, which boot of which kernel it runs, and TCP's congestion control there: the default and those allowed."""
+
+    node: Node
+    kernel: str
+    default: str
+    allowed: tuple[str, ...]
 
 
 class KubernetesLab:
     """Nodes of a cluster as a lab: two pods on each while it is up. Changes nothing outside its own namespace."""
 
     def __init__(
-        self, kubectl: Kubectl, names: Sequence[str] = (), *, image: str | None = None, several: bool = False
+        self,
+        kubectl: Kubectl,
+        names: Sequence[str] = (),
+        *,
+        image: str | None = None,
+        several: bool = False,
+        services: Sequence[ServiceKind] = (),
     ) -> None:
         self.captures = True
-        self.said = ""
+        self.services = tuple(services)
         self._kubectl = kubectl
         self._image = image or manifests.IMAGE
         self._run = secrets.token_hex(4)
@@ -52,12 +73,13 @@ class KubernetesLab:
         return self._nodes
 
     def wanted(self) -> list[manifests.Manifest]:
-        """Return everything that `up` makes."""
+        """Return everything that a run makes: services for the second node's pod, where that is the server."""
         names = [node.name for node in self._nodes]
         return [
             manifests.namespace(self._run),
             *manifests.net_pods(names, self._image),
             *manifests.host_pods(names, self._image, captures=self.captures),
+            *(manifests.service(kind, 2) for kind in self.services),
         ]
 
     def probe(self) -> list[str]:
@@ -71,16 +93,14 @@ class KubernetesLab:
         self._create(manifests.net_pods(names, self._image))
         notes = self._create_host_pods(names)
         self._await_running(2 * len(names))
-        kernels: set[str] = set()
-        found = []
-        for node in self._nodes:
-            seen, kernel = self._looked(node)
-            found.append(seen)
-            kernels.add(kernel)
-        self._nodes = tuple(found)
+        looked = [self._looked(node) for node in self._nodes]
+        self._nodes = tuple(seen.node for seen in looked)
+        congestion_control = _congestion_control(looked)
         self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
-        self.said = cni.said(self._kubectl, self._listed)
-        client, server, *others = found
+        client, server, *others = self._nodes
+        if congestion_control is not None:
+            text = f"TCP's congestion control is {congestion_control}, the nodes' own: pods may not choose another"
+            notes.append(Note(About.LAB, NAME, text))
         return Lab(
             name=NAME,
             inventory=None,
@@ -88,10 +108,11 @@ class KubernetesLab:
             client=client,
             server=server,
             rate_bps=None,
-            shared_kernel=len(kernels) < len(found),
+            shared_kernel=len({seen.kernel for seen in looked}) < len(looked),
             scratch=self._scratch,
             others=tuple(others),
-            notes=(Note(About.LAB, NAME, self.said), *notes),
+            congestion_control=congestion_control,
+            notes=(Note(About.LAB, NAME, cni.said(self._kubectl, self._listed)), *notes),
         )
 
     def down(self) -> None:
@@ -111,6 +132,28 @@ class KubernetesLab:
     def place(self, node: str) -> str:
         """Return the name of the pod of the pod network on a node."""
         return manifests.net_pod([one.name for one in self._nodes].index(node) + 1)
+
+    def serve(self, kind: ServiceKind, node: Node) -> Served:
+        """Return a service for the pod on a node, which is made where it is not there yet; raises LabError."""
+        number = [one.name for one in self._nodes].index(node.name) + 1
+        wanted = manifests.service(kind, number)
+        name = str(wanted["metadata"]["name"])
+        made = self._kubectl.run("create", "-f", "-", given=manifests.text([wanted]))
+        if made.exit_code != 0 and "AlreadyExists" not in made.stderr:
+            raise self._kubectl.refused(made.stderr, f"create service {name}")
+        spec = self._kubectl.json("read services", "service", name)["spec"]
+        if kind is ServiceKind.CLUSTER_IP:
+            return Served(name, str(spec["clusterIP"]), tuple(sorted({int(one["port"]) for one in spec["ports"]})))
+        # The pod has to listen on the very port that is asked for: programs know only one.
+        ports = [int(one["nodePort"]) for one in spec["ports"]]
+        changes = [
+            {"op": "replace", "path": f"/spec/ports/{number}/targetPort", "value": port}
+            for number, port in enumerate(ports)
+        ]
+        done = self._kubectl.run("patch", "service", name, "--type=json", f"--patch={json.dumps(changes)}")
+        if done.exit_code != 0:
+            raise self._kubectl.refused(done.stderr, f"patch service {name}")
+        return Served(name, node.address, tuple(sorted(set(ports))))
 
     def _make_namespace(self) -> None:
         self._is_made = True  # also where Ctrl-C comes before the answer does: only what has our label is deleted
@@ -187,11 +230,11 @@ class KubernetesLab:
         last = f": {warned[-1][-300:].rstrip('.')}" if warned else f"; `kubectl describe pod {first}` tells why"
         return f"{names} did not run within {STARTING_S:g} s{last}."
 
-    def _looked(self, node: Node) -> tuple[Node, str]:
-        """Return a node with the NIC that holds its address, and which kernel it runs, as the pod on it sees them."""
+    def _looked(self, node: Node) -> _Looked:
+        """Return a node with the NIC that holds its address, as the pod on it sees them."""
         with self.remote(node) as remote:
             shown = remote.run(["ip", "-j", "addr", "show"])
-            kernel = remote.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout.strip()
+            kernel, default, allowed = remote.run(["cat", *_KERNEL]).stdout.splitlines()
         if shown.exit_code != 0:
             raise LabError(
                 f"image {self._image} lacks what a run takes: ip said {said(shown.stderr)}; build it from the "
@@ -199,11 +242,25 @@ class KubernetesLab:
             )
         for device in json.loads(shown.stdout):
             if node.address in [entry.get("local") for entry in device.get("addr_info") or ()]:
-                return replace(node, device=str(device["ifname"]), mtu=int(device["mtu"])), kernel
+                own = replace(node, device=str(device["ifname"]), mtu=int(device["mtu"]))
+                return _Looked(own, kernel, default, tuple(allowed.split()))
         raise LabError(
             f"no device of node {node.name} has its internal address {node.address}; what carries its traffic cannot "
             "be told."
         )
+
+
+def _congestion_control(looked: Sequence[_Looked]) -> str | None:
+    """Return the nodes' own congestion control where pods may not choose the plan's; LabError where nodes differ."""
+    if all(CONGESTION_CONTROL in seen.allowed for seen in looked):
+        return None
+    if len({seen.default for seen in looked}) > 1:
+        own = ", ".join(f"{seen.node.name} {seen.default}" for seen in looked)
+        raise LabError(
+            f"TCP's congestion control differs between nodes ({own}), and pods may not choose {CONGESTION_CONTROL}; "
+            "allow it there (sysctl net.ipv4.tcp_allowed_congestion_control), or take nodes that are alike."
+        )
+    return looked[0].default
 
 
 def delete(kubectl: Kubectl, selector: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 import harness
+from harness.model.services import ServiceKind
 from harness.nodes.pod_remote import CONTAINER
 
 NAMESPACE = "vxlan-harness"
@@ -22,8 +23,11 @@ MANAGED = "app.kubernetes.io/managed-by"
 OWNER = "vxlan-harness"
 RUN = "vxlan-harness/run"
 """The label that tells one run's namespace from another's."""
+_POD = "vxlan-harness/pod"
 _NOBODY = 65534
 _EVERY_GROUP = "0 2147483647"
+FIRST_PORT, SERVICE_PORTS = 5201, 16
+"""Ports of a service; its pod listens on those by which it is reached."""
 _GRACE_S = 1
 _SCRATCH = "/tmp"  # noqa: S108 - of a container's own; iperf3 keeps what it sends in files there
 # As the first process it has to take in what others leave behind, and to end when it is asked to.
@@ -72,6 +76,29 @@ def host_pods(nodes: Sequence[str], image: str, *, captures: bool) -> list[Manif
     ]
 
 
+def service(kind: ServiceKind, number: int) -> Manifest:
+    """Return a service of the pod on the number-th node, of so many ports as trials take turns at."""
+    name = f"{kind.path}-{number}"
+    local = {"externalTrafficPolicy": "Local"} if kind is ServiceKind.NODE_PORT else {}
+    ports = [
+        {"name": f"{protocol.lower()}-{port}", "port": port, "protocol": protocol}
+        for port in range(FIRST_PORT, FIRST_PORT + SERVICE_PORTS)
+        for protocol in ("TCP", "UDP")
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {MANAGED: OWNER}},
+        "spec": {
+            "type": str(kind),
+            "ipFamilies": ["IPv4"],  # that of the pods that is measured, whichever comes first in the cluster
+            "selector": {_POD: net_pod(number)},
+            "ports": ports,
+            **local,
+        },
+    }
+
+
 def _pod(
     name: str, node: str, image: str, security: Mapping[str, Any], *, is_host: bool = False, captures: bool = False
 ) -> Manifest:
@@ -81,7 +108,7 @@ def _pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {MANAGED: OWNER, "vxlan-harness/pod": name}},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {MANAGED: OWNER, _POD: name}},
         "spec": {
             "nodeName": node,
             "hostNetwork": is_host,

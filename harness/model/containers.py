@@ -46,6 +46,11 @@ class Containers:
                     f"image {image}: endpoints are not containers; choose an engine with it, such as docker."
                 )
             return cls()
-        if image and not _IMAGE.fullmatch(image):
-            raise InputError(f"{image!r} is not the name of an image, such as debian:12.")
-        return cls(chosen, image or OWN_IMAGE)
+        return cls(chosen, parse_image(image) if image else OWN_IMAGE)
+
+
+def parse_image(text: str) -> str:
+    """Return the name of an image; InputError for what is none."""
+    if not _IMAGE.fullmatch(text):
+        raise InputError(f"{text!r} is not the name of an image, such as debian:12.")
+    return text

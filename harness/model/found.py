@@ -148,7 +148,10 @@ class Wire:
 
 @dataclass(frozen=True)
 class Found:
-    """A path between two endpoints, as it was found; `nic_mtu` is the smaller of both NICs' own, in bytes."""
+    """A path between two endpoints, as it was found; `nic_mtu` is the smaller of both NICs' own, in bytes.
+
+    `ports`: where only these lead to the server, and nothing else does, echoes neither.
+    """
 
     name: str
     client: FoundEnd
@@ -156,6 +159,7 @@ class Found:
     wire: Wire
     nic_mtu: int
     notes: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
     @property
     def ends(self) -> tuple[FoundEnd, FoundEnd]:

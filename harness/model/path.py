@@ -78,7 +78,7 @@ class Path:
     """Where the traffic of a profile goes at one MTU: both endpoints, the nodes' underlay devices, and the claim.
 
     Without a `carrier` packets go out as the endpoints send them. `counted`, the client's first: where the claim's
-    tunnel is no device of the nodes' own namespaces by that name.
+    tunnel is no device of the nodes' own namespaces by that name. `ports`: where only these lead to the server.
     """
 
     client: Endpoint
@@ -88,6 +88,7 @@ class Path:
     claim: Claim
     carrier: Carrier | None = None
     counted: tuple[Counted, Counted] | None = None
+    ports: tuple[int, ...] = ()
 
 
 class Fate(StrEnum):

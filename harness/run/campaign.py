@@ -76,6 +76,8 @@ class Campaign:
         engine = plan.setup.containers.engine
         with grounded(equipment, self._waves, plan.measures, engine, keep=conduct.keep) as ground:
             self._waves = chosen_pairs(ground.lab, self._waves)
+            if ground.lab.congestion_control is not None:
+                plan = replace(plan, congestion_control=ground.lab.congestion_control)
             work = self._buildable(Work(plan, profiles, conduct, ground))
             if len(self._pairs) == 1:
                 work = self._found(work, self._pairs[0])

@@ -34,7 +34,7 @@ def conditions_of(
         return Conditions(
             timing=plan.timing,
             path=path,
-            next_port=next_port,
+            next_port=(lambda: path.ports[next_port() % len(path.ports)]) if path.ports else next_port,
             congestion_control=plan.congestion_control,
             link_bps=lab.rate_bps or link_bps,
             shaped=lab.rate_bps is not None,

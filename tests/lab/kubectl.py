@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FOLDER = "KUBECTL_STUB"
+PROGRAMS = "/tmp/kubectl-stub"  # noqa: S108 - of a node of the test's own
+"""Programs as an image has them, where they differ from this machine's."""
 STARTING = 2
 """How often a pod is looked at before it runs."""
 _FORBIDDEN = (
@@ -49,9 +51,23 @@ def opened(folder: Path) -> Iterator[State]:
         json.dump(state, file)
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
 def fail(text: str, code: int = 1) -> NoReturn:
-    print(text, file=sys.stderr)
+    sys.stderr.write(f"{text}\n")
     sys.exit(code)
+
+
+def require(state: State, verb: str, resource: str, name: str = "") -> None:
+    """Fail as the API server does unless the roles in kubernetes/rbac.yml allow this, and no switch takes it away."""
+    allowed = any(
+        resource in rule["resources"] and verb in rule["verbs"] and name in rule.get("resourceNames", [name])
+        for rule in state["rules"]
+    )
+    if not allowed or [verb, resource] in state["switches"].get("forbidden", []):
+        fail(_FORBIDDEN.format(resource, verb))
 
 
 def end_pod(state: State, name: str) -> None:
@@ -67,7 +83,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="kubectl", allow_abbrev=False)
     for option in ("--context", "--namespace", "--request-timeout", "--output", "--selector", "--timeout"):
         parser.add_argument(option, default="")
-    parser.add_argument("--field-selector", default="")
+    for option in ("--field-selector", "--type", "--patch"):
+        parser.add_argument(option, default="")
     parser.add_argument("--container", default="")
     parser.add_argument("--all-namespaces", action="store_true")
     parser.add_argument("-f", dest="file", default="")
@@ -81,37 +98,35 @@ def main() -> None:
     verb, *words = given.words
     with opened(folder) as state:
         state["asked"].append(sys.argv[1:])
-        switches = state["switches"]
         if verb == "config":
-            print("\n".join(state["contexts"]))
+            say("\n".join(state["contexts"]))
             return
         if given.context not in ("", *state["contexts"]):
             fail(f'error: context "{given.context}" does not exist')
-        if "unreachable" in switches:
+        if "unreachable" in state["switches"]:
             fail(_REFUSED)
-        for what, resource in switches.get("forbidden", []):
-            if what == verb and resource in (words[0] if words else "", {"create": "namespaces"}.get(verb)):
-                fail(_FORBIDDEN.format(resource, {"get": "list"}.get(verb, verb)))
         if verb != "exec":
-            {"get": get, "create": create, "delete": delete}[verb](state, words, given)
+            {"get": get, "create": create, "delete": delete, "patch": patch}[verb](state, words, given)
             return
-    sys.exit(execute(folder, words[0], theirs, switches))
+    sys.exit(execute(folder, words[0], theirs))
 
 
 # ---- get
 
 
-def get(state: State, words: list[str], given: argparse.Namespace) -> None:
+def get(state: State, words: list[str], _given: argparse.Namespace) -> None:
     kind, *names = words
-    listed = {"nodes": nodes, "pods": pods, "pod": pods, "daemonsets": daemons, "configmap": settings, "events": list}
-    found = listed[kind](state) if kind != "events" else []
+    plural = kind if kind.endswith("s") else f"{kind}s"
+    require(state, "get" if names else "list", plural, *names)
+    listed = {"nodes": nodes, "pods": pods, "services": services, "daemonsets": daemons, "configmaps": settings}
+    found = listed[plural](state) if plural in listed else []
     if not names:
-        print(json.dumps({"kind": "List", "items": found}))
+        say(json.dumps({"kind": "List", "items": found}))
         return
     one = next((item for item in found if item["metadata"]["name"] == names[0]), None)
     if one is None:
         fail(f'Error from server (NotFound): {kind}s "{names[0]}" not found')
-    print(json.dumps(one))
+    say(json.dumps(one))
 
 
 def nodes(state: State) -> list[Any]:
@@ -141,9 +156,11 @@ def nodes(state: State) -> list[Any]:
     ]
 
 
-def daemons(state: State) -> list[Any]:
-    if ["get", "daemonsets"] in state["switches"].get("forbidden", []):
-        return []
+def services(state: State) -> list[Any]:
+    return [*state["services"].values()]
+
+
+def daemons(_state: State) -> list[Any]:
     named = (("kube-flannel", "kube-flannel-ds"), ("kube-system", "kube-proxy"))
     return [{"metadata": {"name": name, "namespace": space}} for space, name in named]
 
@@ -174,50 +191,110 @@ def pods(state: State) -> list[Any]:
 
 
 def create(state: State, _words: list[str], given: argparse.Namespace) -> None:
-    import yaml  # takes a while, and `exec` has to be quick
+    import yaml  # noqa: PLC0415 - it takes a while, and `exec` has to be quick
 
     assert given.file == "-"
     for made in yaml.safe_load_all(sys.stdin):
         name = made["metadata"]["name"]
+        require(state, "create", f"{made['kind'].lower()}s")
         if made["kind"] == "Namespace":
             if state["namespaces"].get(name):
-                fail(
-                    f'Error from server (AlreadyExists): error when creating "STDIN": namespaces "{name}" already exists'
-                )
+                fail(f'Error from server (AlreadyExists): error when creating "": namespaces "{name}" already exists')
             state["namespaces"][name] = made["metadata"]["labels"]
-            print(f"namespace/{name} created")
+            say(f"namespace/{name} created")
+            continue
+        if made["kind"] == "Service":
+            serve(state, made)
             continue
         assert made["metadata"]["namespace"] in state["namespaces"], "the namespace of a pod has to be there"
         capabilities = made["spec"]["containers"][0]["securityContext"]["capabilities"]
         if "add" in capabilities and "no raw" in state["switches"]:
             fail(_LEVEL.format(name))
         state["pods"][name] = made | {"looked": 0, "status": {"phase": "Pending"}}
-        print(f"pod/{name} created")
+        say(f"pod/{name} created")
 
 
 def delete(state: State, words: list[str], given: argparse.Namespace) -> None:
     assert words == ["namespaces"]
+    require(state, "list", "namespaces")
     wanted = dict(word.split("=") for word in given.selector.split(","))
     for name, labels in [*state["namespaces"].items()]:
         if wanted.items() <= labels.items():
+            for verb in ("delete", "get", "watch"):
+                require(state, verb, "namespaces", name)
             del state["namespaces"][name]
             for pod in [*state["pods"]]:
                 end_pod(state, pod)
             state["pods"].clear()
-            print(f"namespace/{name}")
+            state["services"].clear()
+            while state["undo"]:
+                subprocess.run(state["undo"].pop(), check=True)
+            say(f"namespace/{name}")
+
+
+# ---- services: what kube-proxy would have iptables do
+
+
+def serve(state: State, made: State) -> None:
+    """Take a service in, and give it its address and ports."""
+    name, spec = made["metadata"]["name"], made["spec"]
+    if name in state["services"]:
+        fail(f'Error from server (AlreadyExists): error when creating "": services "{name}" already exists')
+    spec["clusterIP"] = f"10.96.0.{len(state['services']) + 10}"
+    for port in spec["ports"]:
+        port |= {
+            "targetPort": port["port"],
+            **({"nodePort": 25000 + port["port"]} if spec["type"] == "NodePort" else {}),
+        }
+    state["services"][name] = made
+    if spec["type"] == "ClusterIP":
+        for node in state["nodes"]:
+            change(state, [*node["enter"], *node["endpoint"], "ip", "route"], "add", "10.96.0.0/16", node["via"])
+            forward(state, node, made, spec["clusterIP"], "port")
+    say(f"service/{name} created")
+
+
+def patch(state: State, words: list[str], given: argparse.Namespace) -> None:
+    """Change the ports of a service that is reached by a node's, to which its packets go from now on."""
+    require(state, "patch", "services")
+    made = state["services"][words[1]]
+    for change_ in json.loads(given.patch):
+        number = int(change_["path"].split("/")[3])
+        made["spec"]["ports"][number]["targetPort"] = change_["value"]
+    client, server = state["nodes"]
+    assert all(port["targetPort"] == port["nodePort"] for port in made["spec"]["ports"])
+    into = [*client["enter"], *client["endpoint"], "ip", "route"]
+    change(state, into, "add", f"{server['address']}/32", client["via"])
+    masked = "-s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE".split()
+    change(state, [*client["enter"], "iptables", "-w", "-t", "nat"], "-A", "POSTROUTING", *masked)
+    forward(state, server, made, server["address"], "nodePort")
+
+
+def forward(state: State, node: State, service: State, address: str, key: str) -> None:
+    """Have a node send what comes for some ports of an address to the one pod that is meant."""
+    pod = state["pods"][service["spec"]["selector"]["vxlan-harness/pod"]]
+    target = next(one["pod"] for one in state["nodes"] if one["name"] == pod["spec"]["nodeName"])
+    ports = sorted({port[key] for port in service["spec"]["ports"]})
+    for protocol in ("tcp", "udp"):
+        rule = f"-d {address} -p {protocol} --dport {ports[0]}:{ports[-1]} -j DNAT --to-destination {target}".split()
+        change(state, [*node["enter"], "iptables", "-w", "-t", "nat"], "-A", "PREROUTING", *rule)
+
+
+def change(state: State, words: list[str], verb: str, *more: str) -> None:
+    """Change something on a node, unless it is so already, and note how it is undone."""
+    own = [word for text in more for word in text.split()]
+    done = subprocess.run([*words, verb, *own], check=False, capture_output=True)
+    if done.returncode == 0:
+        state["undo"].append([*words, {"add": "del", "-A": "-D"}[verb], *own])
 
 
 # ---- exec
 
 
-def execute(folder: Path, name: str, argv: list[str], switches: State) -> int:
+def execute(folder: Path, name: str, argv: list[str]) -> int:
     """Run argv in a pod, and end as kubectl does."""
-    if ["exec", "pods"] in switches.get("forbidden", []):
-        fail(
-            f'Error from server (Forbidden): pods "{name}" is forbidden: User "tester" cannot create resource "pods/exec" '
-            'in API group "" in the namespace "vxlan-harness"'
-        )
     with opened(folder) as state:
+        require(state, "create", "pods/exec")
         pod = state["pods"].get(name)
         if pod is None:
             fail(f'Error from server (NotFound): pods "{name}" not found')
@@ -225,7 +302,7 @@ def execute(folder: Path, name: str, argv: list[str], switches: State) -> int:
             fail(_RUNNING_ON[pod["status"]["phase"]])
         node = next(one for one in state["nodes"] if one["name"] == pod["spec"]["nodeName"])
         enter = node["enter"] if pod["spec"]["hostNetwork"] else [*node["enter"], *node["endpoint"]]
-        environment = {**os.environ, "PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = {**os.environ, "PATH": f"{PROGRAMS}:/usr/sbin:/usr/bin:/sbin:/bin"}
         process = subprocess.Popen([*enter, *rights(pod["spec"]), *argv], env=environment, start_new_session=True)
         state["running"].setdefault(name, []).append(process.pid)
     code = process.wait()

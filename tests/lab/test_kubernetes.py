@@ -1,7 +1,6 @@
-"""A cluster as a lab, by a kubectl that enters the local lab's namespaces: from manifests to the table, on real packets."""
+"""A cluster as a lab, by a kubectl that enters the local lab's namespaces: from manifest to table, on real packets."""
 
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,12 @@ pytestmark = pytest.mark.lab
 NODES = ("alpha.example", "beta.example")
 LAB = "--lab kubernetes --context lab".split()
 SHORT = f"--profile cluster --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
+RULES = [
+    rule
+    for role in yaml.safe_load_all((Path(__file__).parents[2] / "kubernetes/rbac.yml").read_text(encoding="utf-8"))
+    for rule in role.get("rules", [])
+]
+"""What the roles that docs/kubernetes.md shows allow; nothing else is."""
 ENDPOINT = ["nsenter", "--net=/run/netns/harness-flannel-1450", "--"]
 
 
@@ -38,10 +43,18 @@ class Cluster:
         self.folder.mkdir(exist_ok=True)
         pids = self.machine.nodes()
         nodes = [
-            {"name": name, "address": f"172.12.1.1{number}", "enter": enter_argv(pid), "endpoint": ENDPOINT}
+            {
+                "name": name,
+                "address": f"172.12.1.1{number}",
+                "pod": self.machine.on_node(number - 1, *ENDPOINT, "hostname", "-I").split()[0],
+                "via": self.machine.on_node(number - 1, *ENDPOINT, "sh", "-c", "ip route | grep -o -m1 'via [^ ]*'"),
+                "enter": enter_argv(pid),
+                "endpoint": ENDPOINT,
+            }
             for number, (name, pid) in enumerate(zip(NODES, pids, strict=True), 1)
         ]
         empty: dict[str, Any] = {"pods": {}, "namespaces": {"default": {}}, "running": {}, "asked": []}
+        empty |= {"services": {}, "undo": [], "rules": RULES}
         state = {"contexts": ["lab", "other"], "nodes": nodes, "switches": switches, **empty}
         (self.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
@@ -79,9 +92,9 @@ def kept(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert command.exit_code == 0, command.stderr
     cluster = Cluster(machine)
     # As in the image: this machine's own has a file capability, without which it does not even start.
-    shutil.copyfile("/usr/bin/ping", cluster.folder / "ping")
-    (cluster.folder / "ping").chmod(0o755)
     for number in (0, 1):
+        machine.on_node(number, "mkdir", kubectl.PROGRAMS)
+        machine.on_node(number, "cp", "/usr/bin/ping", kubectl.PROGRAMS)
         machine.on_node(number, *ENDPOINT, "sysctl", "-q", "-w", "net.ipv4.ping_group_range=0 2147483647")
     yield cluster
     machine.run(tmp_path, "lab", "down")
@@ -129,7 +142,7 @@ def test_pods_are_measured_as_they_are_found(cluster: Cluster, tmp_path: Path) -
 
 
 def test_what_the_cluster_refuses_is_done_without_and_said(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.reset(**{"no raw": True, "forbidden": [["get", "daemonsets"], ["get", "events"]]})
+    cluster.reset(**{"no raw": True, "forbidden": [["list", "daemonsets"]]})
     command = run(cluster, tmp_path, "--measure", "iperf3")
     assert command.exit_code == 0, command.stderr
     assert cluster.is_clean()
@@ -141,6 +154,31 @@ def test_what_the_cluster_refuses_is_done_without_and_said(cluster: Cluster, tmp
     rows = rows_of(folder / "trials.csv")
     assert {row["status"] for row in rows} == {"ok"}
     assert all("flannel.1" in row["proof"] for row in rows if row["profile"] == "cluster")
+
+
+def test_services_are_further_paths(cluster: Cluster, tmp_path: Path) -> None:
+    command = run(cluster, tmp_path, "--measure", "iperf3", "--service", "clusterip,nodeport")
+    assert command.exit_code == 0, command.stderr
+    assert cluster.is_clean()
+    folder = cluster.machine.results()[-1]
+    rows = rows_of(folder / "trials.csv")
+    assert {row["profile"]: row["status"] for row in rows} == dict.fromkeys(
+        ("underlay", "cluster", "cluster-ip", "node-port"), "ok"
+    )
+    proofs = {row["profile"]: row["proof"] for row in rows}
+    assert ("flannel.1" in proofs["cluster-ip"], "flannel.1" in proofs["node-port"]) == (True, False)
+    ceilings = {
+        name: float(summary_rows(folder, name, "goodput_bps")[0]["ceiling_ratio"])
+        for name in ("cluster-ip", "node-port")
+    }
+    assert ceilings["cluster-ip"] == pytest.approx(0.96547, abs=1e-5)
+    assert ceilings["node-port"] == pytest.approx(0.99788, abs=1e-5), "around the tunnel, in packets of 1450 bytes"
+
+
+def test_what_does_not_pass_a_service_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    command = run(cluster, tmp_path, "--service", "ClusterIP")
+    assert (command.exit_code, "ping does not pass a service" in command.stderr) == (2, True), command.stderr
+    assert cluster.is_clean()
 
 
 def test_inspect_shows_the_path_alone(cluster: Cluster, tmp_path: Path) -> None:
@@ -184,9 +222,9 @@ def test_plan_shows_what_would_be_made_and_makes_nothing(cluster: Cluster, tmp_p
         ({}, ("--nodes", "alpha.example,gamma"), 2, "no node 'gamma'; it has alpha.example, beta.example"),
         ({}, ("--nodes", "2"), 2, "--nodes: give a cluster's nodes by name"),
         ({"unreachable": True}, (), 5, "cannot be reached: The connection to the server"),
-        ({"forbidden": [["get", "nodes"]]}, (), 3, "does not let you list nodes"),
+        ({"forbidden": [["list", "nodes"]]}, (), 3, "does not let you list nodes"),
         ({"forbidden": [["create", "namespaces"]]}, (), 3, "does not let you create namespace vxlan-harness"),
-        ({"forbidden": [["exec", "pods"]]}, (), 3, "does not let you run commands in pod"),
+        ({"forbidden": [["create", "pods/exec"]]}, (), 3, "does not let you run commands in pod"),
         ({"cordoned": "beta.example"}, (), 3, "beta.example is unschedulable (cordoned)"),
         ({"cordoned": "beta.example"}, ("--nodes", ",".join(NODES)), 3, "node beta.example cannot be used"),
         ({"image": "ErrImagePull"}, (), 3, "cannot have its image (ErrImagePull)"),

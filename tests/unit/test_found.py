@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from harness.fabric.existing import ExistingFabric, ExistingProfile, said
 from harness.fabric.profiles import load
 from harness.inspect import endpoints, spaces
 from harness.inspect.tables import Link
+from harness.labs.base import Lab
 from harness.measures import iperf3
 from harness.measures.base import Conditions
 from harness.measures.registry import MEASURES
@@ -29,6 +31,7 @@ from harness.nodes.remote import Remote
 from harness.nodes.running import Channel
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
+from harness.run.conditions import conditions_of
 from tests.unit.synthetic import path_to
 
 VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
@@ -237,6 +240,31 @@ def test_text_says_what_was_found() -> None:
         "note: something to know",
     ):
         assert words in shown
+
+
+def test_where_nothing_was_captured_that_is_said() -> None:
+    told = replace(FOUND, wire=replace(WIRE, seen=(0, 0), is_captured=False))
+    assert "capture    none; headers are those of the device that counted 10 echoes both ways" in text(told)
+    claim = fabric(found=told)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
+    assert claim.seen == "by its devices, not captured: ipv4/udp/vxlan/ethernet"
+    bare = replace(FOUND, wire=Wire((), is_captured=False))
+    assert "nothing counts what a tunnel carries, for none counted the echoes" in text(bare)
+
+
+def test_where_only_some_ports_lead_nothing_else_is_tried() -> None:
+    service = replace(FOUND, name="cluster-ip", ports=(5201, 5202))
+    remotes = [Pinged(node.name, exit_code=1) for node in NODES]
+    made = ExistingFabric([service], {remote.name: remote for remote in remotes}, NODES)
+    path = made.up(SETUP).paths[Pair("k8s-1", "k8s-2")]["cluster-ip", 1450]
+    made.verify(SETUP)
+    assert [remote.asked for remote in remotes] == [[], []]
+    lab = Lab("kubernetes", None, None, *NODES, rate_bps=None, shared_kernel=False, scratch=FilePath("/none"))
+    plan = Plan("quick", SETUP, (), 1, Timing(1, 0), 1)
+    numbers = iter(range(5300, 5400))
+    next_port = conditions_of(plan, lab, {"k8s-1": {}}, None)(path, lambda: next(numbers)).next_port
+    assert [next_port() for _ in range(4)] == [5201, 5202, 5201, 5202]
+    straight = conditions_of(plan, lab, {"k8s-1": {}}, None)(replace(path, ports=()), lambda: next(numbers))
+    assert straight.next_port() == 5304
 
 
 # ---- readings
