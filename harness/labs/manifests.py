@@ -133,7 +133,19 @@ def _pod(
     }
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever might be a number to somebody: what PyYAML takes for text, `5e32`, is one to kubectl."""
+
+
+def _scalar(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "'" if value[:1] in "+-.0123456789" else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _scalar)
+
+
 def text(manifests: Sequence[Manifest]) -> str:
     """Return manifests as YAML documents, which kubectl reads and `harness plan` shows."""
-    dumped: str = yaml.safe_dump_all([*manifests], sort_keys=False, explicit_start=True, width=120)
+    dumped: str = yaml.dump_all([*manifests], Dumper=_Dumper, sort_keys=False, explicit_start=True, width=120)
     return dumped

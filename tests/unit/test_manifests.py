@@ -83,3 +83,10 @@ def test_the_image_has_the_programs_of_the_default_measures_and_sockperf() -> No
     wanted = {program.package for program in programs((*DEFAULT, "sockperf", "loaded-ping", "udp-search")).values()}
     assert wanted | {"tcpdump", "iproute2", "ethtool"} == packages
     assert f" {manifests.IMAGE} " in text
+
+
+@pytest.mark.parametrize("name", ["5e32", "1e5", "0o17", "12", ".5", "-1", "1_0", "0x1f"])
+def test_text_that_might_be_a_number_stays_text(name: str) -> None:
+    """`5e32` is a number to kubectl and none to PyYAML, which wrote it without quotes."""
+    made = manifests.text([manifests.namespace(name)])
+    assert f"vxlan-harness/run: '{name}'\n" in made
