@@ -59,7 +59,7 @@ class State:
 
 
 def _lines(node: Space, command: str) -> frozenset[str]:
-    said = node.run("sh", "-c", 'exec "$@" 2>/dev/null || true', "sh", *_words(command))
+    said = node.run("sh", "-c", '"$@" 2>/dev/null || true', "sh", *_words(command))
     return frozenset(line.strip() for line in said.splitlines() if not line.startswith(_COUNTERS))
 
 
