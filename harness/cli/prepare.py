@@ -168,9 +168,9 @@ def _refuse_beside_between(options: Options, *, keep: bool) -> None:
 def _refuse_beside_cluster(options: Options, *, keep: bool) -> None:
     """Raise InputError for what makes no sense on a cluster, and for a cluster's option elsewhere."""
     if options.lab != KUBERNETES:
-        stray = "--context" if options.context is not None else "--service" if options.service else ""
-        if stray:
-            raise InputError(f"{stray} is for --lab kubernetes.")
+        own = "--context" if options.context is not None else "--service" if options.service else ""
+        if own:
+            raise InputError(f"{own} is for --lab kubernetes.")
         return
     echoing = [name for name in options.measures if registry.MEASURES[name].programs != (iperf3.PROGRAM,)]
     if options.service and echoing:

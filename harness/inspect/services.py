@@ -15,6 +15,7 @@ from harness.labs.kubernetes import KubernetesLab
 from harness.measures import iperf3
 from harness.model.errors import LabError
 from harness.model.found import Found, Wire
+from harness.model.jobs import Port
 from harness.model.node import Node
 from harness.model.path import Kind
 from harness.model.readings import Counters
@@ -86,7 +87,9 @@ def _move(served: Served, remotes: tuple[Remote, Remote], main: Found, count: in
     """Send so many bytes from pod to pod by way of the service; raises LabError."""
     client, server = (remote.within(end.place) for remote, end in zip(remotes, main.ends, strict=True))
     port = served.ports[0]
+    listening = readings.argv((), main.client.address, before=True, ports=[Port("tcp", port)])
     with server.background(iperf3.server_job(port, _SERVING_S).argv):
+        server.run(listening)
         words = ["iperf3", "-c", served.address, "-p", str(port), "-n", str(count), "--connect-timeout", "1000"]
         done = client.run(words)
     if done.exit_code != 0:

@@ -22,7 +22,8 @@ class Lab:
     `foreign_cpu_s` returns the seconds of CPU that processes outside the lab have used so far.
     `others` are the nodes of a lab that has more than two. `pairs` says which of them belong together, once they were
     chosen. `notes` are what the reader of any figures should know of it. Without an `inventory` it takes no playbooks.
-    `congestion_control` is TCP's where programs may not choose it. Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
+    `congestion_control` is TCP's where programs may not choose it.
+    Where flows have several links to go by, `link_bytes` returns what each of these carried so far, in bytes:
     from the first node to the second, and back.
     """
 
