@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.spaces import Space
+from tests.proving import FailureError
 
 _RESTLESS = ("events", "leases.coordination.k8s.io", "componentstatuses", "endpointslices.discovery.k8s.io")
 """Kinds of objects that a cluster changes by itself all the time."""
@@ -31,6 +33,7 @@ _COMMANDS = (
     "find /var/lib/cni -type f",
     "sysctl -a --pattern ^net\\.",
 )
+_LOOKS, _BETWEEN_S = 10, 2.0
 _COUNTERS = ("# Generated", "# Completed")
 
 
@@ -48,6 +51,17 @@ class State:
         wanted = ",".join(kind for kind in kinds if kind not in _RESTLESS and not kind.startswith("events."))
         items = cluster.get("--all-namespaces", wanted)["items"]
         return cls(lines | {"objects": frozenset(_object(item) for item in items)})
+
+    @classmethod
+    def settled(cls, cluster: Cluster) -> State:
+        """Look until two looks in a row agree: addresses, for one, take a while until they are in use."""
+        last = cls.of(cluster)
+        for _ in range(_LOOKS):
+            time.sleep(_BETWEEN_S)
+            last, previous = cls.of(cluster), last
+            if last == previous:
+                return last
+        raise FailureError("the cluster does not settle:\n" + "\n".join(last.differences(previous)))
 
     def differences(self, before: State) -> list[str]:
         """Return what was added to `before`, and what is missing of it."""
