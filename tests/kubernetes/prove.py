@@ -52,10 +52,11 @@ def runs(desk: Desk, network: Network, *words: str) -> Path:
     trials = rows(run / "trials.csv")
     bad = [f"{row['profile']} {row['status']}: {row['reason']}" for row in trials if row["status"] != "ok"]
     check(not bad, "trials without a figure:\n" + "\n".join(bad))
-    proofs = [row["proof"] for row in trials if row["profile"] != UNDERLAY]
+    proofs = [row["proof"] for row in trials if row["profile"] == "cluster"]
     unproven = [proof for proof in proofs if PROOF[network] not in proof]
     check(proofs and not unproven, f"not proven by {PROOF[network]}: {unproven}")
-    say(f"   {len(trials)} trials, all ok, {len(proofs)} of pods' networks, all proven")
+    check(all(row["proof"] for row in trials), "trials without a proof")
+    say(f"   {len(trials)} trials of {', '.join(sorted({row['profile'] for row in trials}))}: all ok, all proven")
     return run
 
 
@@ -102,6 +103,11 @@ def prove_paths(steps: Steps, cluster: Cluster, desk: Desk) -> None:
         with steps(f"{network}: a run, every trial proven"):
             measures(desk, network)
             unchanged(cluster, before)
+    with steps(f"services as further paths ({network})"):
+        run = runs(desk, network, *SHORT, "--measure", "iperf3", "--service", "ClusterIP,NodePort")
+        profiles = {row["profile"] for row in rows(run / "trials.csv")}
+        check(profiles == {UNDERLAY, "cluster", "cluster-ip", "node-port"}, f"measured were {profiles}")
+        unchanged(cluster, before)
     with steps(f"a run with the documented roles alone ({network})"):
         may_do_no_more_than_documented(desk, network)
         unchanged(cluster, before)

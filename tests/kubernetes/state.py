@@ -24,7 +24,7 @@ _COMMANDS = (
     "tc qdisc show",
     "iptables-save",
     "ip6tables-save",
-    "nft list ruleset",
+    "nft --stateless list ruleset",
     "docker ps --all --format {{.ID}} {{.Names}} {{.Image}}",
     "docker images --no-trunc --format {{.ID}} {{.Repository}} {{.Tag}}",
     "docker network ls --format {{.ID}} {{.Name}}",
@@ -34,7 +34,7 @@ _COMMANDS = (
     "sysctl -a --pattern ^net\\.",
 )
 _LOOKS, _BETWEEN_S = 10, 2.0
-_COUNTERS = ("# Generated", "# Completed")
+_COUNTERS = ("# Generated", "# Completed", "net.netfilter.nf_conntrack_count")
 
 
 @dataclass(frozen=True)
