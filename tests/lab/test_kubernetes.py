@@ -292,6 +292,15 @@ def test_an_interrupted_run_leaves_nothing(cluster: Cluster, tmp_path: Path, num
     assert cluster.is_clean()
 
 
+def test_interrupted_before_its_pods_run_it_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.reset(slow=True)
+    with cluster.machine.start(tmp_path, "run", *LAB, *SHORT) as command:
+        assert eventually(lambda: len(cluster.state["pods"]) == 4 or command.exit_code is not None, 60.0)
+        command.send(signal.SIGINT)
+        assert command.wait() == 130, command.stderr
+    assert cluster.is_clean()
+
+
 def test_what_a_killed_run_left_is_named_and_removed(cluster: Cluster, tmp_path: Path) -> None:
     with started(cluster, tmp_path) as command:
         command.send(signal.SIGKILL)

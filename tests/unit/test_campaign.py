@@ -14,6 +14,7 @@ from harness.fabric.ansible import AnsibleFabric
 from harness.fabric.playbook import PlaybookResult
 from harness.labs.base import Lab
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
+from harness.model.found import Found
 from harness.model.node import Node
 from harness.model.notes import Note
 from harness.model.pairs import Pair, parse, waves
@@ -23,7 +24,8 @@ from harness.results.store import PairsFolder
 from harness.run.campaign import PARALLEL_NOTE, Campaign, End, Ends, Ledger, failure, total
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
-from harness.run.standing import Conduct, Equipment
+from harness.run.pair_run import Work
+from harness.run.standing import Conduct, Equipment, Ground
 from tests.unit.test_experiment import (
     COLUMNS,
     PLAN,
@@ -37,6 +39,7 @@ from tests.unit.test_experiment import (
     measure,
     raises,
 )
+from tests.unit.test_found import FOUND, end
 
 NAMES = ("k8s-1", "k8s-2", "k8s-3", "k8s-4")
 NODES = [Node(name, index, f"172.12.1.{10 + index}", "ens33") for index, name in enumerate(NAMES, 1)]
@@ -397,6 +400,36 @@ def test_where_nothing_is_left_to_measure_nothing_is_set_up_again(bench: Bench) 
     bench.world.failures["trial 1 k8s-1:k8s-2"] = LabError("no space left")
     twice(bench, "k8s-1:k8s-2")
     assert bench.happened("apply", "teardown") == ["apply k8s-1:k8s-2", "teardown k8s-1:k8s-2"]
+
+
+def test_each_pair_has_the_paths_that_were_found_between_its_own_nodes(bench: Bench) -> None:
+    first, second, *others = NODES
+    lab = Lab("kubernetes", None, None, first, second, None, False, bench.tmp_path, tuple(others))
+    pairs = parse("k8s-1:k8s-2,k8s-4:k8s-1", NAMES)
+    asked: list[tuple[str, ...]] = []
+
+    def find(ground: Ground, pair: Pair) -> Sequence[Found]:
+        asked.append((*(node.name for node in ground.lab.nodes), str(pair)))
+        mtu = {"k8s-1:k8s-2": 1450, "k8s-4:k8s-1": 8950}[str(pair)]
+        return [replace(FOUND, name="cluster", client=end(1, mtu=mtu), server=end(2, mtu=mtu), nic_mtu=mtu + 50)]
+
+    equipment = Equipment(
+        FakeSource(bench.world, lab),
+        lambda node, _lab: FakeRemote(bench.world, node),
+        lambda lab, profiles: AnsibleFabric(lab, profiles, Playbooks(bench.world, lab)),
+        bench.interruption,
+        Watcher(bench.world, "all"),
+        find=find,
+    )
+    ledger = Ledger(lambda _pair: bench.folder)
+    campaign = Campaign(waves(pairs, parallel=False), ledger, equipment, lambda pair: Watcher(bench.world, str(pair)))
+    plan = replace(PLAN, setup=Setup(("underlay", "cluster"), (1500,), 1500))
+    work = Work(plan, {"underlay": PROFILES["underlay"]}, Conduct(), Ground(lab, {}, {}))
+    found = [campaign._found(work, pair) for pair in pairs]
+    assert asked == [("k8s-1", "k8s-2", "k8s-1:k8s-2"), ("k8s-4", "k8s-1", "k8s-4:k8s-1")]
+    assert [(one.plan.setup.mtus, one.plan.setup.nic_mtu) for one in found] == [((1450,), 1500), ((8950,), 9000)]
+    assert all({"underlay", "cluster"} == {*one.profiles} for one in found)
+    assert campaign._found(found[0], pairs[0]) == found[0], "it is found once"
 
 
 def test_folders_without_a_trial_are_discarded(bench: Bench) -> None:

@@ -34,7 +34,9 @@ def test_is_valid_by_the_apis_schema(manifest: dict[str, Any], version: str) -> 
 
 def test_what_is_wrong_would_be_found() -> None:
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate({**ALL[1], "spec": ALL[1]["spec"] | {"hostNetwok": True}}, VERSIONS[1], strict=True)
+        kubernetes_validate.validate(
+            {**ALL[1], "spec": ALL[1]["spec"] | {"hostNetwok": True}}, VERSIONS[1], strict=True
+        )
 
 
 def test_text_is_read_back_as_it_was() -> None:
