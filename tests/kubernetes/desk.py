@@ -88,10 +88,11 @@ class Desk:
     @contextmanager
     def started(self, words: Sequence[str], context: str = ADMIN) -> Iterator[Running]:
         """Have `harness` run meanwhile, as the leader of a process group as at a terminal."""
+        # Whoever runs tests in the background has Ctrl-C ignored by all that they start.
         said = self.new_folder() / "said"
         with said.open("wb") as file:
             process = subprocess.Popen(
-                self.cluster.argv("setsid", "harness", *words),
+                self.cluster.argv("setsid", "env", "--default-signal=INT", "harness", *words),
                 env=self.cluster.environment(context),
                 stdin=subprocess.DEVNULL,
                 stdout=file,

@@ -153,9 +153,9 @@ STEPS: dict[str, Callable[[Desk], None]] = {
 
 
 def _said(done: Done, code: int, names: tuple[str, ...]) -> None:
-    sentence = done.err.strip().splitlines()[-1] if done.err.strip() else "nothing"
+    sentence = " ".join(done.err[done.err.rfind("harness: ") :].split()) or "nothing"
     say(f"   exit code {done.code}: {sentence}")
     check(done.code == code, f"exit code {done.code}, not {code}:\n{done.out}{done.err}")
-    missing = [name for name in names if name not in done.err]
+    missing = [name for name in names if name not in sentence]
     check(not missing, f"not said: {', '.join(missing)}")
     check("Traceback" not in done.err, done.err)
