@@ -38,10 +38,8 @@ class ConnectionLostError(HarnessError):
     exit_code = 5
 
 
-class NodeGoneError(HarnessError):
+class NodeGoneError(ConnectionLostError):
     """What stood for a node is gone for good: no other try reaches it."""
-
-    exit_code = 5
 
 
 class ToolError(HarnessError):

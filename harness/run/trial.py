@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.measures.base import MakeConditions
 from harness.measures.registry import MEASURES
-from harness.model.errors import ConnectionLostError, OverdueError, ToolError
+from harness.model.errors import ConnectionLostError, NodeGoneError, OverdueError, ToolError
 from harness.model.path import BLACK_HOLED, Kind, Path, PathState
 from harness.model.readings import Span
 from harness.model.trial import Figure, Slot, Status, Trial
@@ -60,7 +60,7 @@ class TrialRunner:
         return takewhile(self._surroundings.wanted, slots)
 
     def run(self, slot: Slot, path: Path, attempt: int = 1) -> tuple[Trial, Record]:
-        """Return the trial, whatever became of it, and its raw record; only an interruption is raised."""
+        """Return the trial, whatever became of it, and its raw record; an interruption and NodeGoneError are raised."""
         common = self._surroundings
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         measure = MEASURES[slot.cell.measure]
@@ -90,6 +90,8 @@ class TrialRunner:
             measured = measure.run(slot.cell, conditions, stage.perform)
             spans = stage.spans
             client, server = (cpu.usage(span) for span in spans)
+        except NodeGoneError:  # no trial after this one could be measured, either
+            raise
         except (ToolError, ConnectionLostError) as error:
             state = _lost_state(slot, path, error)
             return trial(Status.FAILED, reason=" ".join(str(error).split()), path_state=state), stage.record

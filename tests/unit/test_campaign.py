@@ -20,7 +20,7 @@ from harness.model.notes import Note
 from harness.model.pairs import Pair, parse, waves
 from harness.model.trial import Slot, Trial
 from harness.results.plan import Plan, Setup
-from harness.results.store import PairsFolder
+from harness.results.store import PairsFolder, RunFolder
 from harness.run.campaign import PARALLEL_NOTE, Campaign, End, Ends, Ledger, failure, total
 from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
@@ -421,7 +421,8 @@ def test_each_pair_has_the_paths_that_were_found_between_its_own_nodes(bench: Be
         Watcher(bench.world, "all"),
         find=find,
     )
-    ledger = Ledger(lambda _pair: bench.folder)
+    folders: dict[Pair, RunFolder] = {}
+    ledger = Ledger(folders.__getitem__)
     campaign = Campaign(waves(pairs, parallel=False), ledger, equipment, lambda pair: Watcher(bench.world, str(pair)))
     plan = replace(PLAN, setup=Setup(("underlay", "cluster"), (1500,), 1500))
     work = Work(plan, {"underlay": PROFILES["underlay"]}, Conduct(), Ground(lab, {}, {}))
