@@ -10,6 +10,7 @@ import argparse
 import csv
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.kubernetes.cluster import LIMITED, Cluster
 from tests.kubernetes.desk import LAB, Desk
 from tests.kubernetes.networks import UDP_PORT, VNI, Network
 from tests.kubernetes.others import deploy
-from tests.kubernetes.state import State
+from tests.kubernetes.state import OBJECTS, State
 from tests.proving import REPO, Steps, check, processes_in, proven, say
 
 CACHE = REPO / ".cache" / "kubernetes"
@@ -34,6 +35,7 @@ HEADERS = {
     Network.VXLAN: f"ipv4/udp/vxlan/ethernet, VNI {VNI}, UDP port {UDP_PORT}: 50 bytes in front of each packet",
     Network.ROUTES: "no tunnel, packets cross the wire as they were sent",
 }
+COLLECTED_S = 100.0
 SHORT = "--blocks 1 --duration 1 --omit 0 --flows 1 --seed 4".split()
 PLAN = "--measure iperf3,ping --blocks 6 --duration 2 --omit 1 --flows 4 --seed 4".split()
 
@@ -78,8 +80,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def unchanged(cluster: Cluster, before: State) -> None:
-    """Whatever was in the cluster and on its nodes is as it was, and nothing was added."""
+    """Whatever was in the cluster and on its nodes is as it was, and nothing was added.
+
+    Objects are looked at once. A kubelet may take a minute to remove the containers of a pod that is gone.
+    """
     changes = State.of(cluster).differences(before)
+    objects = [change for change in changes if change.startswith(OBJECTS)]
+    check(not objects, "changed:\n" + "\n".join(objects))
+    deadline = time.monotonic() + COLLECTED_S
+    while changes and time.monotonic() < deadline:
+        time.sleep(2)
+        changes = State.of(cluster).differences(before)
     check(not changes, "changed:\n" + "\n".join(changes))
 
 

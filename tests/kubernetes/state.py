@@ -11,6 +11,8 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.spaces import Space
 from tests.proving import FailureError
 
+OBJECTS = "objects"
+"""Where lines come from that are the API server's."""
 _RESTLESS = ("events", "leases.coordination.k8s.io", "componentstatuses", "endpointslices.discovery.k8s.io")
 """Kinds of objects that a cluster changes by itself all the time."""
 _COMMANDS = (
@@ -50,7 +52,7 @@ class State:
         kinds = cluster.kubectl("api-resources", "--verbs=list", "--output=name").split()
         wanted = ",".join(kind for kind in kinds if kind not in _RESTLESS and not kind.startswith("events."))
         items = cluster.get("--all-namespaces", wanted)["items"]
-        return cls(lines | {"objects": frozenset(_object(item) for item in items)})
+        return cls(lines | {OBJECTS: frozenset(_object(item) for item in items)})
 
     @classmethod
     def settled(cls, cluster: Cluster) -> State:
