@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-vagrant unit bench accuracy lint setup clean
+.PHONY: help run test test-browser test-vagrant test-kubernetes unit bench accuracy lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -26,6 +26,9 @@ test-browser: setup  ## pages of runs in headless Chromium: errors, requests, wi
 
 test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
 	@$(call as_root,$(bin)/python -m tests.vagrant.prove $(ARGS))
+
+test-kubernetes: setup  ## a path of a real cluster's, found and measured, from nothing (as root; docs/kubernetes.md)
+	@$(call as_root,$(bin)/python -m tests.kubernetes.prove $(ARGS))
 
 unit: setup  ## only the tests that need neither root nor a network
 	@$(bin)/python -m pytest $(ARGS)

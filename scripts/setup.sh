@@ -6,6 +6,7 @@
 # --tshark: also what the tests hold decoded captures against.
 # --browser: also what `make test-browser` opens pages with: Chromium, and what drives it.
 # --vagrant: also what `make test-vagrant` needs, which is a lot; see docs/vagrant.md.
+# --kubernetes: also what `make test-kubernetes` needs, a compiler among it; see docs/kubernetes.md.
 # SETUP_SBIN (default /usr/sbin): where policy-rc.d lives and sbin programs are looked up; for tests and odd layouts.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,7 +23,11 @@ for option in "$@"; do
     --tshark) tshark=yes ;;
     --browser) browser=yes ;;
     --vagrant) vagrant=yes ;;
-    *) echo "setup: unknown option $option; there are --docker, --tshark, --browser and --vagrant." >&2 && exit 2 ;;
+    --kubernetes) kubernetes=yes ;;
+    *)
+        echo "setup: unknown option $option; there are --docker, --tshark, --browser, --vagrant and --kubernetes." >&2
+        exit 2
+        ;;
     esac
 done
 
@@ -39,6 +44,11 @@ vagrant_programs='
     vagrant:vagrant libvirtd:libvirt-daemon virsh:libvirt-clients dnsmasq:dnsmasq-base
     qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
     mmdebstrap:mmdebstrap sfdisk:fdisk mkfs.ext4:e2fsprogs losetup:mount
+'
+# What a cluster needs and Debian has no binary of is built from a source package, hence the compiler.
+kubernetes_programs='
+    etcd:etcd-server openssl:openssl conntrack:conntrack
+    go:golang-go dpkg-source:dpkg-dev make:make rsync:rsync jq:jq gcc:gcc
 '
 missing=
 packages=
@@ -168,6 +178,7 @@ install_packages() {
     if has systemctl; then
         ! is_new openssh-server || keep_off_systemd openssh-server ssh.service ssh.socket
         ! is_new docker.io || keep_off_systemd docker.io docker.service docker.socket containerd.service
+        ! is_new etcd-server || keep_off_systemd etcd-server etcd.service
     fi
     apt update || say "apt-get update failed; trying with the package lists at hand"
     # shellcheck disable=SC2086 # one word per package is meant
@@ -178,6 +189,7 @@ install_packages() {
     if ! has systemctl; then
         ! is_new openssh-server || keep_off_sysv openssh-server ssh
         ! is_new docker.io || keep_off_sysv docker.io docker
+        ! is_new etcd-server || keep_off_sysv etcd-server etcd
     fi
     allow_services
 }
@@ -188,6 +200,7 @@ install_packages() {
 [ -z "${tshark-}" ] || programs="$programs tshark:tshark"
 [ -z "${browser-}" ] || programs="$programs chromium:chromium node:nodejs npm:npm"
 [ -z "${vagrant-}" ] || programs="$programs $vagrant_programs"
+[ -z "${kubernetes-}" ] || programs="$programs $kubernetes_programs"
 for entry in $programs; do
     has "${entry%%:*}" || want "${entry%%:*}" "${entry#*:}"
 done
@@ -195,6 +208,9 @@ done
 [ "$(id -u)" != 0 ] || has sudo || want sudo sudo
 # A plugin of vagrant's has no program to be known by.
 [ -z "${vagrant-}" ] || has_package vagrant-libvirt || want vagrant-libvirt vagrant-libvirt
+# Its programs are in /usr/lib/cni, not on PATH.
+[ -z "${kubernetes-}" ] || has_package containernetworking-plugins ||
+    want containernetworking-plugins containernetworking-plugins
 if stamped .packages packages_key; then build=; else build=yes && check_python; fi
 
 [ -z "$packages" ] || install_packages

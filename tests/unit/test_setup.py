@@ -222,10 +222,21 @@ def test_a_plugin_is_known_by_its_package(machine: Machine) -> None:
     assert not machine.setup("--vagrant").ran("apt-get")
 
 
+KUBERNETES_PACKAGES = "etcd-server openssl conntrack golang-go dpkg-dev make rsync jq gcc".split()
+
+
+def test_what_the_kubernetes_test_needs_comes_only_when_asked_for(machine: Machine) -> None:
+    outcome = machine.setup("--kubernetes")
+    assert installed(outcome) == [*KUBERNETES_PACKAGES, "containernetworking-plugins"]
+    masked = outcome.position("mask etcd.service")
+    assert masked < outcome.position(" install ")
+
+
 def test_an_unknown_option_is_refused(machine: Machine) -> None:
     outcome = machine.setup("--dokcer")
     assert (outcome.code, outcome.calls) == (2, [])
-    assert outcome.err == "setup: unknown option --dokcer; there are --docker, --tshark, --browser and --vagrant.\n"
+    known = "--docker, --tshark, --browser, --vagrant and --kubernetes"
+    assert outcome.err == f"setup: unknown option --dokcer; there are {known}.\n"
 
 
 def test_programs_in_sbin_count(machine: Machine) -> None:

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import fcntl
 import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.fabric.profiles import known_profiles, load
@@ -33,6 +27,7 @@ from harness.report.trace_json import from_json
 from harness.results.schema import Columns
 from harness.truth.wire import overhead
 from tests import found
+from tests.proving import Steps, check, processes_in, proven, say
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
@@ -48,81 +43,6 @@ ECHO_BYTES = 98
 """The frame in which ping's echo is, unless it was told a size."""
 CONNECTION_LOST, NO_LAB = 5, 3
 """Exit codes of `harness`."""
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-class FailureError(Exception):
-    """Something did not hold."""
-
-
-def check(condition: object, text: str) -> None:
-    if not condition:
-        raise FailureError(text)
-
-
-@dataclass
-class Steps:
-    """What was done, and how long each step took."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        say(f"== {name}")
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.monotonic() - started
-
-    def table(self) -> str:
-        return "\n".join(f"{seconds:7.1f} s  {name}" for name, seconds in self.seconds.items())
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What of this machine must be afterwards as it was before."""
-
-    mounts: frozenset[str]
-    links: frozenset[str]
-    namespaces: frozenset[str]
-    loops: frozenset[str]
-    folders: frozenset[str]
-
-    @classmethod
-    def now(cls) -> Machine:
-        # Mount and parent IDs change when somebody else mounts something; the fields that tell what and where do not.
-        mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines())
-        names = Path("/run/netns")
-        return cls(
-            frozenset(" ".join(words[3:5]) for words in mounts),
-            frozenset(path.name for path in Path("/sys/class/net").iterdir()),
-            frozenset(path.name for path in names.iterdir()) if names.is_dir() else frozenset(),
-            frozenset(path.parent.parent.name for path in Path("/sys/block").glob("loop*/loop/backing_file")),
-            frozenset(str(path) for path in (*FOLDERS, Path("/run/libvirt")) if path.exists()),
-        )
-
-    def added(self, before: Machine) -> list[str]:
-        pairs = {name: getattr(self, name) - getattr(before, name) for name in vars(self)}
-        return [f"{name}: {', '.join(sorted(extra))}" for name, extra in pairs.items() if extra]
-
-
-def processes_in(namespaces: set[str]) -> list[str]:
-    """Return the processes that are in one of these namespaces."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            own = {str((entry / "ns" / name).readlink()) for name in ("net", "mnt", "pid")}
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except OSError:
-            continue  # ended meanwhile
-        if own & namespaces:
-            found.append(f"{entry.name} {words}")
-    return found
 
 
 def ready_box() -> Path:
@@ -360,39 +280,13 @@ def main() -> int:
     parser.add_argument("--containers", choices=("docker", "none"), default="docker", help="what the endpoints are")
     parser.add_argument("--without-run", action="store_true", help="leave the run of every profile out; traces stay")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that everything is taken down
-    os.chdir(REPO)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    lock = (CACHE / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say("another `make test-vagrant` is under way in this checkout")
-        return 1
-    for left_over in (*CACHE.glob("run-*"), *CACHE.glob("build-*")):  # of one that was killed
-        shutil.rmtree(left_over)
-    steps = Steps()
-    failure = ""
-    before = Machine.now()
-    work = Path(tempfile.mkdtemp(dir=CACHE, prefix="run-"))
-    try:
-        install(steps)
-        before = Machine.now()  # packages stay, with the folders that come with them
-        prove(steps, work, options.containers, with_run=not options.without_run)
-    except (FailureError, RuntimeError) as error:
-        failure = str(error)
-    except KeyboardInterrupt:
-        failure = "interrupted"
-    finally:
-        shutil.rmtree(work)
-    left = Machine.now().added(before)
-    left += [f"files: {path}" for path in (*CACHE.glob("run-*"), *CACHE.glob("build-*"))]
-    say(f"\n{steps.table()}")
-    if failure or left:
-        say("\n".join(["FAILED", failure, *(f"left behind: {text}" for text in left)]))
-        return 1
-    say("passed; nothing was left behind")
-    return 0
+    folders = (*FOLDERS, Path("/run/libvirt"))
+    return proven(
+        "vagrant",
+        folders,
+        install,
+        lambda steps, work: prove(steps, work, options.containers, with_run=not options.without_run),
+    )
 
 
 if __name__ == "__main__":
