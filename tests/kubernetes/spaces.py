@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.labs import engine, holder, wiring
 from harness.labs.access import DEVICE, NIC_MTU
-from harness.labs.holder import Holder, enter_argv
+from harness.labs.holder import Holder, Keeping, enter_argv
 from harness.labs.local import DEFAULT_RATE, NODES, PREFIX_LENGTH, parse_rate
 from harness.labs.shaping import shape
 from harness.model.containers import Engine
@@ -123,12 +123,12 @@ def start_node(number: int) -> Space:
         "runtimes": {"lenient": {"path": "/run/bin/runc"}},
         "default-runtime": "lenient",
     }
-    return Space(name, address, holder.start(_NODE, name, json.dumps(settings), _RUNC, detached=False))
+    return Space(name, address, holder.start(_NODE, name, json.dumps(settings), _RUNC, keeping=Keeping(GROUPS)))
 
 
 def start_desk() -> Space:
     """Start the machine from which the cluster is used."""
-    return Space(DESK, DESK_ADDRESS, holder.start(_DESK, DESK, detached=False))
+    return Space(DESK, DESK_ADDRESS, holder.start(_DESK, DESK, keeping=Keeping(GROUPS)))
 
 
 def join(nodes: Sequence[Space], desk: Space) -> None:
