@@ -927,4 +927,4 @@ def test_only_the_programs_of_the_measures_are_asked_for(bench: Bench) -> None:
 
 def test_errors_have_exit_codes_of_their_own() -> None:
     codes = [error.exit_code for error in HarnessError.__subclasses__()]
-    assert sorted(codes) == [2, 3, 4, 5, 6, 7, 8]
+    assert sorted(codes) == [1, 2, 3, 4, 5, 6, 7, 8]
