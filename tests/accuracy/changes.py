@@ -126,7 +126,7 @@ def first_of(values: Series) -> tuple[int, ...]:
     return () if place is None else (place,)
 
 
-_COLUMNS = [("at its place", ".1f"), ("any mark", ".1f"), ("two or more", ".1f"), ("marks without", ".1f")]
+_COLUMNS = [("placed", ".1f"), ("found", ".1f"), ("twice", ".1f"), ("false", ".1f")]
 DETECTORS = Table(
     f"One change of {100 * SHIFT:g} % in {RUNS} runs, sd {100 * SD:g} %",
     "detector",

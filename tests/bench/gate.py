@@ -34,9 +34,9 @@ SHORT = (
 )
 
 
-def lowered_bps() -> int:
-    """Return what the overlay's device may send, its inner frames counted, so that LOSS of its goodput is gone."""
-    payload_bps = LINK_BPS * (efficiency("tcp", MTU, HEADERS, NIC_MTU) or 0) * (1 - LOSS)
+def lowered_bps(loss: float) -> int:
+    """Return what the overlay's device may send, its inner frames counted, so that a share of its goodput is gone."""
+    payload_bps = LINK_BPS * (efficiency("tcp", MTU, HEADERS, NIC_MTU) or 0) * (1 - loss)
     segment = payload_share() * MTU
     return round(payload_bps * (MTU + ETHERNET_BYTES) / segment)
 
@@ -46,13 +46,13 @@ def payload_share() -> float:
     return (MTU - 52) / MTU
 
 
-def shaping() -> list[str]:
+def shaping(loss: float) -> list[str]:
     """Return the argv that lowers the overlay's rate on a node.
 
     The burst is that of the lab's own link, 8 ms. The queue holds more than TCP's window, so nothing is dropped there:
     within trials of a second recovering would cost more than the rate does, and another part of it in each.
     """
-    return f"tc qdisc replace dev {DEVICE} root tbf rate {lowered_bps()}bit burst 1mb latency 200ms".split()
+    return f"tc qdisc replace dev {DEVICE} root tbf rate {lowered_bps(loss)}bit burst 1mb latency 200ms".split()
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def measured(machine: Machine, scratch: Path, more: Sequence[str], into: Path) -
     return into
 
 
-def one_round(machine: Machine, scratch: Path, into: Path) -> Round:
-    """Measure a base and what is worse by LOSS."""
+def one_round(machine: Machine, scratch: Path, into: Path, loss: float = LOSS) -> Round:
+    """Measure a base, and what has lost a share of its goodput."""
     base = measured(machine, scratch, ["--keep"], into / "base")
-    machine.on_node(CLIENT, *shaping())
+    machine.on_node(CLIENT, *shaping(loss))
     worse = measured(machine, scratch, [], into / "worse")
     taken_down = machine.run(scratch, "lab", "down")
     if taken_down.exit_code != 0:

@@ -98,7 +98,8 @@ def _cells(line: str) -> list[str]:
 
 
 def test_gate_stops_at_a_loss_that_was_made(machine: Machine, tmp_path: Path) -> None:
-    made = one_round(machine, tmp_path, tmp_path / "round")
+    """By 20 %, for other tests may run beside it; tests/bench/gate.py has 3 % on a quiet machine."""
+    made = one_round(machine, tmp_path, tmp_path / "round", 0.2)
     code, said = gate(machine, tmp_path, made.base, made.worse)
     assert code == 1, said
-    assert "worse in B by more than 1 %: vxlan goodput tcp 1450 x1 0.9" in said
+    assert "worse in B by more than 1 %: vxlan goodput tcp 1450 x1 0." in said

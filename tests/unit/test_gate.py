@@ -92,7 +92,9 @@ def test_what_differs_from_set_up_to_set_up_is_not_judged_by_one_run_a_side(tmp_
     runs = [run(tmp_path, name, 1.0, more=fast if name < "e" else slow) for name in "abcdefgh"]
     code, text, _ = gated(runs[0], runs[4], "--fail-above", "1%")
     assert code == 0
-    assert "Not judged with one run a side, for they differ from set-up to set-up: 3 rows of CPU time, " in text
+    assert (
+        "Not judged with one run a side, for they differ from set-up to set-up: 3 rows of round trip, CPU time" in text
+    )
     assert "Of these, worse: vxlan round trip mtu 1450 p50 1.5" in text
     code, text, _ = gated(*runs[:4], "--", *runs[4:], "--fail-above", "1%")
     assert code == 1, text
