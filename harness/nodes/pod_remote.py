@@ -12,7 +12,6 @@ import os
 import selectors
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, NodeGoneError
 from harness.nodes import pods
@@ -57,11 +56,6 @@ class PodRemote(Remote):
         except FileNotFoundError as error:
             raise LabError("kubectl is not installed; it is in Debian's package kubernetes-client.") from error
         return PodChannel(process, self._broken)
-
-    def _signal(self, signal: str, pid: str) -> None:
-        """Send a signal to a process and its group; in a pod that is gone there is none any more."""
-        with suppress(NodeGoneError):
-            super()._signal(signal, pid)
 
     def _broken(self, stderr: str) -> HarnessError:
         """Return why a command has no exit code: what became of its pod, or of kubectl."""
