@@ -40,6 +40,7 @@ def _sweep() -> None:
             number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if os.fstat(number).st_uid == os.geteuid() and _is_free(number):
+                    end_masters(path)
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(number)
