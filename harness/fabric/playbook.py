@@ -25,7 +25,7 @@ _LIMIT_S = 900
 """How long a playbook may take: what takes seconds here takes some minutes on thirty slow hosts."""
 _LOOK_S = 0.5
 """How often is looked whether it is to be ended."""
-_MOST_WORDS = 300
+_MOST_CHARACTERS = 1000
 _FORKS = 5
 """Ansible's own default; more only where there are more hosts."""
 
@@ -198,8 +198,8 @@ def _message(entry: dict[str, Any]) -> str:
 
 def _start(text: str) -> str:
     """Return the start of a text, in which Ansible says what is wrong, on one line."""
-    words = printable(" ".join(text[: 8 * _MOST_WORDS].split()))
-    return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
+    words = printable(" ".join(text[: 8 * _MOST_CHARACTERS].split()))
+    return words if len(words) <= _MOST_CHARACTERS else f"{words[:_MOST_CHARACTERS]}…"
 
 
 def _last_words(runner: ansible_runner.Runner) -> str:

@@ -18,12 +18,13 @@ from tests.lab.test_run import rows_of, summary_rows
 
 pytestmark = pytest.mark.lab
 
+REPO = Path(__file__).parents[2]
 NODES = ("alpha.example", "beta.example")
 LAB = "--lab kubernetes --context lab".split()
 SHORT = f"--profile cluster --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 RULES = [
     rule
-    for role in yaml.safe_load_all((Path(__file__).parents[2] / "kubernetes/rbac.yml").read_text(encoding="utf-8"))
+    for role in yaml.safe_load_all((REPO / "kubernetes/rbac.yml").read_text(encoding="utf-8"))
     for rule in role.get("rules", [])
 ]
 """What the roles that docs/kubernetes.md shows allow; nothing else is."""
@@ -70,7 +71,7 @@ class Cluster:
 
     def lose(self, pod: str, status: dict[str, Any] | None) -> None:
         """End a pod, whose commands end with it; without a status it is gone."""
-        killer = "import sys; from tests.lab.kubectl import *\n"
+        killer = f"import sys; sys.path.insert(0, {str(REPO)!r})\nfrom tests.lab.kubectl import *\n"
         killer += "with opened(Path(sys.argv[1])) as state:\n    end_pod(state, sys.argv[2])\n"
         killer += "    status = json.loads(sys.argv[3])\n    state['pods'][sys.argv[2]]['status'] = status\n"
         killer += "    status or state['pods'].pop(sys.argv[2])\n"
