@@ -25,7 +25,7 @@ _LIMIT_S = 900
 """How long a playbook may take: what takes seconds here takes some minutes on thirty slow hosts."""
 _LOOK_S = 0.5
 """How often is looked whether it is to be ended."""
-_MOST_CHARACTERS = 1000
+_MOST_LAST_WORDS, _MOST_OF_A_TASK = 300, 1000
 _FORKS = 5
 """Ansible's own default; more only where there are more hosts."""
 
@@ -193,17 +193,17 @@ def _message(entry: dict[str, Any]) -> str:
     result = entry.get("res", {})
     if result.get("commands") or result.get("differences"):
         return "not as declared; to mend it: " + "; ".join(result.get("differences") or result["commands"])
-    return _start(str(result.get("msg", result)))
+    return _start(str(result.get("msg", result)), _MOST_OF_A_TASK)
 
 
-def _start(text: str) -> str:
-    """Return the start of a text, in which Ansible says what is wrong, on one line."""
-    words = printable(" ".join(text[: 8 * _MOST_CHARACTERS].split()))
-    return words if len(words) <= _MOST_CHARACTERS else f"{words[:_MOST_CHARACTERS]}…"
+def _start(text: str, most: int) -> str:
+    """Return the start of a text, in which Ansible says what is wrong, on one line of so many letters."""
+    words = printable(" ".join(text[: 8 * most].split()))
+    return words if len(words) <= most else f"{words[:most]}…"
 
 
 def _last_words(runner: ansible_runner.Runner) -> str:
     """Return the last thing that Ansible calls an error, else its last line."""
     lines = [line for line in str(runner.stdout.read()).splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line]
-    return _start((errors or lines or ["it said nothing"])[-1])
+    return _start((errors or lines or ["it said nothing"])[-1], _MOST_LAST_WORDS)
