@@ -95,7 +95,7 @@ class Desk:
                 self.cluster.argv("setsid", "env", "--default-signal=INT", "harness", *words),
                 env=self.cluster.environment(context),
                 stdin=subprocess.DEVNULL,
-                stdout=file,
+                stdout=subprocess.DEVNULL,
                 stderr=file,
             )
         try:
