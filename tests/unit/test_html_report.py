@@ -385,7 +385,6 @@ def test_plots_are_pictures_by_themselves(tmp_path: Path) -> None:
 
 
 def test_png_is_made_where_the_extra_is() -> None:
-    pytest.importorskip("resvg_py")
     image = png_of('<svg xmlns="http://www.w3.org/2000/svg" width="10" height="5"/>')
     assert image is not None
     assert image.startswith(b"\x89PNG")
