@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-MOST_BYTES = 250_000_000
-"""Memory that one process of Ansible's may take; with twelve profiles on both nodes it takes 90 MB."""
+MOST_BYTES = 150_000_000
+"""Memory that one process of Ansible's may take: by itself it takes some 80 MB."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _RESIDENT = 1
 """Place of the resident pages in /proc/PID/statm."""
