@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-MOST_BYTES = 150_000_000
+MOST_BYTES = 200_000_000
 """Memory that one process of Ansible's may take: by itself it takes some 80 MB."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _RESIDENT = 1
