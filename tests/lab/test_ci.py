@@ -43,7 +43,7 @@ def gitlab() -> list[str]:
 
 @pytest.mark.parametrize("commands", [github(), gitlab()], ids=["GitHub", "GitLab"])
 def test_recipe_measures_and_passes_against_its_own_baseline(machine: Machine, commands: list[str]) -> None:
-    """First without a baseline, as one is made; then beside it, and beside one that was better by 10 %."""
+    """First without a baseline, as one is made; then beside it, and beside one that was better by 30 %."""
     at = machine.root / "run" / "checkout"
     at.mkdir()
     try:
@@ -70,7 +70,7 @@ def test_recipe_measures_and_passes_against_its_own_baseline(machine: Machine, c
         comment = (at / "comment.md").read_text(encoding="utf-8")
         assert comment.startswith("**vxlan: nothing is decided to be worse in B by more than 3 %")
         trials = at / "ci" / "baseline" / "trials.csv"
-        _raise_goodput(trials, 1.1)
+        _raise_goodput(trials, 1.3)
         stopped = done(compared)
         assert stopped.returncode == 1, stopped.stderr
         assert "worse in B by more than 3 %: vxlan goodput tcp 1450 x1" in stopped.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.errors import ConnectionLostError
-from harness.nodes import remote
+from harness.nodes import ssh
 from harness.nodes.remote import Remote
 from harness.nodes.ssh import SshRemote
 from tests.lab.bench import Bench, done, eventually
@@ -67,7 +67,7 @@ def test_what_a_broken_connection_left_is_ended(bench: Bench, use_again: bool) -
 
 
 def test_connection_that_died_without_a_word_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "CONNECT_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", 2.0)
     sshd = sshd_of(bench, bench.client)
     nsenter = parent_of(sshd)  # stops with its child, and has to be there to collect it
     os.kill(sshd, signal.SIGSTOP)
