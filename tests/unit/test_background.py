@@ -57,8 +57,12 @@ def test_node_that_tells_nothing(text: str) -> None:
 
 
 def test_script_as_a_node_runs_it() -> None:
-    done = subprocess.run(background.argv(), capture_output=True, text=True, check=True)
-    busy = background.parse(done.stdout)
+    busy = None
+    for _ in range(5):  # on a machine that is very busy a window may be too long to count
+        done = subprocess.run(background.argv(), capture_output=True, text=True, check=True)
+        busy = background.parse(done.stdout)
+        if busy is not None:
+            break
     cpus = int(done.stdout.split()[0])
     assert done.stderr == ""
     assert busy is not None
