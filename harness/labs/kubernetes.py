@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from harness.labs import cluster, cni, manifests
 from harness.labs.base import Lab
+from harness.labs.scratch import Scratch
 from harness.model.errors import HarnessError, LabError
 from harness.model.node import Node
 from harness.model.notes import About, Note
@@ -62,7 +60,7 @@ class KubernetesLab:
         self._kubectl = kubectl
         self._image = image or manifests.IMAGE
         self._run = secrets.token_hex(4)
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
         self._is_made = False
         listed = items(kubectl.json("list nodes", "nodes"))
         self._nodes = cluster.chosen(listed, names, several=several)
@@ -96,7 +94,7 @@ class KubernetesLab:
         looked = [self._looked(node) for node in self._nodes]
         self._nodes = tuple(seen.node for seen in looked)
         congestion_control = _congestion_control(looked)
-        self._scratch = Path(tempfile.mkdtemp(prefix="vxlan-harness-"))
+        self._scratch = Scratch()
         client, server, *others = self._nodes
         if congestion_control is not None:
             text = f"TCP's congestion control is {congestion_control}, the nodes' own: pods may not choose another"
@@ -109,7 +107,7 @@ class KubernetesLab:
             server=server,
             rate_bps=None,
             shared_kernel=len({seen.kernel for seen in looked}) < len(looked),
-            scratch=self._scratch,
+            scratch=self._scratch.path,
             others=tuple(others),
             congestion_control=congestion_control,
             notes=(Note(About.LAB, NAME, cni.said(self._kubectl, self._listed)), *notes),
@@ -118,7 +116,7 @@ class KubernetesLab:
     def down(self) -> None:
         """Delete the namespace of this run, with everything in it, and wait until it is gone."""
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
             self._scratch = None
         if self._is_made:
             delete(self._kubectl, f"{manifests.RUN}={self._run}")
