@@ -70,9 +70,6 @@ context_option = click.option(
 made_lab_option = click.option(
     "--lab", "which", type=click.Choice(("local", "vagrant")), default="local", show_default=True
 )
-any_lab_option = click.option(
-    "--lab", "which", type=click.Choice(("local", "vagrant", "kubernetes")), default="local", show_default=True
-)
 service_option = click.option(
     "--service",
     type=ListOf("LIST", parse_service),

@@ -24,8 +24,6 @@ REFRESH_HZ = 2
 """Drawing costs CPU that the trial under way would be missing."""
 _PLAIN_EVERY_S = 10.0
 _COUNTED = "{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}"
-
-
 _UNITS = {"bit/s": (1e6, "Mbit/s"), "s": (1e-6, "µs"), "1/s": (1, "/s")}
 
 
@@ -62,9 +60,7 @@ class RunProgress:
             self._bar = Bar(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=16),
-                TextColumn(
-                    "{task.completed:.0f}/{task.total:.0f} {task.fields[left]} {task.fields[live]}", markup=False
-                ),
+                TextColumn(_COUNTED, markup=False),
                 console=console,
                 refresh_per_second=REFRESH_HZ,
                 transient=True,

@@ -53,10 +53,10 @@ def prepared_until(given: Mapping[str, Any], *, keep: bool = False) -> Prepared:
         if most is not None:
             raise InputError("--max-blocks is of no use without --until-width; --blocks says how many there are.")
         return prepare(options, keep=keep, on_clusters=True)
-    _refuse_beside(options, "--until-width" if asked else f"--plan {options.plan}")
+    until = "--until-width" if asked else f"--plan {options.plan}"
+    _refuse_beside(options, until)
     prepared = prepare(replace(options, blocks=most or MOST_BLOCKS), keep=keep, on_clusters=True)
     if len(prepared.plan.setup.profiles) == 1:
-        until = "--until-width" if asked else f"--plan {options.plan}"
         raise InputError(f"{until}: the underlay alone has no interval; give a --profile to compare with it.")
     first_look = preset.blocks if preset.until_margins else FIRST_LOOK
     return replace(prepared, plan=replace(prepared.plan, until_width=width, first_look=first_look))

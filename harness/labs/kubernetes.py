@@ -124,16 +124,16 @@ class KubernetesLab:
 
     def remote(self, node: Node) -> PodRemote:
         """Return what runs commands on a node: in its own network, and in its pod's."""
-        number = [one.name for one in self._nodes].index(node.name) + 1
+        number = self._number(node.name)
         return PodRemote(node.name, self._kubectl, manifests.host_pod(number), [manifests.net_pod(number)])
 
     def place(self, node: str) -> str:
         """Return the name of the pod of the pod network on a node."""
-        return manifests.net_pod([one.name for one in self._nodes].index(node) + 1)
+        return manifests.net_pod(self._number(node))
 
     def serve(self, kind: ServiceKind, node: Node) -> Served:
         """Return a service for the pod on a node, which is made where it is not there yet; raises LabError."""
-        number = [one.name for one in self._nodes].index(node.name) + 1
+        number = self._number(node.name)
         wanted = manifests.service(kind, number)
         name = str(wanted["metadata"]["name"])
         made = self._kubectl.run("create", "-f", "-", given=manifests.text([wanted]))
@@ -152,6 +152,10 @@ class KubernetesLab:
         if done.exit_code != 0:
             raise self._kubectl.refused(done.stderr, f"patch service {name}")
         return Served(name, node.address, tuple(sorted(set(ports))))
+
+    def _number(self, node: str) -> int:
+        """Return the place of a node among those chosen, from 1 on: its pods are named after it."""
+        return [one.name for one in self._nodes].index(node) + 1
 
     def _make_namespace(self) -> None:
         self._is_made = True  # also where Ctrl-C comes before the answer does: only what has our label is deleted

@@ -16,6 +16,7 @@ DOCS = "docs/kubernetes.md"
 _CONTEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+-]{0,252}")
 _REQUEST_S = 20
 """How long the API server may take for one answer."""
+_NOT_INSTALLED = "kubectl is not installed; it is in Debian's package kubernetes-client."
 _GRACE_S = 10.0
 """How much longer kubectl itself may take: plugins that log in, a proxy."""
 _NOISE = re.compile(r"^(W\d{4} |I\d{4} |Warning: |E\d{4} .*memcache\.go)")
@@ -61,14 +62,20 @@ class Kubectl:
         return ["kubectl", *context, *namespace, *words]
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command and return its process, whose streams are pipes. Ctrl-C on our terminal does not reach it."""
-        return subprocess.Popen(
-            self.argv(*words),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        """Start a command and return its process, whose streams are pipes. Ctrl-C on our terminal does not reach it.
+
+        Raises LabError where there is no kubectl.
+        """
+        try:
+            return subprocess.Popen(
+                self.argv(*words),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise LabError(_NOT_INSTALLED) from error
 
     def run(self, *words: str, given: str = "", wait_s: float = 0.0) -> Completed:
         """Run a command to its end, `given` on its standard input; it may wait for something for `wait_s`.
@@ -87,7 +94,7 @@ class Kubectl:
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            raise LabError("kubectl is not installed; it is in Debian's package kubernetes-client.") from error
+            raise LabError(_NOT_INSTALLED) from error
         except subprocess.TimeoutExpired as error:
             raise ConnectionLostError(f"{self.where} does not answer within {limit_s:g} s.") from error
         stdout, stderr = (part.decode("utf-8", "replace") for part in (done.stdout, done.stderr))

@@ -51,11 +51,7 @@ class PodRemote(Remote):
         """Start argv in the pod; raises LabError where there is no kubectl."""
         words = ["exec", "-i", self._pod, f"--container={CONTAINER}", "--"]
         wrapped = ["env", "LC_ALL=C", "sh", "-c", _REPORTING, "sh", *argv]
-        try:
-            process = self._kubectl.start(*words, *wrapped)
-        except FileNotFoundError as error:
-            raise LabError("kubectl is not installed; it is in Debian's package kubernetes-client.") from error
-        return PodChannel(process, self._broken)
+        return PodChannel(self._kubectl.start(*words, *wrapped), self._broken)
 
     def _broken(self, stderr: str) -> HarnessError:
         """Return why a command has no exit code: what became of its pod, or of kubectl."""
