@@ -33,6 +33,7 @@ EXAMPLES = r"""
         destination: 172.17.0.3
         path_mtu: 1450
         fragments: false
+        attempts: 5
 """
 
 RETURN = r"""
@@ -52,8 +53,6 @@ HEADERS = {4: 28, 6: 48}
 """Bytes of IP and ICMP header in front of a ping's payload."""
 SILENCE_S = 0.3
 """How long no reply has to come where none should: longer than any round trip between two hosts of one network."""
-ATTEMPTS = 5
-"""How often the small ping is tried: a bridge's new port may still be coming up."""
 
 
 def start_ping(pair, wait_s, size, fragment):
@@ -74,11 +73,12 @@ def check_pairs(pairs, wait_s):
     seen = []
     wrong = []
     waiting = list(pairs)
-    for _attempt in range(ATTEMPTS):
-        started = [(pair, start_ping(pair, wait_s, 56, "dont")) for pair in waiting]
-        waiting = [pair for pair, process in started if not passes(process)]
-        if not waiting:
+    for attempt in range(max(pair["attempts"] for pair in pairs)):
+        started = [(pair, start_ping(pair, wait_s, 56, "dont")) for pair in waiting if attempt < pair["attempts"]]
+        if not started:
             break
+        passed = [pair for pair, process in started if passes(process)]
+        waiting = [pair for pair in waiting if pair not in passed]
     wrong += [f"{pair['profile']} mtu {pair['mtu']}: no reply from {pair['destination']}" for pair in waiting]
     started = []
     for pair in pairs:
