@@ -23,9 +23,7 @@ from harness.truth.wire import overhead
 FIRST_HOST = 2
 """Host number of the first endpoint: 1 is the bridge's own address, as Docker has it."""
 ATTEMPTS = 5
-"""How often a ping of a second is tried before an endpoint counts as unreachable: a bridge's port may still come up."""
-SWARM_ATTEMPTS = 45
-"""The same where nodes tell each other of their endpoints by gossip: what is lost of it is sent again each 30 s."""
+"""How often a ping of a second is tried before an endpoint is unreachable: a bridge's port may still come up."""
 DOCKER_BRIDGE = "docker0"
 """The bridge that Docker's daemon makes; endpoints on it that are Docker's containers are joined to it by Docker."""
 
@@ -296,7 +294,7 @@ def probes(profile: Profile, node: Node, peer: Node, mtus: Sequence[int]) -> lis
             "destination": endpoint(profile, mtu, peer, mtus).address,
             "path_mtu": min(mtu, path_mtu),
             "fragments": fragments,
-            "attempts": SWARM_ATTEMPTS if profile.swarm else ATTEMPTS,
+            "attempts": swarm.ATTEMPTS if profile.swarm else ATTEMPTS,
         }
         for mtu in mtus
     ]

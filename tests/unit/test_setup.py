@@ -74,7 +74,7 @@ STUBS = {
 answer=0
 [ ! -e "$SETUP_SBIN/policy-rc.d" ] || "$SETUP_SBIN/policy-rc.d" ssh start || answer=$?
 echo "policy-rc.d answered $answer" >>"$STUB_LOG"
-[ -z "${STUB_APT_SLEEP:-}" ] || { : >"$STUB_LOG.waiting"; sleep "$STUB_APT_SLEEP"; }
+[ -z "${STUB_APT_SLEEP:-}" ] || { : >"$STUB_LOG.waiting"; exec sleep "$STUB_APT_SLEEP"; } # one process, for one signal
 case " $* " in *" install "*) exit "${STUB_APT_EXIT:-0}" ;; esac
 """,
     # Knows just what the script asks of a python: its version, whether it can make a venv, and to make one.
