@@ -49,7 +49,9 @@ def main() -> None:
     _prepare_process()
     try:
         words = [word for word in ours if word != "--debug"] + argv[len(ours) :]
-        with app.make_context("harness", words) as context:  # app.main would write to a terminal that may be gone
+        with app.make_context(
+            "harness", words, obj=tuple(words)
+        ) as context:  # app.main would write to a terminal that may be gone
             app.invoke(context)
         code = 0
     except click.exceptions.Exit as ended:
@@ -70,7 +72,7 @@ def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         left = "stays, as --keep says" if keeps else "has been taken down"
-        return f"interrupted; what was measured is kept, what was set up {left}.", INTERRUPTED
+        return f"interrupted; {str(error) or 'what was measured is kept'}. What was set up {left}.", INTERRUPTED
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; make that possible, and run it again.", StorageError.exit_code

@@ -19,13 +19,16 @@ from harness.cli.options import (
     out_option,
     plan_options,
 )
+from harness.cli.resume import begun as begun_before
+from harness.cli.resume import resume_options, went_so_far
 from harness.cli.until import prepared_until, until_options
-from harness.model.errors import FailedTrialsError, HarnessError, VerificationError
+from harness.model.errors import FailedTrialsError, HarnessError, InputError, VerificationError
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
     from harness.labs.base import Lab
     from harness.nodes.target import Passwords
+    from harness.results.meta import Command
     from harness.results.plan import Plan
     from harness.results.schema import Columns
     from harness.results.store import PairsFolder, RunFolder
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 @plan_options
 @until_options
 @out_option
+@resume_options
 @click.option("--skip-unsupported", is_flag=True, help="Leave out, and name, profiles that the kernel cannot make.")
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
@@ -47,46 +51,55 @@ if TYPE_CHECKING:
 )
 @margin_option
 @json_option
-def run(
-    parent: Path,
-    skip_unsupported: bool,
-    keep: bool,
-    ask_pass: bool,
-    ask_become_pass: bool,
-    margin: float,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - Options by name
-) -> None:
+@click.pass_context
+def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Options by name
     """Measure profiles against the underlay and print the comparison.
 
     Without --profile and --between it is vxlan that is measured.
     """
     from harness.run.standing import Conduct
 
-    prepared = prepared_until({**options, "margin": margin}, keep=keep)
+    begun = begun_before(context, options) if options["resume"] is not None else None
+    options = {**options, **begun.options} if begun else options
+    margin, form = options["margin"], "json" if options["as_json"] else "table"
+    prepared = prepared_until(options, keep=options["keep"])
     require_source(prepared)
-    passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
-    conduct = Conduct(keep=keep, skip_unsupported=skip_unsupported)
-    form, with_report = "json" if as_json else "table", options["with_report"]
-    folder = _folder(prepared, parent)
+    passwords = asked_passwords(options["lab"], login=options["ask_pass"], become=options["ask_become_pass"])
+    conduct = Conduct(
+        keep=options["keep"],
+        skip_unsupported=options["skip_unsupported"],
+        command=begun.command if begun else _command(context),
+        accept_differences=options["accept_differences"],
+    )
+    columns = columns_of(prepared.plan)
+    folder = begun.folder(prepared, columns) if begun else _folder(prepared, options["parent"], columns)
     try:
         outcome = carry_out(prepared, folder, conduct, passwords, margin)
-    except HarnessError:
-        if folder.path.exists():  # what was measured is worth showing, whatever went wrong around it
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(went_so_far(folder.path)) from error
+    except HarnessError as error:
+        # What was measured is worth showing, whatever went wrong around it; what was refused changed nothing.
+        if folder.path.exists() and not isinstance(error, InputError):
             with suppress(HarnessError):
-                summarise(folder, margin, form, with_report=with_report)
+                summarise(folder, margin, form, with_report=options["with_report"])
         raise
-    summarise(folder, margin, form, with_report=with_report)
+    summarise(folder, margin, form, with_report=options["with_report"])
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
 
 
-def _folder(prepared: Prepared, parent: Path) -> RunFolder | PairsFolder:
+def _command(context: click.Context) -> Command:
+    """Return what goes on with this run, should it end early: the words behind `run`."""
+    from harness.results.meta import Command
+
+    words: tuple[str, ...] = context.obj or ()
+    return Command(words=words[words.index("run") + 1 :] if "run" in words else (), folder=str(Path.cwd()))
+
+
+def _folder(prepared: Prepared, parent: Path, columns: Columns) -> RunFolder | PairsFolder:
     """Make the folder of the run, one for each pair in it where there are several."""
     from harness.results.store import PairsFolder, RunFolder
 
-    plan = prepared.plan
-    columns = columns_of(plan)
-    names = plan.setup.profiles[1:] or plan.setup.profiles
+    names = prepared.plan.setup.profiles[1:] or prepared.plan.setup.profiles
     if not prepared.waves:
         return RunFolder.create(parent, names, columns)
     return PairsFolder.create(parent, names, columns, [pair for wave in prepared.waves for pair in wave])
@@ -99,7 +112,7 @@ def columns_of(plan: Plan) -> Columns:
     return Columns.of_measures(plan.measures, [name for cell in plan.cells for name, _ in cell.levels])
 
 
-def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
+def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared, command: Command | None) -> Ledger:
     """Return where results of pairs go: one folder is that of the only pair."""
     from harness.results.schema import SCHEMA_VERSION
     from harness.results.store import RunFolder
@@ -117,6 +130,8 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared) -> Ledger:
                 "hosts": [node.name for node in lab.nodes if node.name in hosts],
                 "waves": [[str(pair) for pair in wave] for wave in prepared.waves],
                 "errors": {str(pair): str(end.error) for pair, end in ends.items() if end.error},
+                "command": command.model_dump(mode="json") if command else None,
+                "seed": prepared.plan.seed,
             }
         )
 
@@ -148,7 +163,7 @@ def carry_out(
                 conduct = replace(conduct, look=Looking(prepared.plan, margin, progress, several=several).look)
             campaign = Campaign(
                 prepared.waves,
-                _ledger(folder, prepared),
+                _ledger(folder, prepared, conduct.command),
                 equipment,
                 lambda pair: PairProgress(progress, pair, count) if several else progress,
             )
@@ -164,7 +179,8 @@ def summarise(folder: RunFolder | PairsFolder, margin: float, form: str, *, with
 
     result = analysed(folder.path, margin)
     put(rendered(result, form))
-    err.print(f"Results: {folder.path}", soft_wrap=True)
+    rest = went_so_far(folder.path)
+    err.print(f"Results: {folder.path}{f' ({rest})' if rest else ''}", soft_wrap=True, markup=False)
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
         run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))

@@ -20,6 +20,7 @@ from harness.labs import engine, holder
 from harness.labs.process import ProcessId
 from harness.model.containers import Engine
 from harness.model.errors import LabError
+from harness.model.flock import try_lock
 from harness.nodes import lock
 
 STATE_ROOT = Path("/run/vxlan-harness")
@@ -82,7 +83,7 @@ def changing(state_root: Path = STATE_ROOT, *, force: bool = False) -> Iterator[
         state_root.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             number = os.open(state_root, os.O_RDONLY | os.O_DIRECTORY)
-            is_ours = _is_locked(number, fcntl.LOCK_EX)
+            is_ours = try_lock(number)
             if os.fstat(number).st_ino == state_root.stat().st_ino:
                 break
             os.close(number)  # somebody removed it, having been the last
@@ -101,7 +102,7 @@ def used(directory: Path) -> int:
     Raises LabError where the lab is being taken down.
     """
     number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    if not _is_locked(number, fcntl.LOCK_SH):
+    if not try_lock(number, fcntl.LOCK_SH):
         os.close(number)
         raise LabError("the local lab is being taken down; bring it up again, or run without it.")
     return number
@@ -174,7 +175,7 @@ def _is_used(directory: Path) -> bool:
     """Tell whether somebody uses the kept lab: its folder, or one of its nodes by way of an inventory."""
     number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return not _is_locked(number, fcntl.LOCK_EX) or bool(_lock_text(directory))
+        return not try_lock(number) or bool(_lock_text(directory))
     finally:
         os.close(number)
 
@@ -190,18 +191,9 @@ def _lock_text(directory: Path) -> str:
     for node in _read(directory).get("nodes", []):
         path = Path(f"/proc/{node['inside']['pid']}/root{lock.PATH}")
         with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
-            if not _is_locked(file.fileno(), fcntl.LOCK_SH):
+            if not try_lock(file.fileno(), fcntl.LOCK_SH):
                 return file.read(lock.MOST_TEXT) or "{}"
     return ""
-
-
-def _is_locked(number: int, how: int) -> bool:
-    """Lock what is open under this number, and tell whether that could be done."""
-    try:
-        fcntl.flock(number, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _remove_root(state_root: Path) -> None:

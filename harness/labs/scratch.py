@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from harness.model.flock import try_lock
 from harness.nodes.ansible_environment import end_masters
 
 _PREFIX = "vxlan-harness-"
@@ -22,7 +22,7 @@ class Scratch:
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             self._number = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            if _is_free(self._number) and self.path.exists():
+            if try_lock(self._number) and self.path.exists():
                 return
             os.close(self._number)  # somebody took it for an abandoned one
 
@@ -39,17 +39,8 @@ def _sweep() -> None:
         with suppress(OSError):
             number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                if os.fstat(number).st_uid == os.geteuid() and _is_free(number):
+                if os.fstat(number).st_uid == os.geteuid() and try_lock(number):
                     end_masters(path)
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(number)
-
-
-def _is_free(number: int) -> bool:
-    """Lock a folder, and tell whether that could be done."""
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

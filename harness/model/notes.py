@@ -29,6 +29,8 @@ class About(StrEnum):
     OFFLOAD = "offload"
     REPEATED = "repeated"
     RESENT = "sent again"
+    CUT_SHORT = "cut short"
+    RESUMED = "resumed"
 
 
 @dataclass(frozen=True)

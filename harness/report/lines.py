@@ -171,10 +171,11 @@ def _refuse_second(
 
 
 def _refuse_moved(path: Path, line: int, row: Mapping[str, str], setups: dict[str, tuple[str, int]]) -> None:
-    """Refuse a block on two set-ups: its figures could not be compared with each other."""
-    setup, first = setups.setdefault(row["block"], (row["setup"], line))
-    if row["setup"] != setup:
+    """Refuse a block that is back on an earlier set-up; one that was resumed goes on on a later one."""
+    setup, last = setups.get(row["block"], (row["setup"], line))
+    if int(row["setup"]) < int(setup):
         raise InputError(
-            f"{path}, line {line}: block {row['block']} is of set-up {row['setup']}, but of {setup} in line {first}; "
+            f"{path}, line {line}: block {row['block']} is of set-up {row['setup']}, but of {setup} in line {last}; "
             f"{_REMEDY}."
         )
+    setups[row["block"]] = row["setup"], line

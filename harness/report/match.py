@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.model.metrics import Metric
 from harness.model.path import PathState
 from harness.report.arms import Arm, matched
@@ -72,8 +74,13 @@ class Match:
 
 
 def setups_of(table: Table) -> Mapping[int, int]:
-    """Return the set-up of each block of a run's trials, nothing where all are of one."""
+    """Return the set-up of each block of a run's trials, nothing where all are of one.
+
+    A block in which a run was resumed counts with the set-up on which it was ended.
+    """
     setups = table.whole["setup"]
     if (setups == setups[0]).all():
         return {}
-    return dict(zip(table.whole["block"].tolist(), setups.tolist(), strict=True))
+    blocks = table.whole["block"]
+    order = np.lexsort((setups, blocks))
+    return dict(zip(blocks[order].tolist(), setups[order].tolist(), strict=True))

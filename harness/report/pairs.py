@@ -13,13 +13,16 @@ from harness.model.errors import InputError
 from harness.model.pairs import PAIRS_FILE, Pair
 from harness.report.analysis import Analysis, analyse
 from harness.report.trials import read_run
-from harness.results.meta import read_json
+from harness.results.meta import Command, read_json
 from harness.results.schema import SCHEMA_VERSION
 from harness.truth.verdicts import MARGIN
 
 
 class PairsMeta(BaseModel):
-    """pairs.json. Pairs are written `client:server`; `errors` says what went wrong around a pair's trials."""
+    """pairs.json. Pairs are written `client:server`; `errors` says what went wrong around a pair's trials.
+
+    `command` and `seed` are what the run is resumed by; None of runs that are older than that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -28,6 +31,8 @@ class PairsMeta(BaseModel):
     hosts: tuple[str, ...]
     waves: tuple[tuple[str, ...], ...]
     errors: Mapping[str, str] = {}
+    command: Command | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def analyse_pairs(path: Path, margin: float = MARGIN) -> PairsAnalysis:
 
     Raises InputError for what cannot be read; a pair that was not measured is named.
     """
-    meta = _meta(path / PAIRS_FILE)
+    meta = read_pairs_meta(path / PAIRS_FILE)
     analyses: dict[Pair, Analysis] = {}
     unmeasured: list[Pair] = []
     errors: dict[Pair, str] = {}
@@ -77,7 +82,8 @@ def _has_trials(folder: Path) -> bool:
     return path.is_file() and path.read_bytes().count(b"\n") > 1
 
 
-def _meta(path: Path) -> PairsMeta:
+def read_pairs_meta(path: Path) -> PairsMeta:
+    """Return what a pairs.json says; InputError names the key that is wrong."""
     value = read_json(path)
     if value.get("schema_version") not in (1, SCHEMA_VERSION):
         raise InputError(

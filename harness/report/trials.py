@@ -6,7 +6,7 @@ which one it is. A file may have a million lines: what no report uses is not rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.model.errors import InputError
-from harness.model.notes import Note
+from harness.model.notes import About, Note
 from harness.model.pairs import PAIRS_FILE
 from harness.model.path import Kind, PathState
 from harness.model.trial import MTU, Direction, Status
@@ -82,6 +82,7 @@ def read_run(path: Path, *, with_series: bool = True) -> RunData:
     meta = read_meta(meta_path) if meta_path.exists() else None
     trials = read_trials(trials_path, meta)
     if meta:
+        trials = replace(trials, notes=(*trials.notes, *_cut_short(trials.table, meta)))
         missing = [name for name in trials.table.words["profile"].present if name not in meta.profiles]
         if missing:
             raise InputError(f"{meta_path} has no profile {missing[0]!r}, but trials.csv does: they are of two runs.")
@@ -158,7 +159,9 @@ def _is_sound(table: Table, columns: Columns) -> bool:
     finite = finite and not np.isnan(table.figures["duration_s"]).any()
     is_one_run = len(words["run_id"].values) == 1
     _, firsts, blocks = np.unique(whole["block"], return_index=True, return_inverse=True)
-    moved = (whole["setup"][firsts][blocks] != whole["setup"]).any()
+    order = np.argsort(blocks, kind="stable")  # within a block as in the file
+    same = np.diff(blocks[order]) == 0
+    moved = (np.diff(whole["setup"][order])[same] < 0).any()
     attempts_of, tries = np.unique(whole["attempt"], return_inverse=True)
     numbers, _ = numbered(table, columns)
     ok = words["status"].are(Status.OK)
@@ -184,6 +187,16 @@ def _require_columns(path: Path, header: Sequence[str], required: Sequence[str])
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise InputError(f"{path}: column {twice[0]!r} stands twice in line 1; docs/results.md lists all columns.")
+
+
+def _cut_short(table: Table, meta: RunMeta) -> Iterator[Note]:
+    """Yield what is to be known of a run that ended before its last trial, or is not there yet."""
+    planned = len(meta.plan.slots)
+    if meta.complete is False and len(table) < planned:
+        where = f"in block {table.whole['block'].max()} of {meta.plan.blocks}"
+        fact = f"cut short: {len(table)} of {planned} trials are measured, the last one {where}"
+        advice = f"`harness run --resume {meta.run_id}` goes on" if meta.command else ""
+        yield Note(About.CUT_SHORT, meta.run_id, fact, advice)
 
 
 def _trials_path(path: Path) -> Path:

@@ -50,6 +50,13 @@ def append(path: Path, text: str) -> None:
             raise
 
 
+def cut(path: Path, length: int) -> None:
+    """Cut off what a file has behind so many bytes."""
+    with _stored(path), path.open("r+b") as file:
+        file.truncate(length)
+        os.fsync(file.fileno())
+
+
 def make_folder(path: Path) -> None:
     """Make a folder that is not there yet, and those above it."""
     with _stored(path):

@@ -65,10 +65,20 @@ class Ended(_Part):
     narrow: bool
 
 
+class Command(_Part):
+    """The command that made a run: its words behind `harness run`, and the folder that their paths start from."""
+
+    words: tuple[str, ...]
+    folder: str
+
+
 class RunMeta(_Part):
     """What a run was. `rate_bps` is None where the link is not shaped, `versions` are by program and node.
 
-    `ended` is None as long as a run that ends by its intervals has not, and for any other.
+    `ended` is None as long as a run that ends by its intervals has not, and for any other. `complete`: whether every
+    trial had its turn, None of runs that are older than that. `command` is None where nothing goes on with such a run;
+    `resumed_at` is when that was done. `underlay_bps` is what rates given as shares are shares of, where that was
+    measured.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -85,6 +95,10 @@ class RunMeta(_Part):
     metrics: Mapping[str, MetricMeta] = Field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     ended: Ended | None = None
+    complete: bool | None = None
+    command: Command | None = None
+    resumed_at: tuple[str, ...] = ()
+    underlay_bps: float | None = None
 
     @property
     def nic_mtu(self) -> int:
@@ -102,6 +116,12 @@ class RunMeta(_Part):
     def to_json(self) -> dict[str, Any]:
         """Return the value of run.json."""
         return self.model_dump(mode="json", exclude={"plan"}) | {"plan": self.plan.to_json()}
+
+
+def as_read(meta: RunMeta) -> RunMeta:
+    """Return what is read of a run.json that says this: numbers may be of another type then, and texts printable."""
+    value = shown(json.loads(json.dumps(meta.to_json(), default=str)))
+    return RunMeta.model_validate(value | {"plan": Plan.from_json(value["plan"])})
 
 
 def described(columns: Columns) -> tuple[Mapping[str, FactorMeta], Mapping[str, MetricMeta]]:

@@ -12,13 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO, Self
 
 from harness.measures.registry import label_of
-from harness.model.errors import InputError, StorageError
+from harness.model.errors import InputError, LabError, StorageError
+from harness.model.flock import try_lock
 from harness.model.pairs import PAIRS_FILE, Pair
 from harness.model.text import cell
 from harness.model.trial import Slot, Trial
 from harness.results import files
+from harness.results.earlier import Earlier, lines_of, read_earlier, whole_lines
 from harness.results.schema import SERIES, Columns, series_rows
 
 _MOST_LABEL = 100
@@ -26,20 +29,25 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.%=]+")
 
 
 class RunFolder:
-    """One run's folder; `columns` are those of its trials.csv."""
+    """One run's folder; `columns` are those of its trials.csv, `earlier` is what was in it before.
+
+    Who made or reopened it has it to himself as long as there is this object: trials.csv is locked.
+    """
 
     def __init__(self, path: Path, columns: Columns, run_id: str | None = None) -> None:
         self.path = path
         self.columns = columns
         self.run_id = run_id or path.name
+        self.earlier: Earlier | None = None
+        self._lock: BinaryIO | None = None
 
     @classmethod
-    def create(cls, parent: Path, profiles: Sequence[str], columns: Columns) -> RunFolder:
+    def create(cls, parent: Path, profiles: Sequence[str], columns: Columns) -> Self:
         """Make `<parent>/<UTC>-<profiles>-<4 hex>/`; InputError where that cannot be written."""
         return cls.made(parent / _new_run_id(profiles), columns)
 
     @classmethod
-    def made(cls, path: Path, columns: Columns, run_id: str | None = None) -> RunFolder:
+    def made(cls, path: Path, columns: Columns, run_id: str | None = None) -> Self:
         """Make this folder, for a run called `run_id` or as the folder is; InputError where that cannot be written."""
         try:
             files.require_room(path)
@@ -50,7 +58,36 @@ class RunFolder:
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
-        return cls(path, columns, run_id)
+        return cls(path, columns, run_id).taken()
+
+    @classmethod
+    def reopened(cls, path: Path, columns: Columns, run_id: str | None = None) -> Self:
+        """Open the folder of a run that ended early to go on with it; what was half written is cut off.
+
+        Raises InputError where it cannot be gone on with, and LabError where another process measures it.
+        """
+        if not (path / "trials.csv").is_file():
+            raise InputError(f"{path} has no trials.csv: it is no folder of a run.")
+        folder = cls(path, columns, run_id).taken()
+        folder.earlier = earlier = read_earlier(path, columns)
+        files.require_room(path)
+        files.cut(path / "trials.csv", len(whole_lines((path / "trials.csv").read_bytes())))
+        series = path / "series.csv"
+        if series.exists():
+            files.write(series, lines_of(series.read_bytes(), earlier.done))
+        return folder
+
+    def taken(self) -> Self:
+        """Return this folder, which nobody else measures into from now on; LabError where somebody does already."""
+        self._lock = (self.path / "trials.csv").open("rb")
+        if not try_lock(self._lock.fileno()):
+            raise LabError(f"{self.path} is being measured by another process; wait for its end.")
+        return self
+
+    def close(self) -> None:
+        """Let others have the folder again, as the end of this process does."""
+        if self._lock is not None:
+            self._lock.close()
 
     def write_json(self, name: str, value: Mapping[str, object]) -> None:
         """Write one of the folder's JSON files as a whole."""
@@ -72,9 +109,7 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Remove the folder of a run that ended before its first trial did."""
-        with suppress(OSError):  # the folder, or the disk, may be gone
-            if (self.path / "trials.csv").read_bytes().count(b"\n") <= 1:
-                shutil.rmtree(self.path)
+        _discard_if_empty(self.path)
 
     def append(self, trial: Trial) -> None:
         """Add a trial to trials.csv, and its intervals to series.csv; they are on disk when this returns."""
@@ -99,6 +134,17 @@ class PairsFolder:
         runs = {pair: RunFolder.made(path / pair.folder, columns, f"{path.name}/{pair.folder}") for pair in pairs}
         return cls(path, runs)
 
+    @classmethod
+    def reopened(cls, path: Path, columns: Columns, pairs: Sequence[Pair]) -> PairsFolder:
+        """Open the folder of a run that ended early to go on with it; pairs that had no trial get their folder anew."""
+        runs = {}
+        for pair in pairs:
+            own, run_id = path / pair.folder, f"{path.name}/{pair.folder}"
+            _discard_if_empty(own)
+            opened = RunFolder.reopened if own.exists() else RunFolder.made
+            runs[pair] = opened(own, columns, run_id)
+        return cls(path, runs)
+
     def write_json(self, value: Mapping[str, object]) -> None:
         """Write pairs.json as a whole."""
         _write_json(self.path / PAIRS_FILE, value)
@@ -117,6 +163,12 @@ class PairsFolder:
             run.discard_if_empty()
         if not self.measured():
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _discard_if_empty(path: Path) -> None:
+    with suppress(OSError):  # the folder, or the disk, may be gone
+        if (path / "trials.csv").read_bytes().count(b"\n") <= 1:
+            shutil.rmtree(path)
 
 
 def _new_run_id(profiles: Sequence[str]) -> str:

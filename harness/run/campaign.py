@@ -129,6 +129,7 @@ class Campaign:
         try:
             work = self._found(work, wave[0])
             runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
+            ends |= {pair: End(run.outcome) for pair, run in runs.items() if run.is_done()}
             for setup in range(1, work.plan.setups + 1):
                 self._on_setup(setup, wave, runs, work, ends)
         except HarnessError as error:
@@ -151,7 +152,9 @@ class Campaign:
         equipment, plan = self._equipment, work.plan
         if equipment.interruption.requested:  # while something was shielded from it
             raise KeyboardInterrupt
-        going = {pair: run for pair, run in runs.items() if ends.get(pair, End()).error is None}
+        going = {
+            pair: run for pair, run in runs.items() if ends.get(pair, End()).error is None and run.has_setup(setup)
+        }
         if not going:
             return
         lab, keep = work.ground.lab.limited_to(wave), work.conduct.keep and setup == plan.setups

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from harness.fabric.base import Paths
@@ -12,12 +12,12 @@ from harness.model.notes import About, Note
 from harness.model.path import Path
 from harness.model.trial import Slot, Status, Trial
 from harness.nodes.remote import Remote
+from harness.results.earlier import Done, Place
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
 from harness.run.node_states import NodeStates, sites_of
-from harness.run.repeats import Repeats, Turn
-from harness.run.stage import Record
+from harness.run.repeats import Repeats
 from harness.run.trial import PORTS, Surroundings, TrialRunner
 
 TRIES = 2
@@ -70,10 +70,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """The part of a plan that is measured on one set-up, from 1; what is repeated is reckoned over the whole run."""
+    """The part of a plan that is measured on one set-up, from 1; what is repeated is reckoned over the whole run.
+
+    `done` are trials that the run had measured before it was resumed; by so many set-ups as `earlier_setups` tells,
+    those that it is measured on now have higher numbers than the plan says.
+    """
 
     setup: int
     repeats: Repeats
+    done: Mapping[Place, Done] = field(default_factory=dict)
+    earlier_setups: int = 0
 
 
 def describe(folder: RunFolder, meta: RunMeta, environments: Mapping[str, object]) -> None:
@@ -125,37 +131,45 @@ def _trials(
 ) -> Outcome:
     slots = [slot for slot in plan.slots if slot.setup == part.setup]
     first = 1 + sum(slot.setup < part.setup for slot in plan.slots)
-    counted: dict[Slot, tuple[Status, float]] = {}
+    counted: dict[Slot, Done] = {}
     for turn in part.repeats.turns(enumerate(runner.wanted(slots), first)):
-        slot = turn.slot
-        if turn.attempt == 1:
-            observer.started(slot, turn.number)
-        elif turn.why:
-            observer.stage(turn.why)
-        states.enter(slot.cell)
-        trial, record = _tried(turn, paths[slot.profile, slot.cell.mtu], folder, runner)
-        folder.append(trial)
-        part.repeats.measured(turn, record.stolen_ratio)
-        counted[slot] = trial.status, record.stolen_ratio
-        observer.finished(trial)
-    counts = Counter(status for status, _ in counted.values())
-    stolen = sum(ratio for _, ratio in counted.values()) / max(len(counted), 1)
+        done = part.done.get(turn.place)
+        if done is None:
+            if turn.attempt == 1:
+                observer.started(turn.slot, turn.number)
+            elif turn.why:
+                observer.stage(turn.why)
+            states.enter(turn.slot.cell)
+            slot = replace(turn.slot, setup=turn.slot.setup + part.earlier_setups)
+            trial = _tried(slot, turn.attempt, paths[slot.profile, slot.cell.mtu], folder, runner)
+            folder.append(trial)
+            done = Done(slot.setup, trial.status, float(trial.figures.get("stolen_ratio", 0.0)))
+            observer.finished(trial)
+        part.repeats.measured(turn, done.stolen_ratio)
+        counted[turn.slot] = done
+    return outcome_of(counted.values())
+
+
+def outcome_of(counted: Collection[Done]) -> Outcome:
+    """Return what became of trials, those that count."""
+    counts = Counter(done.status for done in counted)
+    stolen = sum(done.stolen_ratio for done in counted) / max(len(counted), 1)
     return Outcome(counts[Status.OK], counts[Status.FAILED], counts[Status.INVALID], stolen)
 
 
-def _tried(turn: Turn, path: Path, folder: RunFolder, runner: TrialRunner) -> tuple[Trial, Record]:
+def _tried(slot: Slot, attempt: int, path: Path, folder: RunFolder, runner: TrialRunner) -> Trial:
     """Run a trial, once more where it fails, and return the last of these; each one's record is kept."""
     reasons: list[str] = []
     for tries in range(1, TRIES + 1):
-        trial, record = runner.run(turn.slot, path, turn.attempt)
-        name = folder.raw_name(turn.slot, turn.attempt, tries)
+        trial, record = runner.run(slot, path, attempt)
+        name = folder.raw_name(slot, attempt, tries)
         folder.write_json(name, asdict(record))
         trial = replace(trial, raw=name)
         reasons.append(trial.reason)
         if trial.status is not Status.FAILED:
             break
     if len(reasons) == 1:
-        return trial, record
+        return trial
     number = f"tried {len(reasons)} times"
     reason = f"{number}: {reasons[0]}" if trial.status is Status.OK else f"{trial.reason} ({number})"
-    return replace(trial, reason=reason), record
+    return replace(trial, reason=reason)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.fabric.base import Paths
 from harness.fabric.profiles import Profile
 from harness.model.notes import About, Note
 from harness.model.pairs import Pair
 from harness.model.trial import Slot
+from harness.results.meta import RunMeta
 from harness.results.plan import Plan
 from harness.results.store import RunFolder
 from harness.run import both_ways
 from harness.run.conditions import conditions_of, meta_of, notes_of
-from harness.run.experiment import Observer, Outcome, Part, describe, measure, stolen_note
+from harness.run.experiment import Observer, Outcome, Part, describe, measure, outcome_of, stolen_note
 from harness.run.repeats import Repeats
+from harness.run.resume import replay, rest_of, resumed
 from harness.run.stage import Meters
 from harness.run.standing import Conduct, Ground
 from harness.run.trial import FIRST_PORT, PORTS, Surroundings
@@ -60,22 +63,55 @@ class PairRun:
         self._environments = {name: work.ground.environments[name] for name in pair.hosts}
         self._folder = folder
         self._observer = observer
-        self._notes: tuple[Note, ...] = (*work.notes, *notes_of(plan, work.profiles, self._lab, self._environments))
-        self._meta = meta_of(folder.run_id, plan, work.profiles, self._lab, self._environments, folder.columns)
+        self._meta = self._described(work)
+        self._notes = self._meta.notes
         self._ports = _Ports(FIRST_PORT + PORTS)
         look = work.conduct.look
         self._has_neighbours = False
-        self._until = Until(plan, None if look is None else lambda blocks: look(folder.path, blocks))
+        self._rest = rest_of(plan, folder.earlier)
+        self._until = Until(plan, None if look is None else lambda blocks: look(folder.path, blocks), self._rest.block)
         self._repeats = Repeats(plan.slots)
-        self._link_bps: float | None = None
-        self.outcome = Outcome()
+        self._is_complete, self._has_begun = False, False
+        self._link_bps = folder.earlier.meta.underlay_bps if folder.earlier else None
+        self.outcome = self._skipped()
+
+    def _described(self, work: Work) -> RunMeta:
+        """Return what run.json says before the first trial; InputError for a run that cannot be resumed."""
+        folder, plan, seen = self._folder, self._plan, self._environments
+        notes = (*work.notes, *notes_of(plan, work.profiles, self._lab, seen))
+        meta = meta_of(folder.run_id, plan, work.profiles, self._lab, seen, folder.columns)
+        meta = meta.model_copy(update={"notes": notes, "command": work.conduct.command})
+        if folder.earlier is None:
+            return meta
+        return resumed(folder.earlier, meta, seen, accept_differences=work.conduct.accept_differences)
+
+    def _skipped(self) -> Outcome:
+        """Give the trials of set-ups on which nothing is left their turns, and return what became of them."""
+        rest = self._rest
+        slots = [slot for slot in self._plan.slots if not rest.has_setup(slot.setup)]
+        replay(self._repeats, slots, rest.done)
+        last = {place[:2]: done for place, done in sorted(rest.done.items())}
+        return outcome_of([last[slot.block, slot.position] for slot in slots])
+
+    def has_setup(self, setup: int) -> bool:
+        """Tell whether anything is left to be measured on a set-up."""
+        return self._rest.has_setup(setup)
+
+    def is_done(self) -> bool:
+        """Tell whether all was measured before already; run.json says so then."""
+        if self._rest.first is not None:
+            return False
+        self._is_complete = True
+        self._describe(self._notes)
+        return True
 
     def run(self, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> None:
         """See that data moves both ways on a set-up that is up, then run its trials.
 
         What belongs to the set-up is made anew on each: paths, the second of data, the nodes' states.
         """
-        if setup == 1:
+        if not self._has_begun:
+            self._has_begun = True
             self._begin()
         plan, lab, remotes = self._plan, self._lab, self._remotes
         make = conditions_of(plan, lab, self._environments, self._link_bps)
@@ -88,6 +124,7 @@ class PairRun:
         ):  # once: a cell is offered the same on each set-up
             self._observer.stage("finding the rate of the underlay")
             self._link_bps = both_ways.underlay_bps(plan, paths, remotes, make, self._ports.next)
+            self._describe(self._notes)
             make = conditions_of(plan, lab, self._environments, self._link_bps)
         surroundings = Surroundings(
             self._folder.run_id,
@@ -97,7 +134,13 @@ class PairRun:
             wanted=self._wants,
         )
         self.outcome += measure(
-            plan, paths, remotes, self._folder, surroundings, self._observer, Part(setup, self._repeats)
+            plan,
+            paths,
+            remotes,
+            self._folder,
+            surroundings,
+            self._observer,
+            Part(setup, self._repeats, self._rest.done, self._rest.earlier_setups),
         )
         self._end(is_last=setup == plan.setups)
 
@@ -128,12 +171,17 @@ class PairRun:
         stolen = stolen_note(self.outcome)
         if stolen is not None and is_last:
             self._observer.note(stolen)
-        if stolen is not None or how:
+        self._is_complete = is_last
+        if stolen is not None or is_last:
             self._describe((*self._notes, stolen) if stolen else self._notes)
 
     def _describe(self, notes: Sequence[Note]) -> None:
-        meta = self._meta.model_copy(update={"notes": tuple(notes), "ended": self._until.ended})
-        describe(self._folder, meta, self._environments)
+        update: dict[str, Any] = {"notes": tuple(notes), "ended": self._until.ended, "complete": self._is_complete}
+        if self._link_bps is not None:
+            update["underlay_bps"] = self._link_bps
+        earlier = self._folder.earlier  # what the nodes were is what they were at the beginning; differences are noted
+        environments = self._environments if earlier is None else earlier.environment
+        describe(self._folder, self._meta.model_copy(update=update), environments)
 
 
 class _Ports:

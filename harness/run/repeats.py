@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from harness.measures.registry import grouping, title_of
 from harness.model.trial import Cell, Slot
+from harness.results.earlier import Place
 
 DISTURBED_RATIO = 0.1
 """Share of the CPU time within one trial above which its group is measured once more."""
@@ -31,6 +32,11 @@ class Turn:
     slot: Slot
     attempt: int = 1
     why: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the plan."""
+        return self.slot.block, self.slot.position, self.attempt
 
 
 class Repeats:

@@ -26,6 +26,7 @@ from harness.model.pairs import Pair, Wave
 from harness.nodes import environment
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
+from harness.results.meta import Command
 from harness.results.plan import Plan, Setup
 from harness.run.interrupt import Interruption
 
@@ -69,11 +70,15 @@ class Conduct:
 
     `look` is called between two blocks, with the folder of a pair and how many are whole, from the second on. It tells
     whether intervals are narrow enough to end the run before its last block, where its plan says that it may.
+    `command` is what the run goes on with, should it end early. `accept_differences`: it does so on nodes that are not
+    what they were.
     """
 
     keep: bool = False
     skip_unsupported: bool = False
     look: Callable[[Path, int], bool] | None = None
+    command: Command | None = None
+    accept_differences: bool = False
 
 
 @dataclass(frozen=True)

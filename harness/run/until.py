@@ -18,18 +18,18 @@ Look = Callable[[int], bool]
 class Until:
     """Watches the blocks of a run go by, and has them looked at; without a `look` it runs to its end unseen.
 
-    `ended` is how a run ended that goes by its intervals, None until then.
+    `ended` is how a run ended that goes by its intervals, None until then. `block` is the one that it begins in.
     """
 
-    def __init__(self, plan: Plan, look: Look | None) -> None:
+    def __init__(self, plan: Plan, look: Look | None, block: int = 1) -> None:
         self._plan = plan
         self._look = look
-        self._block = 1
+        self._block = block
         self.ended: Ended | None = None
 
     def wants(self, slot: Slot) -> bool:
         """Tell whether a trial is still wanted, when all before it are done."""
-        if self._look is None or slot.block == self._block:
+        if self._look is None or slot.block <= self._block:
             return True
         whole, self._block = self._block, slot.block
         if whole < LEAST_TO_LOOK_AT:

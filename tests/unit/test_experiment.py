@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -275,6 +275,7 @@ class FakeObserver:
     def __init__(self, world: World, folder: RunFolder) -> None:
         self._world = world
         self._folder = folder
+        self._before = len(read(folder))
         self.finished_trials: list[Trial] = []
         self.lives: list[str] = []
         self.stages: list[str] = []
@@ -288,7 +289,7 @@ class FakeObserver:
 
     def started(self, slot: Slot, number: int) -> None:
         rows = read(self._folder)
-        assert len(rows) == len(self.finished_trials)
+        assert len(rows) == self._before + len(self.finished_trials)
         assert len([row for row in rows if row["attempt"] == "1"]) == number - 1
         assert slot == self._plan.slots[number - 1]
         self._world.happens(f"trial {number}")
@@ -319,7 +320,12 @@ class Bench:
     plan: Plan = PLAN
 
     def run(
-        self, *, keep: bool = False, skip: bool = False, look: Callable[[Path, int], bool] | None = None
+        self,
+        *,
+        keep: bool = False,
+        skip: bool = False,
+        look: Callable[[Path, int], bool] | None = None,
+        accept: bool = False,
     ) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
@@ -331,7 +337,13 @@ class Bench:
             owner=OWNER,
         )
         campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
-        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, look))
+        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, look, accept_differences=accept))
+
+    def resumed(self) -> Self:
+        """Return what goes on with the run, in a world that is as this one was."""
+        path = self.folder.path
+        self.folder.close()
+        return replace(self, world=World(), folder=RunFolder.reopened(path, COLUMNS), interruption=Interruption())
 
     def rows(self) -> list[dict[str, str]]:
         return read(self.folder)
@@ -642,8 +654,8 @@ class Stolen:
         def run(runner: TrialRunner, slot: Slot, path: NetworkPath, attempt: int) -> tuple[Trial, Record]:
             trial, record = self._run(runner, slot, path, attempt)
             self._count += 1
-            record.stolen_ratio = 0.3 if self._count in self._numbers else 0.0
-            return trial, record
+            stolen = 0.3 if self._count in self._numbers else 0.0
+            return replace(trial, figures={**trial.figures, "stolen_ratio": stolen}), record
 
         monkeypatch.setattr(TrialRunner, "run", run)
 

@@ -1,0 +1,148 @@
+"""`harness run --resume`: going on with a run that ended early, by the command that began it."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from harness.model.errors import HarnessError, InputError
+from harness.model.pairs import PAIRS_FILE
+
+if TYPE_CHECKING:
+    from harness.cli.prepare import Prepared
+    from harness.results.earlier import Progress
+    from harness.results.meta import Command
+    from harness.results.schema import Columns
+    from harness.results.store import PairsFolder, RunFolder
+
+LAST = "last"
+_OWN = ("resume", "accept_differences", "parent")
+"""Options of which the command that began a run has its own, or none."""
+_BESIDE = (*_OWN, "keep", "ask_pass", "ask_become_pass", "margin", "as_json", "with_report")
+"""Options that may be given with --resume; the others are those of the run."""
+
+
+def resume_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options by which it goes on with what ended early."""
+    which = click.option(
+        "--resume",
+        metavar="RUN",
+        help=f"Go on with a run that ended early: its folder, its name within --out, or {LAST}. Everything else is as "
+        "the command said that began it.",
+    )
+    accept = click.option(
+        "--accept-differences",
+        is_flag=True,
+        help="Resume it although hosts, kernel, offloads, profiles or this program are not what they were; the result "
+        "says so.",
+    )
+    return which(accept(command))
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that was begun: its folder, and all options of `harness run` as they hold now."""
+
+    path: Path
+    options: Mapping[str, Any]
+    command: Command
+
+    def folder(self, prepared: Prepared, columns: Columns) -> RunFolder | PairsFolder:
+        """Open its folder; InputError where it cannot be gone on with, and LabError where it is being measured."""
+        from harness.results.store import PairsFolder, RunFolder
+
+        if not prepared.waves:
+            return RunFolder.reopened(self.path, columns)
+        return PairsFolder.reopened(self.path, columns, [pair for wave in prepared.waves for pair in wave])
+
+
+def begun(context: click.Context, given: Mapping[str, Any]) -> Begun:
+    """Return the run that --resume names; from here on this process works in the folder that its command did.
+
+    Raises InputError for one that cannot be resumed, and for options that do not go with that.
+    """
+    names = [param for param in context.command.params if param.name not in _BESIDE]
+    stray = [param for param in names if context.get_parameter_source(str(param.name)) is not ParameterSource.DEFAULT]
+    if stray:
+        raise InputError(f"{stray[0].opts[-1]} does not go with --resume: the run has its own; leave it out.")
+    path = _path(str(given["resume"]), Path(given["parent"]))
+    command, seed = _command(path)
+    try:
+        os.chdir(command.folder)
+    except OSError as error:
+        raise InputError(f"{path} was begun in {command.folder}, which cannot be entered: {error.strerror}.") from error
+    with context.command.make_context("run", [*command.words]) as own:
+        options = own.params
+    explicit = [name for name in _BESIDE if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    return Begun(path, {**options, **{name: given[name] for name in explicit}, "seed": seed}, command)
+
+
+def _path(text: str, parent: Path) -> Path:
+    """Return the folder that is meant."""
+    if text == LAST:
+        runs = sorted(path for path in parent.glob("*") if _is_run(path))
+        if not runs:
+            raise InputError(f"there is no run in {parent}; --out says where they are.")
+        return runs[-1].resolve()
+    found = next((path for path in (Path(text), parent / text) if _is_run(path)), None)
+    if found is None:
+        raise InputError(f"--resume {text}: there is no such run, neither by its folder nor by its name in {parent}.")
+    return found.resolve()
+
+
+def _is_run(path: Path) -> bool:
+    return (path / PAIRS_FILE).is_file() or (path / "trials.csv").is_file()
+
+
+def _command(path: Path) -> tuple[Command, int]:
+    """Return the command that began a run, and its seed."""
+    command, seed = _begun_by(path)
+    if progress(path).is_complete:
+        raise InputError(f"{path} is complete: there is nothing left of it to be measured.")
+    if command is None or seed is None:
+        raise InputError(f"{path} does not say which command began it, so nothing can go on with it; start it anew.")
+    return command, seed
+
+
+def _begun_by(path: Path) -> tuple[Command | None, int | None]:
+    """Return the command that began a run, and its seed, as far as its files say so."""
+    from harness.report.pairs import has_pairs, read_pairs_meta
+    from harness.results.meta import RUN_FILE, read_meta
+
+    if has_pairs(path):
+        several = read_pairs_meta(path / PAIRS_FILE)
+        return several.command, several.seed
+    if not (path / RUN_FILE).is_file():
+        raise InputError(f"{path} has no {RUN_FILE}: the run ended before its first trial; start it anew.")
+    meta = read_meta(path / RUN_FILE)
+    return meta.command, meta.plan.seed
+
+
+def progress(path: Path) -> Progress:
+    """Return how far a run is, all of its pairs together."""
+    from harness.results.earlier import progress_of
+
+    folders = [one.parent for one in sorted(path.glob("*/trials.csv"))] if (path / PAIRS_FILE).is_file() else [path]
+    return reduce(operator.add, map(progress_of, folders))
+
+
+def went_so_far(path: Path) -> str:
+    """Return in words how much of a run was measured, and the command that goes on with it; nothing of all of it."""
+    if not path.exists():
+        return "nothing had been measured"
+    try:
+        far, (command, _) = progress(path), _begun_by(path)
+    except (HarnessError, OSError):
+        return ""
+    if far.is_complete:
+        return ""
+    advice = f"; `harness run --resume {path}` goes on" if command else ""
+    return f"{far.done} of {far.planned} trials are measured{advice}"
