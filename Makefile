@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-vagrant test-kubernetes unit bench accuracy lint setup clean
+.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -24,6 +24,9 @@ test-browser: WITH = --browser
 test-browser: setup  ## pages of runs in headless Chromium: errors, requests, widths, contrast (Debian)
 	@$(bin)/python -m pytest -m browser tests/browser $(ARGS)
 
+test-faults: setup  ## every fault at every moment of a run (docs/reliability.md); ARGS='--sample 12' for some (as root)
+	@$(call as_root,$(bin)/python -m tests.faults.table $(ARGS))
+
 test-vagrant: setup  ## every profile between two real virtual machines, from nothing (as root; docs/vagrant.md)
 	@$(call as_root,$(bin)/python -m tests.vagrant.prove $(ARGS))
 
@@ -32,6 +35,9 @@ test-kubernetes: setup  ## a path of a real cluster's, found and measured, from 
 
 unit: setup  ## only the tests that need neither root nor a network
 	@$(bin)/python -m pytest $(ARGS)
+
+fuzz: setup  ## changed input for everything that reads what others wrote; ARGS='--cases 10000' for less than a million
+	@$(bin)/python -m tests.fuzz $(ARGS)
 
 bench: setup  ## time what the harness adds to measuring; ARGS='...' adds options of harness run (as root)
 	@$(call as_root,$(bin)/python -m tests.bench.overhead $(ARGS))

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from harness.nodes.kubectl import Kubectl
 
 KUBERNETES = "kubernetes"
-PROFILE = "cluster"
-"""What the path between pods is called, as a profile."""
 
 
 def cluster_lab(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from harness.cli.console import err, put
+from harness.cli.console import err, put, write_file
 from harness.cli.types import ListOf, Parsed, positive_share
 from harness.measures.factors import one_of, share
 from harness.model.errors import InputError, WorseError
@@ -98,12 +98,7 @@ def written(text: str | bytes, path: Path | None) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    try:
-        partial = path.with_name(f".{path.name}.partial")  # hidden, and of another ending: nobody collects a half
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another file.") from error
+    write_file(path, content)
 
 
 def metric_name(text: str) -> str:
@@ -213,7 +208,7 @@ def _gate(comparison: Comparison, *, named: bool) -> None:
     text = gate_text(comparison, outcome)
     if outcome.fails:
         raise WorseError(text)
-    err.print(f"harness: {text}", soft_wrap=True, markup=False)
+    err.print(f"harness: {text}", soft_wrap=True)
 
 
 def _sides(runs: tuple[Path, ...], in_a: int | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

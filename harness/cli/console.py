@@ -10,15 +10,17 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
 
-from harness.model.errors import StorageError
+from harness.model.errors import InputError, StorageError
 from harness.model.text import printable
 
 _NOBODY_READS = (errno.EPIPE, errno.EIO, errno.ENXIO)
 """A pipe whose reader left, a terminal that is gone."""
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class _Stream:
@@ -82,3 +84,22 @@ def put(text: str) -> None:
     stream = _Stream(sys.stdout, is_result=True)
     stream.write(text)
     stream.flush()
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Put a result in the place of a file as a whole; it belongs to who called sudo.
+
+    Raises:
+        InputError: there is no such folder, or it may not be written there.
+        StorageError: the disk is full, or fails.
+    """
+    from harness.results import files
+
+    try:
+        files.write(path, content)
+    except StorageError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _OF_A_DISK:
+            raise
+        text = cause.strerror if isinstance(cause, OSError) else str(error)
+        raise InputError(f"cannot write {path}: {text}; choose another file.") from error

@@ -124,7 +124,7 @@ def with_found(equipment: Equipment, find: Callable[[Ground, Pair], Sequence[Fou
         paths = find(ground, pair)
         met[pair] = ground, paths
         for path in paths:
-            err.print(text(path), soft_wrap=True, markup=False, highlight=False)
+            err.print(text(path), soft_wrap=True)
         return paths
 
     def fabric(lab: Lab, _profiles: object) -> ExistingFabric:

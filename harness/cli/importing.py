@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -32,17 +31,17 @@ def importing(
     Which profile, cell and block a file is of is told by its path (--path) or by a mapping file (--map); what iperf3
     says itself need not be there. Files that cannot be used are named and left out: exit code 8.
     """
-    from harness.cli.console import err
+    from harness.cli.console import err, put
     from harness.results.imported import import_folder
     from harness.results.places import rules_of
 
     made = import_folder(folder, rules_of(pattern, mapping, underlay, {"mtu": mtu} if mtu else {}), parent)
     for one in made.refused[:_MOST_NAMED]:
-        err.print(f"{one.path} is left out: {one.reason}", soft_wrap=True, markup=False)
+        err.print(f"{one.path} is left out: {one.reason}", soft_wrap=True)
     err.print(
         f"{made.count} files are trials now; their way, CPU time, ceilings and the link's rate are not known.",
         soft_wrap=True,
     )
-    sys.stdout.write(f"{made.folder}\n")
+    put(f"{made.folder}\n")
     if made.refused:
         raise FailedTrialsError(f"{len(made.refused)} file(s) are left out; run.json of {made.folder} names them.")

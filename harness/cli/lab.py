@@ -137,7 +137,7 @@ def _clear_hosts(
 def lab_status(which: str) -> None:
     """Say whether a lab is up; exit code 3 where it is not."""
     from harness.labs import vagrant
-    from harness.labs.kept import kept_state
+    from harness.labs.kept import kept_state, standing_profiles
 
     if which == "vagrant":
         states = vagrant.states()
@@ -152,6 +152,13 @@ def lab_status(which: str) -> None:
     for router in state.get("routers", []):
         out.print(f"{router['name']}  pid {router['inside']['pid']}")
     out.print(_linked(state["rate"], state.get("links", 0)))
+    names = standing_profiles(state)
+    first = state["nodes"][0]["name"]
+    if not names:
+        out.print("No profile stands on it.")
+        return
+    out.print(f"On it stands: {', '.join(names)}. Look at it, and follow a packet through it, with")
+    out.print(f"  harness lab exec {first} -- ip -d link\n  harness trace --profile {names[0]}", soft_wrap=True)
 
 
 def _linked(rate: str, links: int) -> str:

@@ -106,7 +106,22 @@ any_nodes_option = click.option(
     help=f"How many nodes the local lab has, {MIN_NODES} where not given; or the names of a cluster's. More than two "
     "take --pairs.",
 )
-profile_option = click.option("--profile", multiple=True, help="Profile to measure beside the underlay; repeatable.")
+
+
+def _all_of(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a repeatable option names, each once, with commas between them or without."""
+    try:
+        return tuple(dict.fromkeys(name for text in given for name in words_of(text)))
+    except InputError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+profile_option = click.option(
+    "--profile",
+    multiple=True,
+    callback=_all_of,
+    help="Profiles to measure beside the underlay, with commas between them; repeatable.",
+)
 profiles_dir_option = click.option(
     "--profiles-dir",
     "profiles_dirs",

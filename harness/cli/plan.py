@@ -75,7 +75,7 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         )
     if isinstance(prepared.source, KubernetesLab):
         out.print("\nIt makes this in the cluster, and removes it when it ends:\n")
-        out.print(manifest_text(prepared.source.wanted()), markup=False, highlight=False, soft_wrap=True)
+        out.print(manifest_text(prepared.source.wanted()), soft_wrap=True)
 
 
 def _about(plan: Plan) -> str:

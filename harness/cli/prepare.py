@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import existing
-from harness.cli.cluster import KUBERNETES, PROFILE, cluster_lab
+from harness.cli.cluster import KUBERNETES, cluster_lab
 from harness.cli.options import FACTOR_PREFIX
 from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
@@ -25,7 +25,7 @@ from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
 from harness.model.factors import Value
-from harness.model.found import Between, NamedPath
+from harness.model.found import CLUSTER_PATH, Between, NamedPath
 from harness.model.node import Node
 from harness.model.services import ServiceKind
 from harness.model.trial import MTU, UNDERLAY, Timing
@@ -155,7 +155,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
 def _found_names(options: Options) -> tuple[str, ...]:
     """Return the names of the paths that are to be found."""
     if options.lab == KUBERNETES:
-        return (PROFILE, *(kind.path for kind in options.service))
+        return (CLUSTER_PATH, *(kind.path for kind in options.service))
     return (options.between.name,) if options.between else ()
 
 
@@ -191,7 +191,7 @@ def _refuse_beside_cluster(options: Options, *, keep: bool, on_clusters: bool) -
         raise InputError(
             f"--service: {echoing[0]} does not pass a service; give --measure iperf3, udp-search, or both."
         )
-    others = [name for name in options.profile if name != PROFILE]
+    others = [name for name in options.profile if name != CLUSTER_PATH]
     given = {
         f"--profile {', '.join(others)}": (bool(others), "it has the network that it has, --profile cluster"),
         "--between": (options.between is not None, "the endpoints are pods of our own"),

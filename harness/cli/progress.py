@@ -102,9 +102,10 @@ class RunProgress:
         if self._bar is not None:
             self._bar.update(
                 self._task,
-                description=f"{who}{slot.profile} {title_of(slot.cell)} {self._last}",
+                description=f"{who}{slot.profile} {title_of(slot.cell)}",
                 completed=number - 1,
                 left=self._left(number - 1),
+                live=f"(last: {self._last})" if self._last else "",
             )
 
     def live(self, figure: str) -> None:

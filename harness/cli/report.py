@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.compare import margin_option
-from harness.cli.console import err
-from harness.model.errors import InputError
+from harness.cli.console import err, write_file
+from harness.model.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,20 +44,17 @@ def report(runs: tuple[Path, ...], output: Path | None, plots_dir: Path | None, 
     articles = articles_of(runs, margin)
     first = runs[0] if runs[0].is_dir() else runs[0].parent
     written = write_page(articles, output or first / REPORT_FILE)
-    err.print(f"Report: {written}", soft_wrap=True, markup=False)
+    err.print(f"Report: {written}", soft_wrap=True)
     if plots_dir is not None:
         count = write_plots(articles, plots_dir)
-        err.print(f"Plots: {count} files in {plots_dir}", soft_wrap=True, markup=False)
+        err.print(f"Plots: {count} files in {plots_dir}", soft_wrap=True)
 
 
 def write_page(articles: Sequence[Article], path: Path) -> Path:
     """Write the page of articles to a file, and return it; InputError where it cannot be written."""
     from harness.report.html.document import page
 
-    try:
-        path.write_text(page(articles), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another file with -o.") from error
+    write_file(path, page(articles))
     return path
 
 
@@ -65,17 +62,19 @@ def write_plots(articles: Sequence[Article], folder: Path) -> int:
     """Write every plot as SVG, and as PNG where that can be made; return how many files that is."""
     from harness.report.html.document import plots
     from harness.report.plots.png import png_of
+    from harness.results import files
 
     count = 0
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in plots(articles).items():
-            svg = picture.svg(name)
-            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-            image = png_of(svg)
-            if image:
-                (folder / f"{name}.png").write_bytes(image)
-            count += 1 + bool(image)
-    except OSError as error:
-        raise InputError(f"cannot write plots to {folder}: {error.strerror}; choose another folder.") from error
+        if not folder.is_dir():
+            files.make_folder(folder)
+    except StorageError as error:
+        raise InputError(f"cannot write plots to {folder}: {error.__cause__}; choose another folder.") from error
+    for name, picture in plots(articles).items():
+        svg = picture.svg(name)
+        write_file(folder / f"{name}.svg", svg)
+        image = png_of(svg)
+        if image:
+            write_file(folder / f"{name}.png", image)
+        count += 1 + bool(image)
     return count

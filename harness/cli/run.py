@@ -84,7 +84,18 @@ def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Op
                 summarise(folder, margin, form, with_report=options["with_report"])
         raise
     summarise(folder, margin, form, with_report=options["with_report"])
+    if options["keep"]:
+        err.print(_stays(options["lab"]), soft_wrap=True)
     judge(outcome, folder.path / "*" if prepared.waves else folder.path)
+
+
+def _stays(lab: str) -> str:
+    """Return what --keep leaves, and what to do with it."""
+    from harness.cli.prepare import LOCAL
+
+    if lab == LOCAL:
+        return "The lab and its profiles stay: `harness lab status` shows them, `harness lab down` takes them down."
+    return f"The profiles stay on the hosts: `harness lab down --lab {lab}` takes them down."
 
 
 def _command(context: click.Context) -> Command:
@@ -180,7 +191,7 @@ def summarise(folder: RunFolder | PairsFolder, margin: float, form: str, *, with
     result = analysed(folder.path, margin)
     put(rendered(result, form))
     rest = went_so_far(folder.path)
-    err.print(f"Results: {folder.path}{f' ({rest})' if rest else ''}", soft_wrap=True, markup=False)
+    err.print(f"Results: {folder.path}{f' ({rest})' if rest else ''}", soft_wrap=True)
     for run in [] if isinstance(folder, RunFolder) else folder.measured():
         run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))

@@ -9,12 +9,10 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from harness.model.errors import InputError
+from harness.model.errors import NOT_UNDERSTOOD, InputError
 
 MOST_BYTES, MOST_NODES, _MOST_DEPTH = 100_000, 10_000, 20
 """What a profile has at most; those that are shipped have up to 1,500 bytes and 123 nodes."""
-_UNUSABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What YAML's constructors, and JSON, raise for values that they cannot make."""
 # pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
@@ -46,7 +44,7 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
         return yaml.safe_load(text), tree
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"profile {path} cannot be read: {error}.") from error
-    except (yaml.YAMLError, *_UNUSABLE) as error:
+    except (yaml.YAMLError, *NOT_UNDERSTOOD) as error:
         raise InputError(f"profile {path} is not YAML: {error}") from error
 
 
@@ -71,7 +69,7 @@ def _as_json(values: Any, path: Path) -> str:  # noqa: ANN401 - whatever the fil
     """Return a file's values as JSON; InputError for one that has no place there."""
     try:
         return json.dumps(values)
-    except _UNUSABLE as error:
+    except NOT_UNDERSTOOD as error:
         raise InputError(f"profile {path}: {error}; put the value in quotes.") from error
 
 

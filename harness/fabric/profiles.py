@@ -201,7 +201,7 @@ def known_profiles(profiles_dirs: Iterable[Path] = ()) -> dict[str, Path]:
     for folder in (PROFILES_DIRECTORY, *profiles_dirs):
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder of profiles; give one that holds YAML files.")
-        files.update({path.stem: path for path in sorted(folder.glob("*.yml"))})
+        files.update({path.stem: path for path in sorted(folder.glob("*.yml"), key=lambda path: path.stem)})
     return files
 
 

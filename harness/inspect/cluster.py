@@ -9,13 +9,10 @@ from harness.inspect.capture import CaptureRefusedError
 from harness.inspect.endpoints import Endpoint, filled
 from harness.inspect.found import lies_between
 from harness.labs.kubernetes import KubernetesLab
-from harness.model.found import Found
+from harness.model.found import CLUSTER_PATH, Found
 from harness.model.pairs import Pair
 from harness.nodes.remote import Remote
 from harness.run.standing import Ground
-
-PROFILE = "cluster"
-"""What the path between pods is called in results."""
 
 
 def find(lab: KubernetesLab, ground: Ground, pair: Pair) -> Sequence[Found]:
@@ -33,12 +30,12 @@ def _between_pods(lab: KubernetesLab, ground: Ground, pair: Pair) -> Found:
     client, server = (_end(ground.remotes[name], lab.place(name)) for name in pair.hosts)
     ends = (client, server)
     if not lab.captures:
-        return lies_between(PROFILE, ends, ground, captures=False)
+        return lies_between(CLUSTER_PATH, ends, ground, captures=False)
     try:
-        return lies_between(PROFILE, ends, ground)
+        return lies_between(CLUSTER_PATH, ends, ground)
     except CaptureRefusedError as error:
         note = f"no capture confirms the path: {error}"
-        return lies_between(PROFILE, ends, ground, captures=False, outset=[note])
+        return lies_between(CLUSTER_PATH, ends, ground, captures=False, outset=[note])
 
 
 def _end(remote: Remote, place: str) -> Endpoint:

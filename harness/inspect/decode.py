@@ -7,6 +7,7 @@ by the profile's headers, so a tunnel on any other port is taken apart as well.
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import NoPayload, Packet
 from scapy.utils import PcapNgWriter, RawPcapReader
 
+from harness.model.errors import NOT_UNDERSTOOD, ToolError
 from harness.model.trace import Frame, Layer
 from harness.truth.wire import HEADER_BYTES
 
@@ -151,7 +153,10 @@ def read(capture: bytes, encapsulation: Encapsulation | None, epoch_s: int = 0) 
     """
     if not capture:
         return Captures(ETHERNET, (), epoch_s)
-    reader: Any = RawPcapReader(io.BytesIO(capture))  # type: ignore[arg-type] # its annotation leaves files out
+    try:
+        reader: Any = RawPcapReader(io.BytesIO(capture))  # type: ignore[arg-type] # its annotation leaves files out
+    except Scapy_Exception as error:
+        raise ToolError(f"a node's capture cannot be read: {error}.") from error
     unit_s = 1e-9 if reader.nano else 1e-6
     found = []
     for data, meta in _whole(reader):
@@ -164,7 +169,7 @@ def _whole(reader: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - scapy'
     while True:
         try:
             data, meta = next(reader)
-        except (StopIteration, EOFError, Scapy_Exception):
+        except (StopIteration, EOFError, Scapy_Exception, struct.error):
             return
         if len(data) < meta.caplen:  # scapy gives what there is of a record that was not written to its end
             return
@@ -172,7 +177,14 @@ def _whole(reader: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - scapy'
 
 
 def layers(data: bytes, link_type: int, encapsulation: Encapsulation | None) -> tuple[Layer, ...]:
-    """Return the headers of a frame, outermost first, as far as they are known and not encrypted."""
+    """Return the headers of a frame, outermost first, as far as they are known, whole and not encrypted."""
+    try:
+        return _layers(data, link_type, encapsulation)
+    except (*NOT_UNDERSTOOD, struct.error):  # a frame that was cut off, or is none
+        return ()
+
+
+def _layers(data: bytes, link_type: int, encapsulation: Encapsulation | None) -> tuple[Layer, ...]:
     packet: Any = (Ether if link_type == ETHERNET else _ip_class(data))(data)
     found: list[Layer] = []
     while not isinstance(packet, NoPayload) and type(packet) in _KNOWN:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.model.errors import ToolError
+from harness.model.errors import NOT_UNDERSTOOD, ToolError
+from harness.model.text import brief
 from harness.nodes.readings import snmp
 from harness.nodes.remote import Remote
 
@@ -142,8 +143,8 @@ def links_of(text: str, node: str) -> dict[str, Link]:
     """Return the devices in what `LISTING`, with or without `-s`, printed, by name; ToolError for anything else."""
     try:
         return {entry["ifname"]: _link(entry) for entry in json.loads(text or "[]") if entry}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"{node}: `{' '.join(LISTING)}` printed what cannot be read: {error!r}") from error
+    except NOT_UNDERSTOOD as error:
+        raise ToolError(f"{node}: `{' '.join(LISTING)}` printed what cannot be read: {brief(repr(error))}") from error
 
 
 def _link(entry: Mapping[str, Any]) -> Link:

@@ -44,6 +44,11 @@ class Lab:
     neighbours: Callable[[], Sequence[str]] = tuple
 
     @property
+    def has_strangers(self) -> bool:
+        """Whether others reach its nodes by network: those of the local lab are alone on theirs."""
+        return self.inventory is not None and not self.shared_kernel
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         """Client, server, and the others, in this order."""
         return (self.client, self.server, *self.others)

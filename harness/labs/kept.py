@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.labs.process import ProcessId
 from harness.model.containers import Engine
 from harness.model.errors import LabError
 from harness.model.flock import try_lock
+from harness.model.text import printable
 from harness.nodes import lock
 
 STATE_ROOT = Path("/run/vxlan-harness")
@@ -65,6 +67,18 @@ def kept_state(state_root: Path = STATE_ROOT) -> dict[str, Any]:
     if state is None:
         raise LabError("the local lab is not up; `harness lab up` brings it up.")
     return state
+
+
+def standing_profiles(state: dict[str, Any]) -> list[str]:
+    """Return the profiles whose links are up on a standing lab's first node, by the marks that links carry."""
+    argv = [*holder.enter_argv(state["nodes"][0]["inside"]["pid"]), "ip", "-j", "link"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    try:
+        aliases = [str(link.get("ifalias", "")) for link in json.loads(done.stdout or "[]")]
+    except (ValueError, AttributeError):
+        return []
+    marks = (alias.partition(":") for alias in aliases)
+    return list(dict.fromkeys(printable(name) for word, _, name in marks if word == "harness" and name))
 
 
 def make_folder(directory: Path) -> None:

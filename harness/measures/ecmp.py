@@ -12,6 +12,7 @@ from harness.model.errors import ToolError
 from harness.model.factors import Value
 from harness.model.jobs import Completed, Job, Port, Program, Ramp, Side
 from harness.model.path import Carrier
+from harness.model.text import brief
 from harness.model.trial import Cell, Figure, Measured, Timing
 from harness.truth.hashing import FiveTuple, split_of
 
@@ -128,7 +129,7 @@ def ports_of(seen: Completed) -> list[OuterPort]:
             number = source.rpartition(".")[2] if source.count(".") in (1, 4) else "0"  # an IPv6 address has no dot
             ports.append(OuterPort(int(number), int(packets), int(size)))
         except ValueError as error:
-            raise ToolError(f"tcpdump's packets were counted as {line!r}, no source with two numbers") from error
+            raise ToolError(f"tcpdump's packets were counted as {brief(line)!r}, no source with two numbers") from error
     if not any(port.size for port in ports):
         said = " ".join(seen.stderr.split())[-200:]
         raise ToolError(f"tcpdump saw no data of the test leave (exit code {seen.exit_code}): {said!r}")

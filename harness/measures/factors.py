@@ -93,7 +93,7 @@ FACTORS: dict[str, Factor] = {
     for factor in (
         Factor(
             "protocol",
-            "tcp, udp, or both with a comma between them.",
+            "tcp, udp, or tcp,udp.",
             one_of("tcp", "udp"),
             default=("tcp",),
         ),

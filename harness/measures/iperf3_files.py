@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.measures.iperf3 import load, measured_of
-from harness.model.errors import ToolError
+from harness.model.errors import NOT_UNDERSTOOD, ToolError
 from harness.model.factors import Value
+from harness.model.text import brief
 from harness.model.trial import MTU, Cell, Direction, Measured, Timing
 
 _HEADERS = {False: 40, True: 60}
@@ -60,8 +61,8 @@ def report_of(text: str) -> Report:
             system[3] if system else None,
             content,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ToolError(f"iperf3 printed JSON without {error}") from error
+    except NOT_UNDERSTOOD as error:
+        raise ToolError(f"iperf3 printed JSON without {brief(str(error))}") from error
 
 
 def _mtu(start: Mapping[str, Any]) -> int | None:
@@ -85,11 +86,11 @@ def figures_of(cell: Cell, report: Report) -> Measured:
     is_whole = isinstance(theirs, dict) and "end" in theirs
     try:
         measured = measured_of(cell, ours, theirs if isinstance(theirs, dict) and is_whole else ours)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ToolError(f"iperf3 printed JSON without {error}") from error
+        is_server = "accepted_connection" in ours["start"]
+    except NOT_UNDERSTOOD as error:
+        raise ToolError(f"iperf3 printed JSON without {brief(str(error))}") from error
     if is_whole:
         return measured
-    is_server = "accepted_connection" in ours["start"]
     receives = cell.direction is not Direction.BIDIR and (cell.direction is Direction.REVERSE) != is_server
     if receives:
         return measured

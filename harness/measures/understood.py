@@ -7,14 +7,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from harness.model.errors import ToolError
+from harness.model.errors import NOT_UNDERSTOOD, ToolError
 from harness.model.text import brief
 from harness.model.trial import Measured
 
 P = ParamSpec("P")
 T = TypeVar("T")
-NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a text raises that is not as it should be: a word for a number, a key that is missing, a pit of `[`."""
 
 
 def measured(name: str, read: Callable[P, Measured]) -> Callable[P, Measured]:

@@ -76,6 +76,8 @@ class StorageError(HarnessError):
     exit_code = 9
 
 
+NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a text raises that is not as it should be: a word for a number, a key that is missing, a pit of `[`."""
 INTERNAL = 70
 """Exit code of what is a mistake in the harness (EX_SOFTWARE of sysexits.h)."""
 INTERRUPTED = 130

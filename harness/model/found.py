@@ -16,6 +16,8 @@ from harness.model.trial import UNDERLAY
 
 DEFAULT_NAME = "existing"
 """Name of a found path's profile where it is given none."""
+CLUSTER_PATH = "cluster"
+"""Name of the profile of the path between a cluster's pods."""
 ENDPOINTS_VARIABLE = "overlay_endpoints"
 """The variable of a host that says which endpoint of a path is on it, by the path's name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")

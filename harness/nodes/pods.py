@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.model.errors import NOT_UNDERSTOOD
+
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError")
 """A container waits for these reasons where its image cannot be had (kubelet, images/types.go)."""
 _NO_START = (
@@ -17,7 +19,14 @@ _NO_START = (
 
 
 def is_running(pod: Mapping[str, Any]) -> bool:
-    """Tell whether a pod has its address, and its containers run."""
+    """Tell whether a pod has its address, and its containers run; one that is no pod as the API has them does not."""
+    try:
+        return _is_running(pod)
+    except NOT_UNDERSTOOD:
+        return False
+
+
+def _is_running(pod: Mapping[str, Any]) -> bool:
     status = pod.get("status") or {}
     states = status.get("containerStatuses") or ()
     return bool(status.get("podIP")) and bool(states) and all("running" in (one.get("state") or {}) for one in states)
@@ -26,8 +35,15 @@ def is_running(pod: Mapping[str, Any]) -> bool:
 def failure(pod: Mapping[str, Any]) -> str | None:
     """Return why a pod does not run and never will, in words that begin with its name; None for one that may.
 
-    They say what to do where there is something.
+    They say what to do where there is something. Of what is no pod as the API has them nothing is known.
     """
+    try:
+        return _failure(pod)
+    except NOT_UNDERSTOOD:
+        return None
+
+
+def _failure(pod: Mapping[str, Any]) -> str | None:
     status = pod.get("status") or {}
     who = f"pod {pod['metadata']['name']} on {(pod.get('spec') or {}).get('nodeName', 'no node')}"
     reason, message = str(status.get("reason") or ""), str(status.get("message") or "").strip().rstrip(".")

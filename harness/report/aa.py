@@ -14,7 +14,7 @@ from harness.model.metrics import Better, Metric
 from harness.model.notes import About, Note
 from harness.model.trial import ARM, ARMS, Cell
 from harness.report import notes
-from harness.report.arms import NOTHING, Arm, arms, matched
+from harness.report.arms import NOTHING, Arm, arms, matched_but_zeros
 from harness.report.collapse import collapses
 from harness.report.reported import reported
 from harness.report.tables import Whole
@@ -141,17 +141,23 @@ def _drafts(run: RunData, whole: Sequence[int], blocks: int) -> Iterator[_Draft]
 
 
 def _draft(profile: str, cell: Cell, metric: Metric, both: Sequence[Arm], whole: Sequence[int], blocks: int) -> _Draft:
-    """Return the ratios of a row, of blocks in which both arms were in the commonest pair of path states."""
-    pairs = matched(both[0], both[1], metric)
+    """Return the ratios of a row, of blocks in which both arms were in the commonest pair of path states.
+
+    A run with a figure of 0 has none: see `matched`.
+    """
+    pairs = matched_but_zeros(both[0], both[1], metric)
+    zeros = {(block - 1) // blocks for arm in both for block in arm.zeros(metric).tolist()}
     common, count = (pairs[0].states, len(pairs[0].blocks)) if pairs else ((None, None), 0)
     ratios = []
     for number in whole:
         own = (pairs[0].blocks - 1) // blocks == number if pairs else np.empty(0, np.bool_)
         ratios.append(
-            stats.paired_ratio(pairs[0].ours[own].tolist(), pairs[0].base[own].tolist()) if own.any() else None
+            stats.paired_ratio(pairs[0].ours[own].tolist(), pairs[0].base[own].tolist())
+            if own.any() and number not in zeros
+            else None
         )
     said = [notes.path_state(profile, common[0], (count, sum(len(pair.blocks) for pair in pairs)))]
-    said += [one for arm in both for one in (notes.lost(profile, arm), notes.zeros(profile, arm.zeros(metric)))]
+    said += [one for arm in both for one in (notes.lost(profile, arm), notes.zeros(profile, len(arm.zeros(metric))))]
     return _Draft(profile, cell, metric, ratios, notes.known(said))
 
 

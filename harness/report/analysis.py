@@ -253,7 +253,10 @@ def _notes(
             *(_of_udp(*one, metric) for one in zip(names, (draft.ours, draft.base), strict=True)),
             _of_tcp(run, draft) if draft.ceiling else None,
             notes.switched(contrast.profile, contrast.switch, metric, draft.ratio, verdict),
-            *(notes.zeros(name, arm.zeros(metric)) for name, arm in zip(names, (draft.ours, draft.base), strict=True)),
+            *(
+                notes.zeros(name, len(arm.zeros(metric)))
+                for name, arm in zip(names, (draft.ours, draft.base), strict=True)
+            ),
             notes.other_baseline_mtu(names[1], run.nic_mtu, cell.mtu) if unlike else None,
             notes.few_blocks(len(match.ours)) if metric.better else None,
             notes.few_setups(match.samples) if metric.better else None,

@@ -61,7 +61,7 @@ class Arm:
     def has(self, metric: Metric) -> NDArray[np.bool_]:
         """Tell of each ok trial whether it has a figure.
 
-        A figure of 0 has no ratio, so a metric that is compared by one leaves it out; `zeros` counts them.
+        A figure of 0 has no ratio, so a metric that is compared by one leaves it out; `zeros` are those.
         """
         figures = self.column(metric)
         return figures > 0 if metric.better and not metric.tries else ~np.isnan(figures)
@@ -74,9 +74,9 @@ class Arm:
         """Return of how many tries the shares of a metric are, all ok trials together; 0 where nobody counted."""
         return float(self.figures(METRICS[metric.tries]).sum())
 
-    def zeros(self, metric: Metric) -> int:
-        """Return how many figures `figures` left out because they are 0."""
-        return int((self.column(metric) == 0).sum()) if metric.better else 0
+    def zeros(self, metric: Metric) -> Whole:
+        """Return the blocks whose figures `figures` left out because they are 0."""
+        return self.blocks[self.column(metric) == 0] if metric.better and not metric.tries else self.blocks[:0]
 
     def lost_of_all(self) -> tuple[int, int]:
         """Return how many trials have no figure, and how many there are."""
@@ -99,7 +99,17 @@ class Matched:
 
 
 def matched(ours: Arm, base: Arm, metric: Metric) -> list[Matched]:
-    """Return one for each pair of states, the commonest first: figures of different states are never averaged."""
+    """Return one for each pair of states, the commonest first: figures of different states are never averaged.
+
+    None where a figure is 0, which has no ratio: the mean of the others' would lean away from it.
+    """
+    if len(ours.zeros(metric)) or len(base.zeros(metric)):
+        return []
+    return matched_but_zeros(ours, base, metric)
+
+
+def matched_but_zeros(ours: Arm, base: Arm, metric: Metric) -> list[Matched]:
+    """Return what `matched` does, for who sees to it that blocks with a figure of 0 count for nothing."""
     left, right = ours.has(metric).nonzero()[0], base.has(metric).nonzero()[0]
     if not np.array_equal(ours.blocks[left], base.blocks[right]):
         _, *both = np.intersect1d(ours.blocks[left], base.blocks[right], assume_unique=True, return_indices=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.measures.metrics import CPU_SHARES
@@ -76,7 +76,22 @@ def findings(comparison: Comparison) -> tuple[str, ...]:
     for row in comparison.rows:
         if row.basis is Basis.UNDERLAY:
             rows.setdefault(row.profile, []).append(row)
-    return tuple(f"{profile}: {_said(outcome_of(own), comparison)}." for profile, own in rows.items())
+    alone = of_one_side(comparison)
+    return tuple(
+        f"{profile}: only in {alone[profile]}, not compared."
+        if profile in alone
+        else f"{profile}: {_said(outcome_of(own), comparison)}."
+        for profile, own in rows.items()
+    )
+
+
+def of_one_side(comparison: Comparison) -> Mapping[str, str]:
+    """Return the profiles that one side did not measure, of which there is nothing to compare, and whose they are."""
+    sides = [[*side.values()] for side in comparison.metas]
+    if any(meta is None for side in sides for meta in side):
+        return {}
+    a, b = ({name for meta in side if meta for name in meta.profiles} for side in sides)
+    return dict.fromkeys(a - b, "A") | dict.fromkeys(b - a, "B")
 
 
 def _said(outcome: Outcome, comparison: Comparison) -> str:

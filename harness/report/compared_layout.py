@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.measures.metrics import CPU_SHARES
 from harness.model.trial import UNDERLAY
-from harness.report.compared_findings import findings
+from harness.report.compared_findings import findings, of_one_side
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.footnotes import Footnotes
 from harness.report.layout import Marks, row_name, run_title, section_title, worded
@@ -26,7 +26,12 @@ _COMPARED = ("", "A", "B", "B / A", "95 % interval", "verdict")
 
 def page(comparison: Comparison) -> Page:
     """Lay out the comparison of two sides."""
-    shown = [row for row in comparison.rows if row.metric.name not in CPU_SHARES and not _is_nothing(row)]
+    alone = of_one_side(comparison)
+    shown = [
+        row
+        for row in comparison.rows
+        if row.metric.name not in CPU_SHARES and not _is_nothing(row) and row.profile not in alone
+    ]
     footnotes = Footnotes([row.notes for row in shown], comparison.notes)
     grouped: dict[tuple[str, str], list[ComparedRow]] = {}
     for row in shown:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from harness.model.notes import About, Note
 from harness.model.trial import UNDERLAY
 from harness.report import notes
 from harness.report.arms import NOTHING
+from harness.report.command import rate_text
 from harness.report.samples import Basis, Draft, Sample
 from harness.report.sides import Member, Side
 from harness.results.differences import Difference, Surroundings, differences, lacking
@@ -17,6 +18,13 @@ from harness.truth.verdicts import MIN_RUNS, Answer, Verdict
 
 _MOST_DIFFERENCES = 8
 _VALUE_WIDTH = 35
+_WORDED: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "rate_bps": ("the link's rate", lambda text: rate_text(float(text))),
+    "nic_mtu": ("the NICs' MTU", str),
+    "plan's duration_s": ("the length of trials in s", str),
+    "plan's omit_s": ("the time left out before in s", str),
+}
+"""What a difference is called, and how its values are shown, where that is not as run.json has it."""
 
 
 def of_row(draft: Draft, answer: Answer | None, moved: Note | None, margin: float) -> tuple[Note, ...]:
@@ -39,7 +47,7 @@ def _of_member(draft: Draft, member: Member) -> Iterator[Note | None]:
         yield Note(About.LOST, member.name, f"{member.name} did not measure this cell")
         return
     yield notes.lost(member.name, arm)
-    yield notes.zeros(member.name, arm.zeros(draft.metric))
+    yield notes.zeros(member.name, len(arm.zeros(draft.metric)))
     yield notes.single_threaded(draft.cell, member.meta)
     if draft.basis is Basis.UNDERLAY:
         base = member.arm(UNDERLAY, member.underlay_cell(draft.cell))
@@ -79,11 +87,15 @@ def _lacking(a: list[Surroundings], b: list[Surroundings]) -> Iterator[Note]:
 
 
 def _difference(one: Difference) -> Note:
+    """Return what differs in a reader's words, each side from where it begins to."""
+    name, worded = _WORDED.get(one.what, (one.what, str))
+    a, b = (" or ".join(map(worded, values)) or "not known" for values in (one.a, one.b))
+    first = next((number for number, pair in enumerate(zip(a, b, strict=False)) if len({*pair}) > 1), 0)
+    first = a.rfind(" ", 0, first) + 1 if max(len(a), len(b)) > _VALUE_WIDTH else 0
     shown = [
-        textwrap.shorten(" or ".join(values) or "not known", _VALUE_WIDTH, placeholder=" ...")
-        for values in (one.a, one.b)
+        f"{'... ' * (first > 0)}{textwrap.shorten(text[first:], _VALUE_WIDTH, placeholder=' ...')}" for text in (a, b)
     ]
-    return Note(About.DIFFERENCE, one.what, f"{one.what} differs", f"A {shown[0]}, B {shown[1]}")
+    return Note(About.DIFFERENCE, one.what, f"{name} differs", f"A {shown[0]}, B {shown[1]}")
 
 
 def _of_runs(sides: tuple[Side, Side]) -> Iterator[Note]:

@@ -149,8 +149,9 @@ def switched(profile: str, switch: str, metric: Metric, ratio: Ratio | None, ver
 
 
 def zeros(profile: str, count: int) -> Note | None:
-    """Say that figures of 0 were left out."""
-    return Note(About.FIGURE, profile, f"{profile} {count} of figure 0", "left out, 0 has no ratio") if count else None
+    """Say that there are figures of 0."""
+    advice = "0 has no ratio, and that of the others would lean away from it, so there is none"
+    return Note(About.FIGURE, profile, f"{profile} {count} of figure 0", advice) if count else None
 
 
 def other_baseline_mtu(baseline: str, nic_mtu: int, mtu: int) -> Note:

@@ -60,6 +60,10 @@ def fitting(widths: Mapping[str, int], most: int) -> Iterator[list[str]]:
     yield group
 
 
+_OF_NO_USE = 10
+"""An interval that reaches from less than a tenth to more than ten times tells nothing."""
+
+
 def width_of(text: str) -> int:
     """Return how wide a text is, which may have several lines."""
     return max(map(len, text.split("\n")))
@@ -85,8 +89,12 @@ def ratio_text(value: float | None) -> str:
 
 
 def interval_text(interval: Interval | None) -> str:
-    """Return the interval of a ratio, nothing where there is none."""
-    return f"{ratio_text(interval.low)}-{ratio_text(interval.high)}" if interval else ""
+    """Return the interval of a ratio, nothing where there is none; two blocks may give one that tells nothing."""
+    if interval is None:
+        return ""
+    if interval.low < 1 / _OF_NO_USE and interval.high > _OF_NO_USE:
+        return "of no use"
+    return f"{ratio_text(interval.low)}-{ratio_text(interval.high)}"
 
 
 def points_text(value: float | Interval | None) -> str:

@@ -24,6 +24,7 @@ from harness.report.tables import Table, Whole, Words, renumbered
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
 from harness.results.schema import REQUIRED, SERIES, Columns
 
+_MOST_NAMED = 3
 _WHOLE = ("setup", "block", "position", "attempt")
 _OPTIONAL = ("reason", "path_state")
 _UNUSED = ("started_at", "proof", "raw")
@@ -203,9 +204,17 @@ def _trials_path(path: Path) -> Path:
     file = path / "trials.csv" if path.is_dir() else path
     if (path / PAIRS_FILE).is_file():
         raise InputError(f"{path} is a run of several pairs; give the folder of one of them, which lies in it.")
-    if not file.is_file():
-        raise InputError(f"{file} does not exist; give a run's folder or its trials.csv.")
-    return file
+    if file.is_file():
+        return file
+    within = sorted(path.glob("*/trials.csv")) if path.is_dir() else []
+    if len(within) == 1:  # the folder that runs are put into, with one in it
+        return within[0]
+    if within:
+        names = ", ".join(one.parent.name for one in within[:_MOST_NAMED])
+        raise InputError(
+            f"{path} has {len(within)} runs in it ({names}{', ...' * (len(within) > _MOST_NAMED)}); give one."
+        )
+    raise InputError(f"{file} does not exist; give a run's folder or its trials.csv.")
 
 
 def _series(path: Path) -> Table | None:

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.measures.factors import FACTORS, whole
 from harness.measures.registry import MEASURES
-from harness.model.errors import InputError
+from harness.model.errors import NOT_UNDERSTOOD, InputError
 from harness.model.factors import Value
+from harness.model.text import brief
 from harness.model.trial import MTU, UNDERLAY
 
 MEASURE = "iperf3"
@@ -112,11 +113,11 @@ def _mapping(path: Path) -> _Mapping:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
         return _Mapping.model_validate(value or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; see docs/import.md.") from error
+    except (OSError, yaml.YAMLError, *NOT_UNDERSTOOD) as error:
+        raise InputError(f"{path} cannot be read as YAML: {brief(str(error))}") from error
 
 
 def _fields(fields: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -226,6 +226,9 @@ class Plan:
         """Return the plan that `to_json` made a value of; InputError names the key that is wrong."""
         try:
             cells = [{**cell, "levels": list(dict(cell["levels"]).items())} for cell in value.get("cells", ())]
+            missing = next((number for number, cell in enumerate(cells) if MTU not in dict(cell["levels"])), None)
+            if missing is not None:
+                raise InputError(f"plan.cells.{missing}.levels.{MTU}: Field required")
             return _PLAN.validate_python({**value, "cells": cells})
         except ValidationError as error:
             first = error.errors()[0]

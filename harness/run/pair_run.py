@@ -132,6 +132,7 @@ class PairRun:
             Meters(lab.foreign_cpu_s, lab.link_bytes),
             cancelled=cancelled,
             wanted=self._wants,
+            guarded=lab.has_strangers,
         )
         self.outcome += measure(
             plan,

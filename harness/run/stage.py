@@ -14,7 +14,7 @@ from harness.model.errors import OverdueError, ToolError
 from harness.model.jobs import Completed, Job, Performed, Port, Ramp, Side
 from harness.model.path import Counted, Endpoint, Path
 from harness.model.readings import Reading, Span
-from harness.nodes import readings
+from harness.nodes import guard, readings
 from harness.nodes.remote import Remote
 from harness.nodes.running import Background
 from harness.truth import cpu
@@ -71,7 +71,10 @@ class _Moment:
 
 
 class Stage:
-    """The two endpoints of a path, on which one trial is performed."""
+    """The two endpoints of a path, on which one trial is performed.
+
+    `guarded`: a port that is opened on a node's own address is closed to everybody but the other node.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Stage:
         meters: Meters | None = None,
         watch: Watch | None = None,
         kept: Callable[[str, str], str] = lambda _job, text: text,
+        guarded: bool = False,
     ) -> None:
         self.record = Record()
         self._remotes = dict(zip(Side, remotes, strict=True))
@@ -90,6 +94,7 @@ class Stage:
         self._meters = meters or Meters()
         self._watch = watch or Watch()
         self._kept = kept
+        self._guarded = guarded
         self._first: _Moment | None = None
         self._last: _Moment | None = None
 
@@ -139,9 +144,12 @@ class Stage:
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
         at = Endpoint("") if job.on_node else self._endpoint(job.side)
         remote = self._remotes[job.side].within(at.place)
-        background = stack.enter_context(remote.background([*at.enter, *job.argv], job.most_bytes))
-        step["jobs"][job.name] = {"side": job.side, "argv": background.argv}
-        return background
+        argv: Sequence[str] = (*at.enter, *job.argv)
+        step["jobs"][job.name] = {"side": job.side, "argv": argv}
+        if self._guarded and isinstance(job.ready, Port) and not at.enter and not at.place:
+            other = self._endpoint(Side.SERVER if job.side is Side.CLIENT else Side.CLIENT)
+            argv = guard.argv(other.address, job.ready.number, argv)
+        return stack.enter_context(remote.background(argv, job.most_bytes))
 
     def _endpoint(self, side: Side) -> Endpoint:
         return self._path.client if side is Side.CLIENT else self._path.server

@@ -33,7 +33,8 @@ class Surroundings:
 
     `conditions` makes those of one trial, from its path and what gives it ports; `meters` are a lab's: where its CPU
     time of others is counted, what others use is known exactly, else it is looked at before each trial. `wanted` is
-    asked before each trial, and says whether it is still wanted; none after it is, then.
+    asked before each trial, and says whether it is still wanted; none after it is, then. `guarded`: others may reach
+    the nodes, whose ports are closed to them.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Surroundings:
     on_live: Callable[[str], None] = lambda _figure: None
     cancelled: Callable[[], bool] = lambda: False
     wanted: Callable[[Slot], bool] = lambda _slot: True
+    guarded: bool = False
 
 
 class TrialRunner:
@@ -80,6 +82,7 @@ class TrialRunner:
             meters=common.meters,
             watch=Watch(on_line, common.cancelled),
             kept=measure.kept,
+            guarded=common.guarded,
         )
 
         def trial(status: Status, **shown: Any) -> Trial:  # noqa: ANN401 - fields of Trial

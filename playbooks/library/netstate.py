@@ -228,6 +228,7 @@ def plan_absent(wanted):
     """Return the actions that remove what the profiles made."""
     node = Node()
     queue = [action for state in wanted for action in plan_removal(node, state)]
+    queue += [Run(("nft", "delete", "table", "inet", name)) for name in firewall.trial_tables()]
     if claims.is_folder_empty():
         queue.append(Run(("rmdir", claims.DIRECTORY)))
     return queue

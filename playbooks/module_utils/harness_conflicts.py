@@ -21,6 +21,18 @@ ESP_STATE = (
 """What tells whether the kernel has IPsec's ESP and the cipher that Docker takes."""
 
 
+OWNERS = {
+    "flannel": "flannel",
+    "cni": "a CNI plugin",
+    "vxlan.calico": "Calico",
+    "cilium": "Cilium",
+    "antrea": "Antrea",
+    "br-": "Docker",
+    "wg": "WireGuard",
+}
+"""Who makes devices whose names begin like this."""
+
+
 def tunnel_key(kind, attributes):
     """Return what two VXLAN or Geneve devices must not share, or None."""
     if kind in ("vxlan", "geneve"):
@@ -32,7 +44,11 @@ def remedy(name):
     """Return what to do about a device that has a wanted name."""
     if name == DOCKER_BRIDGE:
         return "give --containers docker (-e containers=docker) to use it, or change the name in the profile"
-    return f"remove it (ip link del {name}) or change the name in the profile"
+    whose = next((f", it looks like {owner}'s" for start, owner in OWNERS.items() if name.startswith(start)), "")
+    return (
+        f"it stays{whose}: measure the overlay that it belongs to as it is (--between A,B, or --lab kubernetes), or "
+        "copy the profile under other names (`harness profiles copy`)"
+    )
 
 
 def conflicts(state, root, claims):
@@ -68,7 +84,7 @@ def conflicts(state, root, claims):
         if shutil.which(program) is None
     ]
     found += [
-        f"{entry['path']} is already there and not ours; remove it, or do without profile {profile}"
+        f"{entry['path']} is already there and not ours, so it stays; do without profile {profile}"
         for entry in state["files"]
         if read_file(entry["path"]) is not None and not claims.is_claimed("file", entry["path"], profile)[1]
     ]

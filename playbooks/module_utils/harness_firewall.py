@@ -18,6 +18,9 @@ SHARED_KINDS = {"47": ("gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6ers
 FALLBACKS = ("gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6gre0", "ip6gretap0", "ip6erspan0")
 """Devices that come with the kernel's module and are somebody's tunnel only once they are up."""
 
+TRIAL_TABLE = "harness_trial_"
+"""How the tables are called that close the port of a trial's server on the node itself to others."""
+
 
 def family_of(address):
     """Return nftables' name for the family of an address."""
@@ -131,6 +134,14 @@ def is_shared(root, port):
         if not port["port"] and details.get("info_kind") in SHARED_KINDS.get(port["protocol"], ()):
             return True
     return False
+
+
+def trial_tables():
+    """Return the tables of nftables that servers of trials left which were killed; see harness/nodes/guard.py."""
+    with suppress(OSError, NodeError):
+        lines = run(["nft", "list", "tables"]).splitlines()
+        return [line.split()[2] for line in lines if line.startswith(f"table inet {TRIAL_TABLE}")]
+    return []
 
 
 def state_of(family, chain):

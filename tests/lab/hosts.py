@@ -118,9 +118,9 @@ class Hosts:
         (self.folder / name).write_text(text, encoding="utf-8")
         return f"{FOLDER}/{name}"
 
-    def on_control(self, *argv: str) -> None:
-        """Run argv in the third host's network."""
-        subprocess.run([*self._net, *argv], check=True, capture_output=True)
+    def on_control(self, *argv: str) -> str:
+        """Run argv in the third host's network and return its output."""
+        return subprocess.run([*self._net, *argv], check=True, capture_output=True, text=True).stdout
 
 
 @contextmanager

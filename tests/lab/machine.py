@@ -123,15 +123,23 @@ class Machine:
 class Command:
     """A command that runs; what it prints is in files, so that nobody has to keep reading."""
 
-    def __init__(self, argv: Sequence[str], tmp_path: Path, typed: str = "", stderr: int | None = None) -> None:
-        """Start it; `typed` is what stands on its standard input, `stderr` where it speaks to in place of a file."""
+    def __init__(
+        self,
+        argv: Sequence[str],
+        tmp_path: Path,
+        typed: str = "",
+        stderr: int | None = None,
+        stdout: int | None = None,
+    ) -> None:
+        """Start it; `typed` is what stands on its standard input, the numbers where it speaks to in place of files."""
         self._out, self._err = tmp_path / f"{uuid.uuid4().hex}.out", tmp_path / f"{uuid.uuid4().hex}.err"
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with self._out.open("wb") as out, self._err.open("wb") as err, tempfile.TemporaryFile() as given:
             given.write(typed.encode())
             given.seek(0)
             to = err if stderr is None else stderr
-            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=out, stderr=to, env=environment)
+            into = out if stdout is None else stdout
+            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=into, stderr=to, env=environment)
 
     def __enter__(self) -> Self:
         return self

@@ -126,6 +126,11 @@ def kept(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     tmp_path = tmp_path_factory.mktemp("kept")
     command = machine.run(tmp_path, "run", "--profile", "vxlan", "--keep", "--mtu", "1450", *SHORT)
     assert command.exit_code == 0, command.stderr
+    assert "`harness lab status` shows them" in command.stderr
+    status = machine.run(tmp_path, "lab", "status")
+    assert status.exit_code == 0, status.stderr
+    assert "On it stands: vxlan." in status.stdout
+    assert "harness trace --profile vxlan" in status.stdout
     yield machine
     machine.run(tmp_path, "lab", "down")
 

@@ -289,7 +289,8 @@ def test_teardown_brings_offload_back_after_a_kill(hosts: Hosts, tmp_path: Path)
     assert switches() == switches_before
 
     def left() -> list[str]:  # the killed run's servers have a time limit, Ansible's own folder stays
-        return [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
+        changed = [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
+        return [text for text in changed if "processes gone: " not in text]
 
     assert eventually(lambda: not left(), 60.0), left()
 
@@ -321,7 +322,12 @@ def test_down_removes_what_a_killed_run_left(hosts: Hosts, tmp_path: Path) -> No
     down = hosts.run(tmp_path, "lab", "down", "--lab", inventory)
     assert down.exit_code == 0, down.stderr
     assert "vxlan" in down.stdout
-    assert eventually(lambda: not [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text], 60.0)
+
+    def left() -> list[str]:  # sessions of a run that an earlier test killed end meanwhile
+        changed = [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
+        return [text for text in changed if "processes gone: " not in text]
+
+    assert eventually(lambda: not left(), 60.0), left()
     assert [text for text in hosts.machine.changes(here) if "/vxlan-harness-" in text] == []
 
 
@@ -352,3 +358,44 @@ def test_signals_in_a_teardown_do_not_cut_it_short(hosts: Hosts, tmp_path: Path,
         assert command.wait() == 130, command.stderr
     assert "has been taken down" in command.stderr
     assert [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text] == []
+
+
+STRANGER = """
+import socket, sys, time
+reached, until = [], time.monotonic() + float(sys.argv[2])
+while time.monotonic() < until:
+    for port in range(5202, 5212):
+        try:
+            socket.create_connection((sys.argv[1], port), timeout=0.05).close()
+            reached.append(port)
+        except ConnectionRefusedError:
+            pass
+        except OSError as error:
+            assert isinstance(error, TimeoutError), error
+print(reached)
+"""
+
+
+def test_third_host_does_not_take_a_trials_server(hosts: Hosts, tmp_path: Path) -> None:
+    """It knocks at the ports of all trials to come, as fast as it can; without the guard it takes most of them."""
+    before = hosts.bench.snapshot()
+    words = [*SHORT, "--measure", "iperf3", "--blocks", "4", "--lab", hosts.inventory()]
+    with hosts.start(tmp_path, *words) as command:
+        command.reaches("verifying")
+        stranger = hosts.on_control(sys.executable, "-c", STRANGER, ADDRESSES[1], "12")
+        assert command.wait() == 0, command.stderr
+    assert stranger.strip() == "[]", "none of them was open to it"
+    assert {row["status"] for row in rows(results(hosts, command))} == {"ok"}
+    assert {row["reason"] for row in rows(results(hosts, command))} == {""}
+    assert "harness_trial" not in done(hosts.bench.server, "nft", "list", "tables")
+    assert [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text] == []
+
+
+def test_teardown_takes_away_what_a_killed_server_left(hosts: Hosts, tmp_path: Path) -> None:
+    for words in ("add table inet harness_trial_5209", "add table inet theirs"):
+        done(hosts.bench.server, "nft", *words.split())
+    torn_down = hosts.play(tmp_path, "teardown", hosts.inventory(), "-e", "profile=vxlan")
+    assert torn_down.exit_code == 0, torn_down.stdout
+    tables = done(hosts.bench.server, "nft", "list", "tables")
+    assert ("harness_trial" in tables, "theirs" in tables) == (False, True)
+    done(hosts.bench.server, "nft", "delete", "table", "inet", "theirs")

@@ -162,7 +162,7 @@ def test_a_wire_around_it_makes_trials_invalid(swarm: Machine, tmp_path: Path) -
             swarm.on_node(node, "ip", "link", "set", "wire", "netns", space)
             inside = ["nsenter", f"--net={space}", "--"]
             swarm.on_node(node, *inside, "ip", "link", "set", "wire", "master", "br0", "up")
-            fdb = ["bridge", "fdb", "replace", address(swarm, 1 - node), "dev", "wire", "master", "static"]
+            fdb = ["bridge", "fdb", "replace", address(swarm, 1 - node), "dev", "wire", "master", "static", "sticky"]
             swarm.on_node(node, *inside, *fdb)
         assert eventually(lambda: "invalid" in statuses() or command.exit_code is not None, 60.0)
         command.send(signal.SIGINT)

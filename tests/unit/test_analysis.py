@@ -190,8 +190,9 @@ def test_nothing_but_failures_is_no_figure(tmp_path: Path) -> None:
 
 def test_a_figure_of_zero_has_no_ratio(tmp_path: Path) -> None:
     row = one(summary(tmp_path, pair_of_cells([90e6, 91e6, 89e6, 90e6, 92e6, 88e6, 0.0])), metric="goodput_bps")
-    assert row["blocks"] == 6
-    assert row["notes"].startswith("vxlan 1 of figure 0: left out, 0 has no ratio")
+    assert (row["blocks"], row["ratio"], row["verdict"]) == (0, None, "no figure")
+    assert row["median"] == 90e6
+    assert row["notes"].startswith("vxlan 1 of figure 0: 0 has no ratio")
 
 
 def test_different_path_states_are_never_averaged(tmp_path: Path) -> None:

@@ -76,3 +76,41 @@ def test_the_local_lab_against_hosts_is_refused_unless_asked_for(tmp_path: Path)
         CliRunner().invoke(compare, words, catch_exceptions=False)
     document = compared(*words, "--across-hosts")
     assert [one["lab"] for letter in "ab" for one in document[letter]] == ["local", "two"]
+
+
+def test_a_folder_with_one_run_in_it_is_that_run_and_several_are_named(tmp_path: Path) -> None:
+    run(tmp_path, "a")
+    assert compared(str(tmp_path))["run"]["run_id"] == "a"
+    run(tmp_path, "b")
+    done = CliRunner().invoke(compare, [str(tmp_path)])
+    assert "has 2 runs in it (a, b); give one" in str(done.exception)
+
+
+def table(*argv: str) -> str:
+    done = CliRunner().invoke(compare, argv, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return " ".join(done.stdout.split())
+
+
+def test_a_profile_of_one_side_is_named_and_takes_no_pages(tmp_path: Path) -> None:
+    trials = [*series("underlay", iperf3(1500), GOODPUT), *series("flannel", iperf3(), [0.9 * one for one in GOODPUT])]
+    profiles = {"underlay": META["profiles"]["underlay"], "flannel": META["profiles"]["vxlan"]}
+    meta = {**META, "run_id": "b", "profiles": profiles}
+    other = str(write(tmp_path / "b", [replace(one, run_id="b") for one in trials], meta))
+    of_a = {name: META["profiles"][name] for name in ("underlay", "vxlan")}
+    text = table(run(tmp_path, "a", {"profiles": of_a}), other)
+    assert "profiles differs: A underlay vxlan, B flannel underlay" in text
+    assert "flannel: only in B, not compared. vxlan: only in A, not compared." in text
+    assert "no figure" not in text
+    assert "the underlay itself: B against A" in text
+
+
+def test_differences_are_in_words_and_begin_where_they_differ(tmp_path: Path) -> None:
+    paths = [run(tmp_path, name, {"rate_bps": rate}) for name, rate in (("a", 1e9), ("b", 5e8))]
+    for path, burst in zip(paths, ("1000000b", "2000000b"), strict=True):
+        qdisc = f"qdisc tbf 1: root refcnt 3 rate 973Mbit and so on for a while burst {burst} lat 24ms"
+        node = {"qdisc": qdisc}
+        Path(path, "environment.json").write_text(json.dumps({"k8s-1": node, "k8s-2": node}), encoding="utf-8")
+    text = table(*paths)
+    assert "the link's rate differs: A 1gbit, B 500mbit" in text
+    assert "A ... 1000000b lat 24ms, B ... 2000000b lat 24ms" in text

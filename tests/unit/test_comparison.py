@@ -316,7 +316,7 @@ def test_the_local_lab_against_hosts_takes_a_word(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "warning"),
     [
-        ({"rate_bps": None}, "rate_bps differs: A 1000000000.0, B not known"),
+        ({"rate_bps": None}, "the link's rate differs: A 1gbit, B not known"),
         ({"versions": {"iperf3": {"k8s-1": "3.16", "k8s-2": "3.17"}}}, "server iperf3 differs: A 3.16, B 3.17"),
         ({"versions": {"iperf3": {"x": "3.16", "y": "3.16"}}}, ""),  # nodes are matched by their role
         ({"versions": {"iperf3": {"x": "3.2", "y": "3.2"}}}, "client and server iperf3 differs: A 3.16, B 3.2"),
@@ -325,7 +325,7 @@ def test_the_local_lab_against_hosts_takes_a_word(tmp_path: Path) -> None:
         ({"harness_version": ""}, "harness differs: A 0.1.0, B not known"),
         (
             {"plan": {**META["plan"], "timing": {"duration_s": 10.0, "omit_s": 1.0}}},
-            "plan's duration_s differs: A 2.0, B 10.0",
+            "the length of trials in s differs: A 2.0, B 10.0",
         ),
         ({"plan": {**META["plan"], "seed": 5, "name": "standard"}}, ""),
     ],

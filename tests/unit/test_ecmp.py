@@ -106,7 +106,7 @@ def test_port_of_a_source(line: str, port: int) -> None:
 
 
 def test_counts_that_are_none_are_a_failure() -> None:
-    with pytest.raises(ToolError, match="counted as ' 1 0', no source"):
+    with pytest.raises(ToolError, match="counted as '1 0', no source"):
         ports_of(completed(" 1 0\n"))
 
 

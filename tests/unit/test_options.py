@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from harness import cli
 from harness.cli.options import FACTOR_PREFIX
+from harness.cli.plan import plan as plan_command
 from harness.cli.prepare import Options, prepare
 from harness.cli.types import MAX_VALUES, words_of
 from harness.labs.access import NIC_MTU
@@ -470,3 +472,12 @@ def test_help_names_measures_factors_and_their_defaults(command: CommandLine) ->
         assert " ".join(factor.help.split()) in text
         if factor.default:
             assert f"[default: {','.join(map(str, factor.default))}]" in text
+
+
+def test_profiles_are_named_one_by_one_or_with_commas() -> None:
+    outcome = CliRunner().invoke(
+        plan_command, ["--profile", "vxlan,flannel", "--profile", "host-gw", "--profile", "vxlan"]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    assert {*outcome.output.split()} >= {"underlay", "vxlan", "flannel", "host-gw"}
+    assert CliRunner().invoke(plan_command, ["--profile", "vxlan,"]).exit_code == 2

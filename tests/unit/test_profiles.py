@@ -1,6 +1,7 @@
 """Profiles: what ships is valid, and what is wrong is refused with file and line before anything is done with it."""
 
 import copy
+import ipaddress
 import json
 import os
 from pathlib import Path
@@ -8,10 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from harness.cli.profiles import profiles as profiles_command
 from harness.fabric.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
+from harness.fabric.topology import wanted_state
 from harness.model.errors import InputError
+from harness.model.node import Node
 from harness.model.path import Kind
 
 Place = tuple[str | int, ...]
@@ -423,3 +428,64 @@ def test_pipe_is_no_profile(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "odd.yml")
     with pytest.raises(InputError, match="is no file"):
         load_file(tmp_path / "odd.yml")
+
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "broken.yml").write_text("name: [", encoding="utf-8")
+    done = CliRunner().invoke(profiles_command, ["--profiles-dir", str(tmp_path)])
+    assert isinstance(done.exception, InputError)
+    assert "broken.yml" in str(done.exception)
+    assert [name for name in ("flannel", "vxlan") if name not in done.stdout] == []
+
+
+def test_the_short_name_comes_first() -> None:
+    names = list(known_profiles())
+    assert names.index("vxlan") < names.index("vxlan-1500") < names.index("vxlan6")
+
+
+COPIED = [path.stem for path in SHIPPED if path.stem not in ("underlay", "swarm", "swarm-encrypted")]
+NODES = (
+    Node("k8s-1", 1, "192.0.2.1", "eth0", 1500, "2001:db8::1"),
+    Node("k8s-2", 2, "192.0.2.2", "eth0", 1500, "2001:db8::2"),
+)
+
+
+def held(name: str, folders: list[Path]) -> list[set[Any]]:
+    """Return what only one may have of a profile: names of devices and files, networks, VNIs with their ports."""
+    profile = load(name, folders)
+    state = wanted_state(profile, *NODES, (1450, 1500))
+    own = [link for link in state["links"] if not link.get("netns")]
+    keys = {
+        (link["attributes"].get("id"), link["attributes"].get("dstport")) for link in own if "id" in link["attributes"]
+    }
+    return [
+        {link["name"] for link in own},
+        set(state["networks"]),
+        keys,
+        {file["path"] for file in state["files"]} | set(state["namespaces"]),
+    ]
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_a_copy_has_nothing_in_common_with_what_it_is_of(tmp_path: Path, name: str) -> None:
+    done = CliRunner().invoke(profiles_command, ["copy", name, "--as", "mine", "--into", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert f"harness run --profile mine --profiles-dir {tmp_path}" in done.output
+    copy, original = load("mine", [tmp_path]), load(name)
+    assert (copy.kind, copy.headers, copy.path_mtu(1500)) == (original.kind, original.headers, original.path_mtu(1500))
+    for ours, theirs in zip(held("mine", [tmp_path]), held(name, []), strict=True):
+        assert len(ours) == len(theirs)
+        assert not ours & theirs
+    for one, other in zip(copy.networks, original.networks, strict=True):
+        assert not ipaddress.ip_network(one).overlaps(ipaddress.ip_network(other))
+    again = CliRunner().invoke(profiles_command, ["copy", name, "--as", "mine", "--into", str(tmp_path)])
+    assert "there is a profile of that name already" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("swarm", "mine"), ("underlay", "mine"), ("vxlan", "Mine"), ("none", "mine")]
+)
+def test_what_cannot_be_copied_is_said_and_nothing_is_written(tmp_path: Path, name: str, own: str) -> None:
+    done = CliRunner().invoke(profiles_command, ["copy", name, "--as", own, "--into", str(tmp_path / "new")])
+    assert isinstance(done.exception, InputError)
+    assert not (tmp_path / "new").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 
 from harness.measures.metrics import CPU_ROWS, METRICS
@@ -209,14 +210,8 @@ def _level_curve(
         if found:
             dots += [(a, b) for a, b, _ in found]
             trials += [name for *_, name in found]
-            line.append((_median([a for a, *_ in found]), _median([b for _, b, _ in found])))
+            line.append((statistics.median([a for a, *_ in found]), statistics.median([b for _, b, _ in found])))
     said = f"{profile}: {len(dots)} trials at {len(line)} levels"
     return curves.Curve(
         profile, style_of_profile(profile, profiles), sorted(line), sorted(line), dots, trials, said=said
     )
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,210 @@
+"""Every fault at every moment of a run in the local lab, and what became of it, as the table of docs/reliability.md.
+
+    sudo .venv/bin/python -m tests.faults.table [--jobs 3] [--only 'Ctrl-C@verify' ...] [--sample 12] [--write]
+
+Of each run is checked: it ends with an exit code that is promised for the fault and with one sentence, no traceback;
+what is on disk can be read, and the rows in it are those that were there when it happened or more; what was cut short
+says so and is gone on with by --resume to its last trial; after `harness lab down` the machine has no process, file,
+link, route or rule that it did not have before; no private key is in any result. Exit code 1 where one of them fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import os
+import pty
+import random
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.model.errors import HarnessError
+from harness.report.trials import read_run
+from harness.results.earlier import progress_of
+from tests.faults.faults import BLOCKS, FAULTS, MOMENTS, Fault, Scene
+from tests.lab.machine import HARNESS, OUT, Command, Machine
+
+PAGE = Path(__file__).parents[2] / "docs/reliability.md"
+WORDS = f"run --profile vxlan --mtu 1450 --flows 1 --duration 1 --omit 0 --blocks {BLOCKS} --report --out {OUT}".split()
+BEGIN, END = (f"<!-- result of python -m tests.faults.table: {word} -->" for word in ("begin", "end"))
+SMALL_BYTES = 80_000_000
+KILLED = (-9, 137)
+NOTHING = "-"
+"""Of a moment at which there was nothing for the fault to happen to."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a run: its exit code (None: not met), and what is not as promised."""
+
+    code: int | None
+    problems: tuple[str, ...] = ()
+    resumed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The cell of the table."""
+        if self.problems:
+            return f"**{self.code}**"
+        return f"{self.code}{'+' if self.resumed else ''}"
+
+
+@contextlib.contextmanager
+def started(machine: Machine, folder: Path, fault: Fault) -> Iterator[Scene]:
+    """Start the run that a fault is to happen to."""
+    out = machine.root / OUT[1:]
+    if fault.place == "small":
+        machine.on_machine("mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", OUT)
+    argv = [*machine.enter(), str(HARNESS), *WORDS]
+    terminal = reader = None
+    if fault.place == "terminal":
+        terminal, follower = pty.openpty()
+        command = Command(argv, folder, stderr=follower)
+        os.close(follower)
+    elif fault.place == "pipe":
+        reader, writer = os.pipe()
+        command = Command(argv, folder, stdout=writer)
+        os.close(writer)
+    else:
+        command = Command(argv, folder)
+    with command:
+        scene = Scene(machine, command, out, reader=reader)
+        if terminal is not None:
+            scene.look_at(terminal)
+        try:
+            yield scene
+        finally:
+            scene.over.set()
+            scene.leave_terminal()
+            if scene.reader is not None:
+                os.close(scene.reader)
+
+
+def tried(fault: Fault, moment: str, folder: Path) -> Found:
+    """Have a fault happen at a moment of a run on a machine of its own."""
+    with Machine() as machine:
+        before = machine.state()
+        with started(machine, folder, fault) as scene:
+            is_met = MOMENTS[moment](scene)
+            rows = len(scene.rows)
+            has_happened = is_met and fault.happens(scene)
+            code = scene.command.wait(240.0)
+        problems = [*_of_end(fault, scene, code, has_happened=has_happened)]
+        if fault.place == "small":
+            machine.on_machine("mount", "-o", "remount,rw", OUT)
+            (scene.out / "filler").unlink(missing_ok=True)
+        problems += _of_results(scene, rows)
+        machine.run(folder, "lab", "down")
+        problems += [f"left: {text}" for text in machine.changes(before)]
+        resumed = False
+        if scene.folder is not None and scene.rows and not progress_of(scene.folder).is_complete:
+            resumed = True
+            problems += _of_resumption(scene, folder)
+            problems += [f"left after it was resumed: {text}" for text in machine.changes(before)]
+    return Found(code, tuple(problems), resumed)
+
+
+def _of_end(fault: Fault, scene: Scene, code: int, *, has_happened: bool) -> Iterator[str]:
+    codes = fault.codes if has_happened else (0,)
+    if code not in codes:
+        yield f"exit code {code}, not {' or '.join(map(str, codes))}"
+    text = scene.said + (scene.command.stdout if fault.place != "pipe" else "")
+    if "Traceback" in text or "internal error" in text:
+        yield f"not a sentence: {text[-300:]!r}"
+    sentences = [line for line in scene.said.splitlines() if line.startswith("harness: ")]
+    if fault.place != "terminal" and code not in (0, *KILLED) and len(sentences) != 1:
+        yield f"{len(sentences)} sentences: {scene.said[-300:]!r}"
+
+
+def _of_results(scene: Scene, rows: int) -> Iterator[str]:
+    if len(scene.rows) < rows:
+        yield f"{len(scene.rows)} rows, {rows} were there"
+    if scene.folder is None or not scene.rows:
+        return
+    try:
+        read_run(scene.folder)
+    except HarnessError as error:
+        yield f"cannot be read: {error}"
+    if any(b"PRIVATE KEY" in path.read_bytes() for path in scene.folder.rglob("*") if path.is_file()):
+        yield "a private key is in the results"
+
+
+def _of_resumption(scene: Scene, folder: Path) -> Iterator[str]:
+    """Go on with a run, and tell what is not as it would have been."""
+    assert scene.folder is not None
+    before = scene.rows
+    if "cut short" not in scene.machine.run(folder, "compare", f"{OUT}/{scene.folder.name}").stdout:
+        yield "its table does not say that it was cut short"
+    again = scene.machine.run(folder, "run", "--resume", "last", "--out", OUT)
+    if again.exit_code not in (0, 8):
+        yield f"resumed with exit code {again.exit_code}: {again.stderr[-300:]!r}"
+        return
+    if scene.rows[: len(before)] != before and before:
+        yield "resuming changed rows that were there"
+    with (scene.folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+        places = [(row["block"], row["position"], row["attempt"]) for row in csv.DictReader(file)]
+    progress = progress_of(scene.folder)
+    if len(set(places)) != len(places) or progress.done != progress.planned or not progress.is_complete:
+        yield f"resumed to {progress}, {len(places)} rows"
+
+
+def safely(fault: Fault, moment: str) -> Found:
+    """Return what became of a run; what goes wrong around it is one more problem."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = tried(fault, moment, Path(folder))
+        except Exception:  # noqa: BLE001 - one cell's failure is not that of the others
+            found = Found(None, (traceback.format_exc()[-600:],))
+    words = "; ".join(found.problems)
+    sys.stdout.write(f"{fault.name} @ {moment}: {found.text}{f'  WRONG: {words}' if words else ''}\n")
+    sys.stdout.flush()
+    return found
+
+
+def table(found: dict[tuple[str, str], Found]) -> str:
+    """Return the table, a row a fault and a column a moment."""
+    lines = [f"| | {' | '.join(MOMENTS)} |", "|---" * (len(MOMENTS) + 1) + "|"]
+    for fault in FAULTS:
+        cells = [found[fault.name, moment].text if (fault.name, moment) in found else "" for moment in MOMENTS]
+        lines.append(f"| {fault.name} | {' | '.join(cells)} |")
+    good = sum(not one.problems for one in found.values())
+    return "\n".join([*lines, "", f"{good} of {len(found)} as promised, {datetime.now(UTC):%Y-%m-%d}."])
+
+
+def chosen(only: Sequence[str], sample: int) -> list[tuple[Fault, str]]:
+    """Return the cells that are tried: all, those that are named, or so many of all by chance."""
+    cells = [(fault, moment) for fault in FAULTS for moment in MOMENTS]
+    if only:
+        return [one for one in cells if f"{one[0].name}@{one[1]}" in only or one[0].name in only or one[1] in only]
+    return random.sample(cells, sample) if sample else cells
+
+
+def main() -> int:
+    """Try them, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    given = parser.parse_args()
+    cells = chosen(given.only, given.sample)
+    with ThreadPoolExecutor(given.jobs) as pool:
+        results = [*pool.map(lambda one: safely(*one), cells)]
+    found = {(fault.name, moment): one for (fault, moment), one in zip(cells, results, strict=True)}
+    text = table(found)
+    sys.stdout.write(f"\n{text}\n")
+    if given.write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return int(any(one.problems for one in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
