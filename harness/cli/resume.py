@@ -127,11 +127,19 @@ def _begun_by(path: Path) -> tuple[Command | None, int | None]:
 
 
 def progress(path: Path) -> Progress:
-    """Return how far a run is, all of its pairs together."""
-    from harness.results.earlier import progress_of
+    """Return how far a run is, all of its pairs together; a pair that had no trial yet has no folder."""
+    from harness.model.pairs import Pair
+    from harness.report.pairs import has_pairs, read_pairs_meta
+    from harness.results.earlier import Progress, progress_of
 
-    folders = [one.parent for one in sorted(path.glob("*/trials.csv"))] if (path / PAIRS_FILE).is_file() else [path]
-    return reduce(operator.add, map(progress_of, folders))
+    if not has_pairs(path):
+        return progress_of(path)
+    pairs = [Pair(*text.split(":", 1)) for wave in read_pairs_meta(path / PAIRS_FILE).waves for text in wave]
+    folders = [path / pair.folder for pair in pairs]
+    found = [progress_of(folder) for folder in folders if folder.is_dir()]
+    planned = max((one.planned for one in found), default=0)  # each pair has the same trials
+    missing = [Progress(0, planned, is_complete=False)] * (len(folders) - len(found))
+    return reduce(operator.add, [*found, *missing])
 
 
 def went_so_far(path: Path) -> str:

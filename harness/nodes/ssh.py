@@ -35,11 +35,23 @@ true
 """
 
 
+# $1 the variable's name, $2 our own mark. Only who has the node's lock may do this.
+_END_OTHERS = """
+for path in $(grep -lz "^$1=" /proc/[0-9]*/environ 2>/dev/null); do
+  grep -qzxF -- "$2" "$path" 2>/dev/null && continue
+  pid=${path#/proc/}
+  kill -KILL "${pid%/environ}" 2>/dev/null
+done
+true
+"""
+
+
 class SshRemote(Remote):
     """An SSH connection to one node.
 
     A command carries a mark of its connection in its environment: what still runs when a connection broke is found by
-    it. What a lost connection left running on the node is ended by the next one, at the latest when this is left.
+    it. What a lost connection left running on the node is ended by the next one, at the latest when this is left; what
+    a killed process of ours left, by the next one that has the node's lock.
     """
 
     def __init__(self, node: Node, ssh_config: Path | None, passwords: Passwords = NOT_ASKED) -> None:
@@ -82,6 +94,7 @@ class SshRemote(Remote):
         self.connect()
         self._owner = owner
         self._take_lock(owner)
+        self.run(["sh", "-c", _END_OTHERS, "sh", MARK, self._mark])
 
     def _take_lock(self, owner: Owner) -> None:
         self._lock = None

@@ -18,7 +18,7 @@ from harness.labs.holder import enter_argv
 from tests.lab.machine import HARNESS, Command, Machine
 from tests.lab.snapshots import command_lines
 
-BLOCKS, PER_BLOCK = 2, 5
+BLOCKS, PER_BLOCK = 2, 6
 STOPPED_S, NIC_DOWN_S = 40.0, 5.0
 POLL_S = 0.005
 MOST_S = 120.0

@@ -23,7 +23,7 @@ from tests.lab.test_run import rows_of
 
 KILLS = 10
 WORDS = "run --profile vxlan --mtu 1450 --flows 1 --duration 1 --omit 0 --blocks 6 --out".split()
-TRIALS = 30
+TRIALS = 36
 OWN = ("run_id", "setup", "started_at", "raw", "proof", "reason")
 """What is a trial's own, beside its figures."""
 PLACE = ("block", "position", "attempt", "profile", "kind", "measure", "protocol", "direction", "mtu", "flows")
