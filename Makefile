@@ -18,7 +18,7 @@ run: setup  ## what VXLAN costs between two nodes, in a minute, as table and pag
 
 test: WITH = --docker --tshark
 test: lint  ## lint, then all tests, those that need the real kernel too (as root)
-	@$(call as_root,$(bin)/python -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS))
+	@$(call as_root,$(bin)/python -m pytest -m "not browser" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS))
 
 test-browser: WITH = --browser
 test-browser: setup  ## pages of runs in headless Chromium: errors, requests, widths, contrast (Debian)

@@ -15,6 +15,7 @@ from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure, served
 from harness.model.errors import ToolError
 from harness.model.factors import Value
 from harness.model.jobs import Completed, Job, Port, Program, Side
+from harness.model.text import brief
 from harness.model.trial import Cell, Measured, Timing
 
 MODULES = "/usr/lib/apache2/modules"
@@ -94,7 +95,7 @@ class Connections(Measure):
         errors = _ERRORS.search(client.stdout)
         failed = sum(map(int, errors.groups())) if errors else 0
         if failed > FAILED_RATIO * max(count, 1):
-            raise ToolError(f"{failed} of {count + failed} connections failed: {errors[0] if errors else ''}")
+            raise ToolError(f"{failed} of {count + failed} connections failed: {brief(errors[0]) if errors else ''}")
         return Measured(
             figures={"connections_per_s": count / seconds},
             payload_forward_bytes=count * REQUEST_BYTES,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure
 from harness.model.errors import ToolError
 from harness.model.jobs import Completed, Job, Program, Side
+from harness.model.text import brief
 from harness.model.trial import Cell, Figure, Measured, Timing
 from harness.truth import stats
 
@@ -102,7 +103,7 @@ def echoes(cell: Cell, done: Completed) -> Measured:
         raise ToolError(f"ping exited with {done.exit_code} and no summary: {text.strip()[-200:]!r}")
     if _ERRORS.search(summary["rest"]):
         said = _SAID.search(text)
-        raise ToolError(f"ping ended early, by an ICMP error: {said[0] if said else summary[0]!r}")
+        raise ToolError(f"ping ended early, by an ICMP error: {brief(said[0] if said else summary[0])!r}")
     sent, samples = int(summary[1]), replies(text)
     longest_s = max((rtt for number, rtt in samples.items() if number > AT_ONCE), default=0.0)
     last = sent - _on_their_way(sent, longest_s, _SENDING.search(summary["rest"]))

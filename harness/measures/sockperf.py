@@ -10,6 +10,7 @@ from harness.measures.base import CLIENT_GRACE_S, Conditions, Measure, served
 from harness.model.errors import ToolError
 from harness.model.factors import Value
 from harness.model.jobs import MOST_BYTES, Completed, Job, Port, Program, Side
+from harness.model.text import brief
 from harness.model.trial import Cell, Measured, Timing
 from harness.truth import stats
 
@@ -86,7 +87,7 @@ class Sockperf(Measure):
         if valid is None or not round_trips:
             words = _WORDS.search(client.stdout + client.stderr)
             said = words[0] if words else (client.stdout.strip() or client.stderr.strip())[-200:]
-            raise ToolError(f"sockperf measured nothing: {said!r}")
+            raise ToolError(f"sockperf measured nothing: {brief(said)!r}")
         percentiles = stats.percentiles(round_trips, [*PERCENTS.values()])
         moved = len(round_trips) * message_bytes(cell)
         return Measured(

@@ -35,12 +35,20 @@ true
 """
 
 
-# $1 the variable's name, $2 our own mark. Only who has the node's lock may do this.
-_END_OTHERS = """
+# $1 the variable's name. What has an sshd above it is of a connection that stands, and somebody's.
+_END_ORPHANS = """
+is_orphan() {
+  pid=$1
+  while [ "$pid" -gt 1 ]; do
+    case $(cat "/proc/$pid/comm" 2>/dev/null) in sshd*) return 1 ;; esac
+    pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null)
+    [ -n "$pid" ] || return 1
+  done
+}
 for path in $(grep -lz "^$1=" /proc/[0-9]*/environ 2>/dev/null); do
-  grep -qzxF -- "$2" "$path" 2>/dev/null && continue
-  pid=${path#/proc/}
-  kill -KILL "${pid%/environ}" 2>/dev/null
+  own=${path#/proc/}
+  own=${own%/environ}
+  ! is_orphan "$own" || kill -KILL "$own" 2>/dev/null
 done
 true
 """
@@ -51,7 +59,7 @@ class SshRemote(Remote):
 
     A command carries a mark of its connection in its environment: what still runs when a connection broke is found by
     it. What a lost connection left running on the node is ended by the next one, at the latest when this is left; what
-    a killed process of ours left, by the next one that has the node's lock.
+    a killed process of ours left there, by the next one that takes the node's lock.
     """
 
     def __init__(self, node: Node, ssh_config: Path | None, passwords: Passwords = NOT_ASKED) -> None:
@@ -94,7 +102,7 @@ class SshRemote(Remote):
         self.connect()
         self._owner = owner
         self._take_lock(owner)
-        self.run(["sh", "-c", _END_OTHERS, "sh", MARK, self._mark])
+        self.run(["sh", "-c", _END_ORPHANS, "sh", MARK])
 
     def _take_lock(self, owner: Owner) -> None:
         self._lock = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ def read_table(path: Path, wanted: Wanted, *, is_torn: bool = False) -> Table:
         except (csv.Error, ValueError, OverflowError):
             pass  # pandas has the last word
     try:
-        return _by_pandas(io.BytesIO(lines.whole_lines(path)) if is_torn else path, wanted)
+        with warnings.catch_warnings():  # of a word where a number should be: it is refused, and said where
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _by_pandas(io.BytesIO(lines.whole_lines(path)) if is_torn else path, wanted)
     except OverflowError as error:
         raise ValueError("a whole number is too large") from error
 

@@ -226,9 +226,10 @@ class Plan:
         """Return the plan that `to_json` made a value of; InputError names the key that is wrong."""
         try:
             cells = [{**cell, "levels": list(dict(cell["levels"]).items())} for cell in value.get("cells", ())]
-            missing = next((number for number, cell in enumerate(cells) if MTU not in dict(cell["levels"])), None)
-            if missing is not None:
-                raise InputError(f"plan.cells.{missing}.levels.{MTU}: Field required")
+            mtus = [dict(cell["levels"]).get(MTU) for cell in cells]
+            wrong = next((number for number, mtu in enumerate(mtus) if type(mtu) is not int), None)
+            if wrong is not None:
+                raise InputError(f"plan.cells.{wrong}.levels.{MTU}: a whole number is required")
             return _PLAN.validate_python({**value, "cells": cells})
         except ValidationError as error:
             first = error.errors()[0]

@@ -42,13 +42,13 @@ State = dict[str, Any]
 @contextmanager
 def opened(folder: Path) -> Iterator[State]:
     """Give the cluster's state, nobody else's for so long, and keep what was changed of it."""
-    with (folder / "state.json").open("r+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        state: State = json.load(file)
+    path, partial = folder / "state.json", folder / "state.json.partial"
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state: State = json.loads(path.read_text(encoding="utf-8"))
         yield state
-        file.seek(0)
-        file.truncate()
-        json.dump(state, file)
+        partial.write_text(json.dumps(state), encoding="utf-8")
+        partial.replace(path)  # whoever started this may kill it at any time
 
 
 def say(text: str) -> None:

@@ -36,9 +36,21 @@ def dockers() -> Iterator[Bench]:
         yield made
 
 
-def left_groups() -> list[str]:
-    """Return the control groups of labs that are below this host's hierarchies."""
-    return [str(path) for path in CGROUPS.glob(f"**/{CGROUP_PARENT}/run-*")]
+def groups_of(machine: Machine) -> str:
+    """Return how the control groups of a machine's lab are called, once it has one."""
+
+    def names() -> list[str]:
+        states = [json.loads(path.read_text(encoding="utf-8")) for path in machine.labs.glob("run-*/state.json")]
+        return [state["groups"] for state in states if state["nodes"]]
+
+    assert eventually(lambda: bool(names()), 60.0)
+    (name,) = names()
+    return name
+
+
+def left_groups(name: str) -> list[str]:
+    """Return the control groups of this name that are below this host's hierarchies."""
+    return [str(path) for path in CGROUPS.glob(f"**/{CGROUP_PARENT}/{name}*")]
 
 
 def containers(node: Remote) -> list[str]:
@@ -183,9 +195,10 @@ def test_a_node_without_a_daemon_is_refused(bench: Bench) -> None:
 
 def test_tcp_reads_what_the_headers_allow(machine: Machine, tmp_path: Path) -> None:
     words = f"run --profile vxlan --containers docker --mtu 1450 --flows 1 --duration 1 --omit 1 --out {OUT}"
-    groups = left_groups()
     command, before = started(machine, tmp_path, *words.split())
     with command:
+        groups = groups_of(machine)
+        assert eventually(lambda: bool(left_groups(groups)))
         command.wait()
     assert command.exit_code == 0, command.stderr
     (folder,) = machine.results()
@@ -199,7 +212,7 @@ def test_tcp_reads_what_the_headers_allow(machine: Machine, tmp_path: Path) -> N
     assert described["versions"]["containers"]["k8s-1"]
     assert [note for note in described["notes"] if "daemon.json" in note["fact"]]
     assert machine.changes(before) == []
-    assert left_groups() == groups
+    assert left_groups(groups) == []
 
 
 def test_the_default_mtu_is_a_trap_and_shown_as_one(machine: Machine, tmp_path: Path) -> None:
@@ -214,10 +227,10 @@ def test_the_default_mtu_is_a_trap_and_shown_as_one(machine: Machine, tmp_path: 
 
 def test_a_killed_run_with_containers_is_taken_down(machine: Machine, tmp_path: Path) -> None:
     words = f"run --profile vxlan --containers docker --mtu 1450 --flows 1 --out {OUT}"
-    groups = left_groups()
     command, before = started(machine, tmp_path, *words.split())
     with command:
         wait_for_rows(machine, command, 1)
+        groups = groups_of(machine)
     assert machine.run(tmp_path, "lab", "down").exit_code == 0
     assert machine.changes(before) == []
-    assert left_groups() == groups
+    assert left_groups(groups) == []
