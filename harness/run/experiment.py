@@ -142,6 +142,8 @@ def _trials(
             states.enter(turn.slot.cell)
             slot = replace(turn.slot, setup=turn.slot.setup + part.earlier_setups)
             trial = _tried(slot, turn.attempt, paths[slot.profile, slot.cell.mtu], folder, runner)
+            if trial.status is Status.FAILED:
+                runner.await_nodes()  # where one is gone, this trial is one of those that a resumed run has left
             folder.append(trial)
             done = Done(slot.setup, trial.status, float(trial.figures.get("stolen_ratio", 0.0)))
             observer.finished(trial)

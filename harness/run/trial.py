@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from harness.truth import cpu, proof
 
 FIRST_PORT = 5201
 PORTS = 2000
+BACK_S = 30.0
+"""How long a node that was lost may take to be there again; without one of them no trial could be measured."""
+_POLL_S = 1.0
 _DIGITS = 3
 _MOST_REASON = 1000
 
@@ -110,6 +114,20 @@ class TrialRunner:
             return trial(Status.INVALID, reason=verdict.evidence, figures=figures, **shown), stage.record
         shown |= {"figures": {**measured.figures, **figures}, "series": measured.series}
         return trial(Status.OK, **shown), stage.record
+
+    def await_nodes(self) -> None:
+        """Wait until both nodes are connected; ConnectionLostError where one does not come back."""
+        deadline = time.monotonic() + BACK_S
+        for remote in self._remotes:
+            while not remote.is_connected():
+                if self._surroundings.cancelled():
+                    raise KeyboardInterrupt
+                try:
+                    remote.connect()
+                except ConnectionLostError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_POLL_S)
 
     def _background(self) -> dict[str, Figure]:
         """Return how many CPUs of each node are busy while nothing of ours runs, both looked at together."""

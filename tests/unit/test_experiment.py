@@ -111,6 +111,10 @@ class World:
     nic_bytes: int = 0
     tunnel_bytes: int = 0
     cancelled: Callable[[], bool] = lambda: False
+    gone: str = ""
+
+    def is_gone(self, name: str) -> bool:
+        return name == self.gone
 
     def happens(self, event: str) -> None:
         self.events.append(event)
@@ -197,7 +201,7 @@ class FakeRemote(Remote):
         self._world.happens(f"hold {self.name}")
 
     def is_connected(self) -> bool:
-        return True
+        return not self._world.is_gone(self.name)
 
     def open_channel(self, argv: Sequence[str]) -> Channel:
         raise AssertionError(f"{argv} would be started for good")

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import app
-from harness.model.errors import InputError, LabError
+from harness.model.errors import ConnectionLostError, InputError, LabError
 from harness.model.pairs import Pair
 from harness.model.trial import Timing
 from harness.report.analysis import analyse
@@ -19,8 +19,9 @@ from harness.report.trials import read_run
 from harness.results.earlier import lines_of, progress_of, read_earlier
 from harness.results.plan import Plan
 from harness.results.store import PairsFolder, RunFolder
+from harness.run import trial
 from harness.run.experiment import Outcome
-from tests.unit.test_experiment import COLUMNS, PLAN, TRIALS, Bench, Stolen, bench, raises
+from tests.unit.test_experiment import COLUMNS, PLAN, TRIALS, Bench, Stolen, World, bench, raises
 
 __all__ = ["bench"]
 BLOCKS = 3
@@ -210,6 +211,25 @@ def test_pairs_without_a_trial_get_their_folder_anew(tmp_path: Path) -> None:
     again = PairsFolder.reopened(made.path, COLUMNS, pairs)
     assert [run.earlier for run in again.runs.values()] == [None, None]
     assert all((run.path / "trials.csv").exists() for run in again.runs.values())
+
+
+def test_a_node_that_does_not_come_back_leaves_its_trials_to_be_measured(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do not fail one after the other: the run ends, and has all of them left."""
+    monkeypatch.setattr(trial, "BACK_S", 0.0)
+
+    def lost(world: World, _argv: Sequence[str]) -> tuple[int, str]:
+        world.gone, world.failures["connect k8s-2"] = "k8s-2", ConnectionLostError("cannot connect to k8s-2")
+        raise ConnectionLostError("lost the connection to k8s-2")
+
+    bench.plan = LONG
+    bench.world.behaviours |= {3: lost, 4: lost}
+    with pytest.raises(ConnectionLostError, match="cannot connect to k8s-2"):
+        bench.run()
+    assert len(bench.rows()) == 2
+    one = bench.resumed()
+    assert one.run() == Outcome(ok=BLOCKS * TRIALS)
 
 
 # --- the command line ---
