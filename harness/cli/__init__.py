@@ -49,9 +49,8 @@ def main() -> None:
     _prepare_process()
     try:
         words = [word for word in ours if word != "--debug"] + argv[len(ours) :]
-        with app.make_context(
-            "harness", words, obj=tuple(words)
-        ) as context:  # app.main would write to a terminal that may be gone
+        # Not app.main, which would write to a terminal that may be gone. Commands find their words in the object.
+        with app.make_context("harness", words, obj=tuple(words)) as context:
             app.invoke(context)
         code = 0
     except click.exceptions.Exit as ended:

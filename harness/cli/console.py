@@ -101,5 +101,4 @@ def write_file(path: Path, content: str | bytes) -> None:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in _OF_A_DISK:
             raise
-        text = cause.strerror if isinstance(cause, OSError) else str(error)
-        raise InputError(f"cannot write {path}: {text}; choose another file.") from error
+        raise InputError(f"cannot write {path}: {files.reason(error)}; choose another file.") from error

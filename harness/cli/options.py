@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +109,15 @@ any_nodes_option = click.option(
 )
 
 
-def _all_of(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a repeatable option names, each once, with commas between them or without."""
-    try:
-        return tuple(dict.fromkeys(name for text in given for name in words_of(text)))
-    except InputError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
+def _all_of(_ctx: click.Context, _param: click.Parameter, given: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return what a repeatable option of lists names, each once."""
+    return tuple(dict.fromkeys(chain.from_iterable(given)))
 
 
 profile_option = click.option(
     "--profile",
     multiple=True,
+    type=ListOf("LIST", str),
     callback=_all_of,
     help="Profiles to measure beside the underlay, with commas between them; repeatable.",
 )

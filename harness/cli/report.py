@@ -69,7 +69,7 @@ def write_plots(articles: Sequence[Article], folder: Path) -> int:
         if not folder.is_dir():
             files.make_folder(folder)
     except StorageError as error:
-        raise InputError(f"cannot write plots to {folder}: {error.__cause__}; choose another folder.") from error
+        raise InputError(f"cannot write plots to {folder}: {files.reason(error)}; choose another folder.") from error
     for name, picture in plots(articles).items():
         svg = picture.svg(name)
         write_file(folder / f"{name}.svg", svg)

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from harness.results.store import PairsFolder, RunFolder
 
 LAST = "last"
-_OWN = ("resume", "accept_differences", "parent")
-"""Options of which the command that began a run has its own, or none."""
-_BESIDE = (*_OWN, "keep", "ask_pass", "ask_become_pass", "margin", "as_json", "with_report")
+_BESIDE = tuple("resume accept_differences parent keep ask_pass ask_become_pass margin as_json with_report".split())
 """Options that may be given with --resume; the others are those of the run."""
 
 

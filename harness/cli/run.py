@@ -91,8 +91,10 @@ def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Op
 
 def _stays(lab: str) -> str:
     """Return what --keep leaves, and what to do with it."""
-    from harness.cli.prepare import LOCAL
+    from harness.cli.prepare import LOCAL, VAGRANT
 
+    if lab == VAGRANT:
+        return "The profiles stay on the machines: the same run without --keep takes them down."
     if lab == LOCAL:
         return "The lab and its profiles stay: `harness lab status` shows them, `harness lab down` takes them down."
     return f"The profiles stay on the hosts: `harness lab down --lab {lab}` takes them down."

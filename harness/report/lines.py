@@ -16,6 +16,7 @@ from harness.model.errors import InputError
 from harness.model.notes import About, Note
 from harness.model.path import Kind, PathState
 from harness.model.trial import MTU, Direction, Status
+from harness.results import earlier
 from harness.results.schema import REQUIRED, Columns
 
 _WORDS: Mapping[str, Sequence[str]] = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
@@ -78,8 +79,7 @@ def torn_line(path: Path) -> Note:
 
 def whole_lines(path: Path) -> bytes:
     """Return a file without the line that a killed run left unfinished."""
-    content = path.read_bytes()
-    return content[: content.rfind(b"\n") + 1]
+    return earlier.whole_lines(path.read_bytes())
 
 
 def explain(path: Path, shape: Shape, columns: Columns) -> None:

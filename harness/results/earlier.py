@@ -38,11 +38,6 @@ class Earlier:
     done: Mapping[Place, Done]
 
     @property
-    def setups(self) -> int:
-        """How many set-ups it was measured on."""
-        return max((done.setup for done in self.done.values()), default=0)
-
-    @property
     def slots(self) -> int:
         """How many trials of its plan are done."""
         return len({place[:2] for place in self.done})

@@ -82,6 +82,12 @@ def require_room(path: Path) -> None:
         )
 
 
+def reason(error: StorageError) -> str:
+    """Return why it could not be done, in the system's words."""
+    cause = error.__cause__
+    return cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error).rstrip(".")
+
+
 @contextmanager
 def _stored(path: Path) -> Iterator[None]:
     try:

@@ -118,9 +118,15 @@ class RunMeta(_Part):
         return self.model_dump(mode="json", exclude={"plan"}) | {"plan": self.plan.to_json()}
 
 
-def as_read(meta: RunMeta) -> RunMeta:
-    """Return what is read of a run.json that says this: numbers may be of another type then, and texts printable."""
-    value = shown(json.loads(json.dumps(meta.to_json(), default=str)))
+def as_read(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is read of a file that this was written to: a number may be of another type, texts are printable."""
+    read: dict[str, Any] = shown(json.loads(json.dumps(value, default=str)))
+    return read
+
+
+def meta_as_read(meta: RunMeta) -> RunMeta:
+    """Return what is read of a run.json that says this."""
+    value = as_read(meta.to_json())
     return RunMeta.model_validate(value | {"plan": Plan.from_json(value["plan"])})
 
 

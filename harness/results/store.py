@@ -54,7 +54,8 @@ class RunFolder:
             files.make_folder(path / "raw")
             files.write(path / "trials.csv", _csv(columns.names, ()))
         except StorageError as error:
-            raise InputError(f"cannot write results to {path}: {_cause(error)}; choose another folder.") from error
+            why = files.reason(error)
+            raise InputError(f"cannot write results to {path}: {why}; choose another folder.") from error
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -187,9 +188,3 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, headin
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:
     files.write(path, json.dumps(value, indent=2, sort_keys=False, default=str) + "\n")
-
-
-def _cause(error: StorageError) -> str:
-    """Return why a folder could not be made, in the system's words."""
-    cause = error.__cause__
-    return cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error).rstrip(".")

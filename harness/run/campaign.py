@@ -129,7 +129,10 @@ class Campaign:
         try:
             work = self._found(work, wave[0])
             runs = {pair: self._pair_run(pair, work, notes) for pair in wave}
-            ends |= {pair: End(run.outcome) for pair, run in runs.items() if run.is_done()}
+            done = {pair: run for pair, run in runs.items() if run.is_done}
+            for run in done.values():
+                run.conclude()
+            ends |= {pair: End(run.outcome) for pair, run in done.items()}
             for setup in range(1, work.plan.setups + 1):
                 self._on_setup(setup, wave, runs, work, ends)
         except HarnessError as error:

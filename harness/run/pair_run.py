@@ -71,7 +71,6 @@ class PairRun:
         self._rest = rest_of(plan, folder.earlier)
         self._until = Until(plan, None if look is None else lambda blocks: look(folder.path, blocks), self._rest.block)
         self._repeats = Repeats(plan.slots)
-        self._is_complete, self._has_begun = False, False
         self._link_bps = folder.earlier.meta.underlay_bps if folder.earlier else None
         self.outcome = self._skipped()
 
@@ -97,21 +96,21 @@ class PairRun:
         """Tell whether anything is left to be measured on a set-up."""
         return self._rest.has_setup(setup)
 
+    @property
     def is_done(self) -> bool:
-        """Tell whether all was measured before already; run.json says so then."""
-        if self._rest.first is not None:
-            return False
-        self._is_complete = True
-        self._describe(self._notes)
-        return True
+        """Whether all was measured before already."""
+        return self._rest.first is None
+
+    def conclude(self) -> None:
+        """Say in run.json that a run which only lacked its end is complete."""
+        self._describe(self._notes, is_complete=True)
 
     def run(self, setup: int, paths: Paths, cancelled: Callable[[], bool]) -> None:
         """See that data moves both ways on a set-up that is up, then run its trials.
 
         What belongs to the set-up is made anew on each: paths, the second of data, the nodes' states.
         """
-        if not self._has_begun:
-            self._has_begun = True
+        if self._rest.first is not None and setup == self._rest.first.setup:
             self._begin()
         plan, lab, remotes = self._plan, self._lab, self._remotes
         make = conditions_of(plan, lab, self._environments, self._link_bps)
@@ -172,12 +171,11 @@ class PairRun:
         stolen = stolen_note(self.outcome)
         if stolen is not None and is_last:
             self._observer.note(stolen)
-        self._is_complete = is_last
         if stolen is not None or is_last:
-            self._describe((*self._notes, stolen) if stolen else self._notes)
+            self._describe((*self._notes, stolen) if stolen else self._notes, is_complete=is_last)
 
-    def _describe(self, notes: Sequence[Note]) -> None:
-        update: dict[str, Any] = {"notes": tuple(notes), "ended": self._until.ended, "complete": self._is_complete}
+    def _describe(self, notes: Sequence[Note], *, is_complete: bool = False) -> None:
+        update: dict[str, Any] = {"notes": tuple(notes), "ended": self._until.ended, "complete": is_complete}
         if self._link_bps is not None:
             update["underlay_bps"] = self._link_bps
         earlier = self._folder.earlier  # what the nodes were is what they were at the beginning; differences are noted

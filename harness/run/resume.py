@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,11 +9,10 @@ from typing import Any
 
 from harness.model.errors import InputError
 from harness.model.notes import About, Note
-from harness.model.text import shown
 from harness.model.trial import Slot
 from harness.results.differences import Difference, Surroundings, differences
 from harness.results.earlier import Done, Earlier, Place
-from harness.results.meta import RunMeta, as_read
+from harness.results.meta import RunMeta, as_read, meta_as_read
 from harness.results.plan import Plan
 from harness.run.repeats import Repeats
 
@@ -70,14 +68,15 @@ def resumed(
     `now` is what it would be as a new run. With `accept_differences` what differs becomes a note, unless it is the
     plan: trials of two plans have no common order.
     """
-    meta, now = earlier.meta, as_read(now)
-    if now.plan.to_json() != meta.plan.to_json():
-        keys = [key for key, value in now.plan.to_json().items() if value != meta.plan.to_json()[key]]
+    meta, now = earlier.meta, meta_as_read(now)
+    plan, planned = now.plan.to_json(), meta.plan.to_json()
+    if plan != planned:
+        keys = [key for key, value in plan.items() if value != planned[key]]
         raise InputError(
             f"{meta.run_id} cannot be resumed: its command makes another plan now ({', '.join(keys)}); start it anew."
         )
     then = Surroundings(meta, earlier.environment)
-    found = differences([then], [Surroundings(now, shown(json.loads(json.dumps(environments, default=str))))])
+    found = differences([then], [Surroundings(now, as_read(environments))])
     if found and not accept_differences:
         raise InputError(
             f"{meta.run_id} cannot be resumed as it was begun: {'; '.join(map(_worded, found))}. Make it as it was, or "

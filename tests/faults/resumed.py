@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.faults.endless_output import rows_in
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_run import rows_of
@@ -29,12 +30,6 @@ OWN = ("run_id", "setup", "started_at", "raw", "proof", "reason")
 PLACE = ("block", "position", "attempt", "profile", "kind", "measure", "protocol", "direction", "mtu", "flows")
 
 
-def counted(folder: Path) -> int:
-    """Return how many trials of a run are on disk."""
-    path = folder / "trials.csv"
-    return path.read_bytes().count(b"\n") - 1 if path.exists() else 0
-
-
 def killed(machine: Machine, folder: Path, at: list[int], seed: int) -> Path:
     """Run, be killed once so many trials are on disk, and be resumed; return the run's folder once it is at its end."""
     out = machine.root / OUT[1:] / "killed"
@@ -45,7 +40,7 @@ def killed(machine: Machine, folder: Path, at: list[int], seed: int) -> Path:
 
             def is_there(number: int = number, known: list[Path] = known) -> bool:
                 found = known or (sorted(out.iterdir()) if out.is_dir() else [])
-                return bool(found) and counted(found[0]) >= number
+                return bool(found) and rows_in(found[0]) >= number
 
             assert eventually(lambda: is_there() or command.exit_code is not None, 120.0)
             assert command.exit_code is None, command.stderr
@@ -53,7 +48,7 @@ def killed(machine: Machine, folder: Path, at: list[int], seed: int) -> Path:
             command.wait()
         assert machine.run(folder, "lab", "down").exit_code == 0
         (made,) = out.iterdir()
-        sys.stdout.write(f"killed at {number}, {counted(made)} trials are on disk\n")
+        sys.stdout.write(f"killed at {number}, {rows_in(made)} trials are on disk\n")
         words = ["run", "--resume", "last", "--out", f"{OUT}/killed"]
     last = machine.run(folder, *words)
     assert last.exit_code == 0, last.stderr
