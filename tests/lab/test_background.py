@@ -54,10 +54,11 @@ def test_busy_core_beside_a_run(machine: Machine, run: Run) -> None:
     assert command.exit_code == 0, command.stderr
     (folder,) = [path for path in machine.results() if path.name in command.stderr]
     trials = rows_of(folder / "trials.csv")
-    on_hosts = trials[0]["client_background_cpus"] != ""
-    assert on_hosts == (json.loads((folder / "run.json").read_text(encoding="utf-8"))["lab"] != "local")
+    on_hosts = json.loads((folder / "run.json").read_text(encoding="utf-8"))["lab"] != "local"
     for name in ("client_background_cpus", "server_background_cpus") if on_hosts else ("foreign_cpu_s",):
-        assert statistics.mean(float(trial[name]) for trial in trials) > 0.5, "of one core, in a second"
+        seen = [float(trial[name]) for trial in trials if trial[name] != ""]
+        assert len(seen) > 0.8 * len(trials), "a trial that failed beside a busy core has no figure; few do"
+        assert statistics.mean(seen) > 0.5, "of one core, in a second"
     summary = rows_of(folder / "summary.csv")
     judged = [row for row in summary if row["metric"] in JUDGED]
     assert {row["metric"] for row in judged} == set(JUDGED)
