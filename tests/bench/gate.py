@@ -63,9 +63,9 @@ class Round:
     worse: Path
 
 
-def measured(machine: Machine, scratch: Path, more: Sequence[str], into: Path) -> Path:
+def measured(machine: Machine, scratch: Path, more: Sequence[str], into: Path, words: Sequence[str] = SHORT) -> Path:
     """Measure once, and move the run's folder to another; RuntimeError where the run does not end well."""
-    command = machine.run(scratch, *SHORT, *more)
+    command = machine.run(scratch, *words, *more)
     if command.exit_code != 0:
         raise RuntimeError(command.stderr)
     (folder,) = machine.results()
