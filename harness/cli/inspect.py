@@ -18,7 +18,7 @@ from harness.cli.options import (
     lab_option,
     profile_option,
     profiles_dir_option,
-    rate_option,
+    wires_options,
 )
 from harness.model.errors import LabError
 
@@ -31,7 +31,7 @@ from harness.model.errors import LabError
 @context_option
 @any_nodes_option
 @click.option("--image", help="Image of a cluster's pods.")
-@rate_option
+@wires_options
 @ask_pass_option
 @ask_become_pass_option
 @json_option

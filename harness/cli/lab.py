@@ -22,7 +22,7 @@ from harness.cli.options import (
     made_lab_option,
     nodes_option,
     profiles_dir_option,
-    rate_option,
+    wires_options,
 )
 from harness.model.errors import InputError, LabError
 
@@ -37,15 +37,16 @@ def lab() -> None:
 
 @lab.command("up")
 @made_lab_option
-@rate_option
+@wires_options
 @containers_option
 @nodes_option
 @links_option
-def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int | None) -> None:
+def lab_up(which: str, rate: str, nic_mtu: int, containers: str, nodes: int | None, links: int | None) -> None:
     """Bring a lab up and leave it standing."""
     from harness.labs import vagrant
     from harness.labs.kept import MIN_NODES, find_kept, require_root
     from harness.labs.local import LocalLab
+    from harness.labs.wires import Wires
     from harness.model.containers import Containers
     from harness.run.interrupt import Interruption
 
@@ -60,13 +61,14 @@ def lab_up(which: str, rate: str, containers: str, nodes: int | None, links: int
     with interruption.installed(), interruption.shielded():
         if find_kept() is not None:
             raise LabError("the local lab is already up; `harness lab down` takes it down.")
-        source = LocalLab(rate, count=nodes or MIN_NODES, keep=True, containers=engine, links=links or 0)
+        wires = Wires(rate, nodes or MIN_NODES, links or 0, nic_mtu)
+        source = LocalLab(wires, keep=True, containers=engine)
         made = source.up()
         if interruption.requested:
             source.down()
             raise KeyboardInterrupt
     *names, last = [node.name for node in made.nodes]
-    out.print(f"{', '.join(names)} and {last} are up, {_linked(rate, links or 0)}.")
+    out.print(f"{', '.join(names)} and {last} are up, {wires.words()}.")
     out.print(f"Ansible inventory: {made.inventory}\nSSH configuration: {made.ssh_config}", soft_wrap=True)
 
 
@@ -138,6 +140,7 @@ def lab_status(which: str) -> None:
     """Say whether a lab is up; exit code 3 where it is not."""
     from harness.labs import vagrant
     from harness.labs.kept import kept_state, standing_profiles
+    from harness.labs.wires import Wires
 
     if which == "vagrant":
         states = vagrant.states()
@@ -151,7 +154,7 @@ def lab_status(which: str) -> None:
         out.print(f"{node['name']}  {node['address']}  pid {node['inside']['pid']}")
     for router in state.get("routers", []):
         out.print(f"{router['name']}  pid {router['inside']['pid']}")
-    out.print(_linked(state["rate"], state.get("links", 0)))
+    out.print(Wires.of(state).words())
     names = standing_profiles(state)
     first = state["nodes"][0]["name"]
     if not names:
@@ -159,11 +162,6 @@ def lab_status(which: str) -> None:
         return
     out.print(f"On it stands: {', '.join(names)}. Look at it, and follow a packet through it, with")
     out.print(f"  harness lab exec {first} -- ip -d link\n  harness trace --profile {names[0]}", soft_wrap=True)
-
-
-def _linked(rate: str, links: int) -> str:
-    """Return what joins the nodes, in words."""
-    return f"{links} links of {rate} each between two routers" if links else f"link {rate}"
 
 
 @lab.command("shell")

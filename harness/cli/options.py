@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from harness.cli.types import ListOf, Parsed, words_of
+from harness.labs.access import NIC_MTU
 from harness.labs.kept import MIN_NODES
-from harness.labs.local import DEFAULT_RATE, MAX_NODES, parse_rate
+from harness.labs.local import MAX_NODES
 from harness.labs.routers import MIN_LINKS
+from harness.labs.wires import DEFAULT_RATE, NIC_MTUS, parse_rate
 from harness.measures.factors import FACTORS, one_of, rate_bps
 from harness.measures.metrics import MOST_LINKS
 from harness.measures.registry import DEFAULT, MEASURES
@@ -76,13 +78,6 @@ service_option = click.option(
     type=ListOf("LIST", parse_service),
     default=(),
     help=f"Services of a cluster by way of which pods are measured as well, any of {', '.join(ServiceKind)}.",
-)
-rate_option = click.option(
-    "--rate",
-    type=Parsed("RATE", parse_rate_text),
-    default=DEFAULT_RATE,
-    show_default=True,
-    help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
 )
 links_option = click.option(
     "--links",
@@ -221,6 +216,23 @@ def _extent_options() -> Iterable[Decorator]:
     )
 
 
+def _wires_options() -> Iterable[Decorator]:
+    yield click.option(
+        "--rate",
+        type=Parsed("RATE", parse_rate_text),
+        default=DEFAULT_RATE,
+        show_default=True,
+        help="What the local lab's link is shaped to, e.g. 1gbit; or none.",
+    )
+    yield click.option(
+        "--nic-mtu",
+        type=click.IntRange(*NIC_MTUS),
+        default=NIC_MTU,
+        show_default=True,
+        help="MTU of the local lab's NICs in bytes, e.g. 9000 for jumbo frames; --mtu is the endpoints'.",
+    )
+
+
 def _plan_options() -> Iterable[Decorator]:
     yield profile_option
     yield lab_option
@@ -235,7 +247,7 @@ def _plan_options() -> Iterable[Decorator]:
         show_default=True,
         help="Times that the profiles are set up: between groups of blocks they are torn down and set up again.",
     )
-    yield rate_option
+    yield from _wires_options()
     yield between_option
     yield click.option(
         "--max-rate",
@@ -264,6 +276,11 @@ def _plan_options() -> Iterable[Decorator]:
 def extent_options(command: Command) -> Command:
     """Give a command the options that say how long it measures, and in which order."""
     return _with(command, _extent_options())
+
+
+def wires_options(command: Command) -> Command:
+    """Give a command the options that say what joins the nodes of the local lab."""
+    return _with(command, _wires_options())
 
 
 def plan_options(command: Command) -> Command:

@@ -103,7 +103,7 @@ def _link_bps(prepared: Prepared) -> float | None:
     """Return what the lab's link carries each way, None where that is not known."""
     from harness.labs.local import LocalLab
 
-    return prepared.source.rate_bps if isinstance(prepared.source, LocalLab) else None
+    return prepared.source.wires.rate_bps if isinstance(prepared.source, LocalLab) else None
 
 
 def _bytes(count: float) -> str:

@@ -13,12 +13,14 @@ from harness.cli.cluster import KUBERNETES, cluster_lab
 from harness.cli.options import FACTOR_PREFIX
 from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
+from harness.labs.access import NIC_MTU
 from harness.labs.base import LabSource
 from harness.labs.kept import MIN_NODES
 from harness.labs.kubernetes import KubernetesLab
-from harness.labs.local import DEFAULT_RATE, MAX_NODES, LocalLab
+from harness.labs.local import MAX_NODES, LocalLab
 from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
+from harness.labs.wires import DEFAULT_RATE, Wires
 from harness.measures import iperf3, registry
 from harness.measures.factors import FACTORS
 from harness.model import pairs
@@ -52,6 +54,7 @@ class Options:
     setups: int = 1
     seed: int | None = None
     rate: str = DEFAULT_RATE
+    nic_mtu: int = NIC_MTU
     plan: str = "quick"
     profiles_dirs: tuple[Path, ...] = ()
     containers: str = Engine.NONE.value
@@ -239,7 +242,10 @@ def _lab_source(options: Options, *, keep: bool, links: int) -> LabSource:
                 f"--nodes {count}: say which of them are measured, by --pairs k8s-1:k8s-2,… or --pairs all."
             )
         engine, found = Engine(options.containers), options.between is not None
-        return LocalLab(options.rate, count=count, keep=keep, containers=engine, links=links, found=found)
+        wires = Wires(options.rate, count, links, options.nic_mtu)
+        return LocalLab(wires, keep=keep, containers=engine, found=found)
+    if options.nic_mtu != NIC_MTU:
+        raise InputError("--nic-mtu is for the local lab; the NICs of your hosts have the MTU that they have.")
     if options.nodes is not None:
         raise InputError("--nodes is for the local lab; an inventory has the hosts that are in it.")
     if options.lab == VAGRANT:

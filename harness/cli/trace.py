@@ -16,7 +16,7 @@ from harness.cli.options import (
     containers_option,
     lab_option,
     profiles_dir_option,
-    rate_option,
+    wires_options,
 )
 from harness.model.errors import InputError, VerificationError
 from harness.model.trial import MTU
@@ -62,7 +62,7 @@ LEAST_BYTES, MOST_BYTES = 28, 65535
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @profiles_dir_option
 @containers_option
-@rate_option
+@wires_options
 @click.option("--keep", is_flag=True, help="Leave the set-up standing, and the local lab with it.")
 @ask_pass_option
 @ask_become_pass_option

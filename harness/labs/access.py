@@ -73,7 +73,7 @@ def write_access(directory: Path, state: dict[str, Any]) -> None:
             "underlay_address": node["address"],
             "underlay_address6": node["address6"],
             "underlay_device": DEVICE,
-            "underlay_mtu": NIC_MTU,
+            "underlay_mtu": state["nic_mtu"],
             "ansible_ssh_common_args": f"-F {directory / SSH_CONFIG}",
             "ansible_python_interpreter": "/usr/bin/python3",
         }

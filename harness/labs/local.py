@@ -19,7 +19,6 @@ from harness.labs.access import (
     DEVICE,
     INVENTORY,
     KEY,
-    NIC_MTU,
     SEARCH_PATH,
     SSH_CONFIG,
     make_key,
@@ -31,9 +30,9 @@ from harness.labs.bystanders import Bystanders
 from harness.labs.holder import enter_argv
 from harness.labs.process import command
 from harness.labs.shaping import shape
-from harness.measures.factors import rate_bps
+from harness.labs.wires import Wires
 from harness.model.containers import Engine
-from harness.model.errors import InputError, LabError
+from harness.model.errors import LabError
 from harness.model.node import Node
 
 MAX_NODES = 8
@@ -41,7 +40,6 @@ NODES = tuple((f"k8s-{n}", f"172.12.1.{10 + n}", f"fd00:172:12:1::{10 + n}") for
 """Names and addresses; a lab takes the first of them."""
 PREFIX_LENGTH = 24
 PREFIX6_LENGTH = 64
-DEFAULT_RATE = "1gbit"
 _HOLDER = f"""
 set -e
 {engine.SCRIPT}
@@ -66,48 +64,28 @@ exec env --ignore-signal=CHLD sleep infinity
 # SIGCHLD ignored makes the kernel reap whatever is orphaned in the node.
 
 
-def parse_rate(text: str) -> float | None:
-    """Return a rate such as `1gbit` in bit/s, None for `none`; raises InputError for anything else."""
-    if text == "none":
-        return None
-    try:
-        rate = rate_bps(text)
-    except InputError:
-        rate = 0.0
-    if rate < 1e6:  # noqa: PLR2004 - what tbf can shape and a test can measure
-        raise InputError(f"{text!r}: give none, or a number with kbit, mbit or gbit from 1mbit to 400gbit")
-    return rate
+_USUAL = Wires()
 
 
 class LocalLab:
     """Nodes in namespaces of this machine.
 
-    `keep`: they outlive this process (`harness lab up`). `found`: they are those of a lab that stands.
-
-    `rate` is that of the link between two nodes, or of each node's port of a switch. With `links` there are routers
-    between two nodes, joined by as many links, each of that rate; what the nodes send is not shaped then, for two
-    bottlenecks in a row would not tell which of them a figure is of.
+    `wires` say how many they are and what joins them. `keep`: they outlive this process (`harness lab up`). `found`:
+    they are those of a lab that stands.
     """
 
     def __init__(
         self,
-        rate: str = DEFAULT_RATE,
+        wires: Wires = _USUAL,
         *,
-        count: int = kept.MIN_NODES,
         keep: bool = False,
         state_root: Path = kept.STATE_ROOT,
         containers: Engine = Engine.NONE,
-        links: int = 0,
         found: bool = False,
     ) -> None:
-        if links and count != kept.MIN_NODES:
-            raise InputError(f"links between routers join two nodes, not {count}; leave one of both out.")
         self.found = found
-        self.count = count
-        self.links = links
-        self.rate = rate
+        self.wires = wires
         self.containers = containers
-        self.rate_bps = parse_rate(rate)
         self.keep = keep
         self.directory = state_root / (kept.KEPT if keep else kept.own_name())
         self.groups = f"{self.directory.name}-{secrets.token_hex(4)}"  # pids of two PID namespaces may be the same
@@ -118,8 +96,8 @@ class LocalLab:
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes, whose names and addresses are always the same."""
         return tuple(
-            Node(name, index, address, DEVICE, NIC_MTU, address6)
-            for index, (name, address, address6) in enumerate(NODES[: self.count], 1)
+            Node(name, index, address, DEVICE, self.wires.nic_mtu, address6)
+            for index, (name, address, address6) in enumerate(NODES[: self.wires.count], 1)
         )
 
     def probe(self) -> list[str]:
@@ -165,21 +143,7 @@ class LocalLab:
 
     def _require_alike(self, standing: dict[str, Any]) -> None:
         """Raise LabError where the lab that is up is not the one asked for."""
-        if standing["rate"] != self.rate:
-            raise LabError(
-                f"the lab that is up has rate {standing['rate']}, not {self.rate}; "
-                f"`harness lab down` it, or give --rate {standing['rate']}."
-            )
-        if standing.get("links", 0) != self.links:
-            raise LabError(
-                f"the lab that is up has {_wired(standing.get('links', 0))}, and this takes {_wired(self.links)}; "
-                "`harness lab down` it first."
-            )
-        if len(standing["nodes"]) != self.count:
-            raise LabError(
-                f"the lab that is up has {len(standing['nodes'])} nodes, not {self.count}; "
-                f"`harness lab down` it, or give --nodes {len(standing['nodes'])}."
-            )
+        self.wires.require(Wires.of(standing))
         if self.containers is not Engine.NONE and standing["containers"] != self.containers:
             raise LabError(
                 f"the lab that is up was made without --containers {self.containers}; `harness lab down` it first."
@@ -196,8 +160,7 @@ class LocalLab:
 
     def _build(self) -> Lab:
         state: dict[str, Any] = {
-            "rate": self.rate,
-            "links": self.links,
+            **self.wires.described(),
             "containers": self.containers.value,
             "groups": self.groups,
             "nodes": [],
@@ -206,7 +169,7 @@ class LocalLab:
         engine.require(self.containers, SEARCH_PATH)
         make_key(self.directory / KEY)
         home = pwd.getpwuid(0).pw_dir
-        for index, (name, address, address6) in enumerate(NODES[: self.count], 1):
+        for index, (name, address, address6) in enumerate(NODES[: self.wires.count], 1):
             settings = engine.settings(self.containers, self.groups, name)
             held = holder.start(_HOLDER, name, home, self.containers, settings, keeping=self._keeping)
             addresses = {"address": address, "address6": address6}
@@ -222,23 +185,24 @@ class LocalLab:
     def _join(self, state: dict[str, Any]) -> None:
         """Join the nodes, two directly or by routers and more by a switch, and shape what the links carry."""
         ports = [(node["name"], node["inside"]["pid"]) for node in state["nodes"]]
-        if self.links:
+        wires = self.wires
+        if wires.links:
             self._join_by_routers(state)
         elif len(ports) == kept.MIN_NODES:
             (_, first), (_, second) = ports
-            wiring.cable(first, second, DEVICE, NIC_MTU)
+            wiring.cable(first, second, DEVICE, wires.nic_mtu)
         else:
             held = wiring.start(keeping=self._keeping)
             state["switch"] = {"name": wiring.NAME, **held.described()}
             kept.write_state(self.directory, state)
-            wiring.plug(held.inside.pid, ports, DEVICE, NIC_MTU)
+            wiring.plug(held.inside.pid, ports, DEVICE, wires.nic_mtu)
         for node in state["nodes"]:
             enter = enter_argv(node["inside"]["pid"])
             command([*enter, "ip", "addr", "add", f"{node['address']}/{PREFIX_LENGTH}", "dev", DEVICE])
             command([*enter, "ip", "addr", "add", f"{node['address6']}/{PREFIX6_LENGTH}", "dev", DEVICE, "nodad"])
             command([*enter, "ip", "link", "set", "dev", DEVICE, "up"])
-            if self.rate_bps is not None and not self.links:
-                shape(enter, DEVICE, NIC_MTU, self.rate_bps)
+            if wires.link_bps is not None and not wires.links:
+                shape(enter, DEVICE, wires.nic_mtu, wires.link_bps)
 
     def _join_by_routers(self, state: dict[str, Any]) -> None:
         """Put each of two nodes behind a router of its own, with links between these."""
@@ -251,7 +215,8 @@ class LocalLab:
             for node in state["nodes"]
         )
         pids = _router_pids(state)
-        routers.join((pids[0], pids[1]), (first, second), DEVICE, NIC_MTU, self.links, self.rate_bps)
+        wires = self.wires
+        routers.join((pids[0], pids[1]), (first, second), DEVICE, wires.nic_mtu, wires.links, wires.link_bps)
 
     def _await_engine(self, state: dict[str, Any]) -> None:
         """Wait for the daemons, which have been starting while the rest was made."""
@@ -262,21 +227,17 @@ class LocalLab:
             engine.await_docker([*enter_argv(pid), "docker", "version"], Path(f"/proc/{pid}/root"), node["name"])
 
 
-def _wired(links: int) -> str:
-    """Return in words what is between the nodes of a lab."""
-    return f"{links} links between routers" if links else "no routers"
-
-
 def _router_pids(state: dict[str, Any]) -> list[int]:
     """Return the first process of each router."""
     return [router["inside"]["pid"] for router in state["routers"]]
 
 
 def _lab(directory: Path, state: dict[str, Any]) -> Lab:
+    wires = Wires.of(state)
     nodes = [
-        Node(node["name"], node["index"], node["address"], DEVICE, NIC_MTU, node["address6"]) for node in state["nodes"]
+        Node(node["name"], node["index"], node["address"], DEVICE, wires.nic_mtu, node["address6"])
+        for node in state["nodes"]
     ]
-    rate_bps, links = parse_rate(state["rate"]), state.get("links", 0)
     return Lab(
         name="local",
         inventory=directory / INVENTORY,
@@ -284,10 +245,10 @@ def _lab(directory: Path, state: dict[str, Any]) -> Lab:
         client=nodes[0],
         server=nodes[1],
         others=tuple(nodes[2:]),
-        rate_bps=None if rate_bps is None else rate_bps * max(links, 1),
+        rate_bps=wires.rate_bps,
         shared_kernel=True,
         scratch=directory,
         foreign_cpu_s=Bystanders([held["inside"]["pid"] for held in kept.held_of(state)]).cpu_s,
         neighbours=partial(kept.neighbours, directory),
-        link_bytes=partial(routers.link_bytes, _router_pids(state), links) if links else None,
+        link_bytes=partial(routers.link_bytes, _router_pids(state), wires.links) if wires.links else None,
     )

@@ -15,8 +15,9 @@ from pathlib import Path
 from harness.labs import engine, holder, wiring
 from harness.labs.access import DEVICE, NIC_MTU
 from harness.labs.holder import Holder, Keeping, enter_argv
-from harness.labs.local import DEFAULT_RATE, NODES, PREFIX_LENGTH, parse_rate
+from harness.labs.local import NODES, PREFIX_LENGTH
 from harness.labs.shaping import shape
+from harness.labs.wires import DEFAULT_RATE, parse_rate
 from harness.model.containers import Engine
 from tests.proving import FailureError, run
 

@@ -19,7 +19,8 @@ from harness.inspect.doctor import impossible_profiles
 from harness.labs.access import NIC_MTU
 from harness.labs.base import Lab
 from harness.labs.holder import enter_argv
-from harness.labs.local import DEFAULT_RATE, LocalLab
+from harness.labs.local import LocalLab
+from harness.labs.wires import DEFAULT_RATE, Wires
 from harness.model.containers import Containers, Engine
 from harness.model.jobs import Completed
 from harness.model.trial import UNDERLAY
@@ -108,7 +109,7 @@ class Bench:
 def bench(rate: str = DEFAULT_RATE, engine: Engine = Engine.NONE) -> Iterator[Bench]:
     """Bring up a lab that shares nothing with any other, and take it down."""
     with state_folder() as root:
-        source = LocalLab(rate, state_root=root, containers=engine)
+        source = LocalLab(Wires(rate), state_root=root, containers=engine)
         lab = source.up()
         try:
             with SshRemote(lab.client, lab.ssh_config) as client, SshRemote(lab.server, lab.ssh_config) as server:

@@ -19,6 +19,7 @@ from harness.labs.holder import enter_argv
 from harness.labs.kept import take_down_all
 from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId, command
+from harness.labs.wires import Wires
 from harness.model.errors import LabError
 from harness.nodes.remote import Remote
 from harness.nodes.ssh import SshRemote
@@ -152,7 +153,7 @@ def test_hosts_without_links_have_the_split_computed(machine: Machine, tmp_path:
 @pytest.fixture(name="lab", scope="module")
 def lab_of_three_links() -> Iterator[tuple[Lab, Remote, Remote]]:
     with state_folder() as root:
-        source = LocalLab("100mbit", links=3, state_root=root)
+        source = LocalLab(Wires("100mbit", links=3), state_root=root)
         lab = source.up()
         try:
             with SshRemote(lab.client, lab.ssh_config) as client, SshRemote(lab.server, lab.ssh_config) as server:
@@ -222,13 +223,13 @@ def test_lab_of_links_is_brought_up_shown_and_kept_for_those_who_want_links(mach
 def test_kept_lab_knows_its_routers_and_is_not_taken_for_another() -> None:
     with state_folder() as root:
         before = host_snapshot(root)
-        LocalLab("none", keep=True, links=2, state_root=root).up()
+        LocalLab(Wires("none", links=2), keep=True, state_root=root).up()
         state = json.loads((root / "lab/state.json").read_text(encoding="utf-8"))
         held = [ProcessId(**one[role]) for one in (*state["nodes"], *state["routers"]) for role in ("holder", "inside")]
         try:
             with pytest.raises(LabError, match="has 2 links between routers, and this takes no routers"):
-                LocalLab("none", state_root=root).up()
-            found = LocalLab("none", links=2, state_root=root).up()
+                LocalLab(Wires("none"), state_root=root).up()
+            found = LocalLab(Wires("none", links=2), state_root=root).up()
             assert found.link_bytes is not None
             assert len(found.link_bytes()) == 2
             assert all(process.is_alive() for process in held)

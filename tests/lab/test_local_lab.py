@@ -12,6 +12,7 @@ import pytest
 from harness.labs.kept import take_down_all
 from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
+from harness.labs.wires import Wires
 from harness.model.errors import ConnectionLostError
 from harness.nodes.remote import Remote
 from harness.nodes.ssh import SshRemote
@@ -24,7 +25,9 @@ KILLED_OWNER = """
 import os, signal, sys
 from pathlib import Path
 from harness.labs.local import LocalLab
-LocalLab("none", state_root=Path(sys.argv[1])).up()
+from harness.labs.wires import Wires
+from harness.labs.wires import Wires
+LocalLab(Wires("none"), state_root=Path(sys.argv[1])).up()
 END
 """
 ENDS = {
@@ -123,7 +126,7 @@ def test_files_of_a_node_are_its_own(bench: Bench, tmp_path: Path) -> None:
 def test_down_leaves_the_host_as_it_was() -> None:
     with state_folder() as root:
         before = host_snapshot(root)
-        lab = LocalLab("none", state_root=root)
+        lab = LocalLab(Wires("none"), state_root=root)
         made = lab.up()
         with SshRemote(made.client, made.ssh_config) as client:
             done(client, "ip", "link", "add", "name", "docker0", "type", "bridge")
@@ -155,9 +158,9 @@ def test_nodes_end_with_their_owner(how: str) -> None:
 def test_kept_lab_outlives_its_owner_until_it_is_taken_down() -> None:
     with state_folder() as root:
         before = host_snapshot(root)
-        owner = KILLED_OWNER.replace('"none",', '"none", keep=True,').replace("END", "")
+        owner = KILLED_OWNER.replace('Wires("none"),', 'Wires("none"), keep=True,').replace("END", "")
         subprocess.run([sys.executable, "-c", owner, str(root)], check=True)
-        again = LocalLab("none", state_root=root)
+        again = LocalLab(Wires("none"), state_root=root)
         try:
             found = again.up()
             again.down()

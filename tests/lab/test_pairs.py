@@ -9,6 +9,7 @@ import pytest
 
 from harness.labs.local import NODES, LocalLab
 from harness.labs.process import ProcessId
+from harness.labs.wires import Wires
 from harness.nodes.ssh import SshRemote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
@@ -33,7 +34,7 @@ def emptied(machine: Machine) -> Machine:
 def test_four_nodes_reach_each_other_through_a_switch_that_goes_with_them() -> None:
     with state_folder() as root:
         before = host_snapshot(root)
-        lab = LocalLab("100mbit", count=4, state_root=root)
+        lab = LocalLab(Wires("100mbit", 4), state_root=root)
         made = lab.up()
         state = json.loads((made.scratch / "state.json").read_text(encoding="utf-8"))
         held = [ProcessId(**one[role]) for one in (*state["nodes"], state["switch"]) for role in ("holder", "inside")]

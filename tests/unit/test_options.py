@@ -17,8 +17,9 @@ from harness.cli.plan import plan as plan_command
 from harness.cli.prepare import Options, prepare
 from harness.cli.types import MAX_VALUES, words_of
 from harness.labs.access import NIC_MTU
-from harness.labs.local import LocalLab, parse_rate
+from harness.labs.local import LocalLab
 from harness.labs.static import StaticLab
+from harness.labs.wires import parse_rate
 from harness.measures.factors import FACTORS
 from harness.measures.registry import MEASURES
 from harness.model.errors import InputError
@@ -335,8 +336,18 @@ def test_pairs_of_own_hosts_must_agree_on_the_mtu_if_they_are_measured(monkeypat
 def test_local_lab_is_made_with_the_rate_and_not_yet_up() -> None:
     source = prepare(replace(GIVEN, rate="100mbit")).source
     assert isinstance(source, LocalLab)
-    assert (source.rate, source.rate_bps) == ("100mbit", 1e8)
+    assert (source.wires.rate, source.wires.rate_bps) == ("100mbit", 1e8)
     assert not source.directory.exists()
+
+
+def test_local_lab_takes_jumbo_frames() -> None:
+    prepared = prepare(replace(given(mtu=(8950,)), nic_mtu=9000))
+    assert {node.mtu for node in prepared.source.nodes()} == {9000}
+    assert prepared.plan.setup.nic_mtu == 9000
+    with pytest.raises(InputError, match="MTU 8950 is larger than the underlay's own 1500"):
+        prepare(given(mtu=(8950,)))
+    with pytest.raises(InputError, match="--nic-mtu is for the local lab"):
+        prepare(replace(GIVEN, lab="vagrant", nic_mtu=9000))
 
 
 def harness(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.labs.local import LocalLab
 from harness.labs.routers import link_bytes
+from harness.labs.wires import Wires
 from harness.model.errors import InputError, LabError
 
 HEAD = "Inter-|   Receive |  Transmit\n face |bytes    packets errs drop |bytes    packets errs drop\n"
@@ -37,4 +37,4 @@ def test_what_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_links_join_two_nodes_only() -> None:
     with pytest.raises(InputError, match="links between routers join two nodes, not 3"):
-        LocalLab("500mbit", count=3, links=2)
+        Wires("500mbit", 3, 2)
