@@ -25,6 +25,8 @@ from harness.cli.until import prepared_until, until_options
 from harness.model.errors import FailedTrialsError, HarnessError, InputError, VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.cli.prepare import Prepared
     from harness.labs.base import Lab
     from harness.nodes.target import Passwords
@@ -112,10 +114,15 @@ def _folder(prepared: Prepared, parent: Path, columns: Columns) -> RunFolder | P
     """Make the folder of the run, one for each pair in it where there are several."""
     from harness.results.store import PairsFolder, RunFolder
 
-    names = prepared.plan.setup.profiles[1:] or prepared.plan.setup.profiles
+    names = _named(prepared.plan.setup.profiles)
     if not prepared.waves:
         return RunFolder.create(parent, names, columns)
     return PairsFolder.create(parent, names, columns, [pair for wave in prepared.waves for pair in wave])
+
+
+def _named(profiles: Sequence[str]) -> Sequence[str]:
+    """Return those of a set-up's profiles, the underlay first, that a folder is named after."""
+    return profiles[1:] or profiles
 
 
 def columns_of(plan: Plan) -> Columns:
@@ -131,8 +138,11 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared, command: Comman
     from harness.results.store import RunFolder
     from harness.run.campaign import Ledger
 
+    def stay(profiles: Sequence[str]) -> None:
+        folder.rename(_named(prepared.plan.setup.profiles), _named(profiles))
+
     if isinstance(folder, RunFolder):
-        return Ledger(lambda _pair: folder)
+        return Ledger(lambda _pair: folder, stay=stay)
 
     def describe(lab: Lab, ends: Ends) -> None:
         hosts = {name for pair in folder.runs for name in pair.hosts}
@@ -148,7 +158,7 @@ def _ledger(folder: RunFolder | PairsFolder, prepared: Prepared, command: Comman
             }
         )
 
-    return Ledger(folder.runs.__getitem__, describe)
+    return Ledger(folder.runs.__getitem__, describe, stay)
 
 
 def carry_out(

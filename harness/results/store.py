@@ -25,6 +25,7 @@ from harness.results.earlier import Earlier, lines_of, read_earlier, whole_lines
 from harness.results.schema import SERIES, Columns, series_rows
 
 _MOST_LABEL = 100
+_MOST_NAMES = 60
 _UNSAFE = re.compile(r"[^A-Za-z0-9.%=]+")
 
 
@@ -45,6 +46,11 @@ class RunFolder:
     def create(cls, parent: Path, profiles: Sequence[str], columns: Columns) -> Self:
         """Make `<parent>/<UTC>-<profiles>-<4 hex>/`; InputError where that cannot be written."""
         return cls.made(parent / _new_run_id(profiles), columns)
+
+    def rename(self, profiles: Sequence[str], stay: Sequence[str]) -> None:
+        """Name the folder, which was named after profiles, after those of them that stay."""
+        self.path = _renamed(self.path, profiles, stay)
+        self.run_id = self.path.name
 
     @classmethod
     def made(cls, path: Path, columns: Columns, run_id: str | None = None) -> Self:
@@ -146,6 +152,12 @@ class PairsFolder:
             runs[pair] = opened(own, columns, run_id)
         return cls(path, runs)
 
+    def rename(self, profiles: Sequence[str], stay: Sequence[str]) -> None:
+        """Name the folder, which was named after profiles, after those of them that stay."""
+        self.path = _renamed(self.path, profiles, stay)
+        for pair, run in self.runs.items():
+            run.path, run.run_id = self.path / pair.folder, f"{self.path.name}/{pair.folder}"
+
     def write_json(self, value: Mapping[str, object]) -> None:
         """Write pairs.json as a whole."""
         _write_json(self.path / PAIRS_FILE, value)
@@ -174,7 +186,17 @@ def _discard_if_empty(path: Path) -> None:
 
 def _new_run_id(profiles: Sequence[str]) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{stamp}-{'+'.join(profiles)[:60]}-{secrets.token_hex(2)}"
+    return f"{stamp}-{_joined(profiles)}-{secrets.token_hex(2)}"
+
+
+def _joined(profiles: Sequence[str]) -> str:
+    return "+".join(profiles)[:_MOST_NAMES]
+
+
+def _renamed(path: Path, profiles: Sequence[str], stay: Sequence[str]) -> Path:
+    """Rename a run's folder; one that its owner gave another name keeps it."""
+    before, after = f"-{_joined(profiles)}-", f"-{_joined(stay)}-"
+    return path.rename(path.with_name(path.name.replace(before, after, 1))) if before in path.name else path
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, heading: bool = True) -> str:

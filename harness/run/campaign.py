@@ -45,10 +45,14 @@ Ends = Mapping[Pair, End]
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where a campaign's results go: a folder for each pair, and what is told of the whole as far as it is known."""
+    """Where a campaign's results go: a folder for each pair, and what is told of the whole as far as it is known.
+
+    `stay` is told of the setup's profiles that are measured, before the first trial, where some are left out.
+    """
 
     folder: Callable[[Pair], RunFolder]
     describe: Callable[[Lab, Ends], None] = lambda _lab, _ends: None
+    stay: Callable[[Sequence[str]], None] = lambda _profiles: None
 
 
 class Campaign:
@@ -110,6 +114,8 @@ class Campaign:
             self._equipment.observer,
             skip=work.conduct.skip_unsupported,
         )
+        if setup.profiles != work.plan.setup.profiles:
+            self._ledger.stay(setup.profiles)
         return replace(work, plan=work.plan.limited_to(setup.profiles))
 
     def _found(self, work: Work, pair: Pair) -> Work:

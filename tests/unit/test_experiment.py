@@ -340,7 +340,8 @@ class Bench:
             self.observer,
             owner=OWNER,
         )
-        campaign = Campaign((), Ledger(lambda _pair: self.folder), equipment, lambda _pair: self.observer)
+        ledger = Ledger(lambda _pair: self.folder, stay=lambda names: self.folder.rename(["vxlan"], names))
+        campaign = Campaign((), ledger, equipment, lambda _pair: self.observer)
         return campaign.run(self.plan, PROFILES, Conduct(keep, skip, look, accept_differences=accept))
 
     def resumed(self) -> Self:
@@ -496,6 +497,8 @@ def test_profile_that_the_kernel_cannot_make_is_left_out_on_demand(bench: Bench)
     assert set(bench.world.playbook_profiles) == {("underlay",)}
     assert {row["profile"] for row in bench.rows()} == {"underlay"}
     assert "planned underlay" in bench.world.events
+    assert "-underlay-" in bench.folder.path.name, "not named after what was left out"
+    assert {row["run_id"] for row in bench.rows()} == {bench.folder.path.name}
     assert any("vxlan needs link type vxlan" in note.fact for note in bench.world.notes)
 
 
