@@ -37,7 +37,7 @@ programs='
     ethtool:ethtool tcpdump:tcpdump openvpn:openvpn nft:nftables iptables:iptables
     ip:iproute2 ss:iproute2 tc:iproute2 bridge:iproute2 nstat:iproute2
     sshd:openssh-server ssh:openssh-client ssh-keygen:openssh-client
-    unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount
+    unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount newuidmap:uidmap
 '
 # libvirt-daemon without libvirt-daemon-system: the test starts a libvirtd of its own, so no service is wanted.
 vagrant_programs='

@@ -43,8 +43,11 @@ def doctor(ask_pass: bool, ask_become_pass: bool, **options: Any) -> None:  # no
     """
     from harness.fabric.support import named
     from harness.inspect.doctor import checks, impossible_profiles
+    from harness.labs import rootless
 
     local = options["lab"] == "local"
+    if local and rootless.is_wanted() and not rootless.refusal():
+        rootless.enter(click.get_current_context().obj)
     made = checks(options["measures"]) if local else []
     for check in made:
         _show_check(check)

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
 
 def require_source(prepared: Prepared) -> None:
-    """Raise LabError with everything that the lab misses here."""
+    """Raise LabError with everything that the lab misses here.
+
+    Where a local lab is wanted by somebody who is not root, this process is replaced by one that can make it.
+    """
+    from harness.labs import rootless
+    from harness.labs.local import LocalLab
+
+    source = prepared.source
+    if isinstance(source, LocalLab) and source.is_own and rootless.is_wanted():
+        rootless.enter(click.get_current_context().obj)
     problems = prepared.source.probe()
     if problems:
         raise LabError(" ".join(problems))

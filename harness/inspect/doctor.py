@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.fabric import support
 from harness.fabric.profiles import known_profiles, load
+from harness.labs import rootless
 from harness.measures.registry import programs
 
 SETUP = "run `make setup`"
@@ -48,7 +49,8 @@ class Check:
 def checks(measures: Sequence[str]) -> list[Check]:
     """Return what these measures and the local lab need of this machine; nothing on it is changed."""
     root = os.geteuid() == 0
-    made = [Check("root, for network namespaces", root, "run it with sudo")]
+    remedy = "run it with sudo" if root else f"run it with sudo, or else: {rootless.refusal()}"
+    made = [Check("root, for network namespaces", root, remedy)]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     wanted = {name: program.purpose for name, program in programs(measures).items()} | PROGRAMS
     made += [

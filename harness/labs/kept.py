@@ -25,7 +25,9 @@ from harness.model.flock import try_lock
 from harness.model.text import printable
 from harness.nodes import lock
 
-STATE_ROOT = Path("/run/vxlan-harness")
+STATE_VARIABLE = "VXLAN_HARNESS_STATE"
+"""Names the folder of all labs' state where that is not root's, who has it in /run."""
+STATE_ROOT = Path(os.environ.get(STATE_VARIABLE, "/run/vxlan-harness"))
 KEPT = "lab"
 """Name of the lab that `harness lab up` leaves standing."""
 NEEDS_ROOT = "the local lab is made of namespaces, which takes root; run this with sudo."

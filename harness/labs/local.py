@@ -93,6 +93,11 @@ class LocalLab:
         self._brought_up = False
         self._used: int | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is made for one command alone, and of namespaces alone, which takes no root of this machine."""
+        return not (self.keep or self.found) and self.containers is Engine.NONE
+
     def nodes(self) -> tuple[Node, ...]:
         """Return the nodes, whose names and addresses are always the same."""
         return tuple(
