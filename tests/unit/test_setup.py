@@ -41,6 +41,7 @@ PACKAGE_OF = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
+    "newuidmap": "uidmap",
     "mount": "mount",
     "sudo": "sudo",
 }
