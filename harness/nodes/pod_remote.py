@@ -142,6 +142,10 @@ class PodChannel:
         code = int(word[0])
         return code if code <= _SIGNALLED else -1
 
+    def sendall(self, data: bytes, /) -> None:
+        """Raise OSError: its standard input is empty and closed."""
+        raise BrokenPipeError(f"kubectl exec takes no input ({len(data)} bytes)")
+
     def shutdown_write(self) -> None:
         """End its standard input, which is empty as it is."""
 

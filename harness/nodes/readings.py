@@ -14,12 +14,13 @@ from harness.model.jobs import Port
 from harness.model.path import Counted
 from harness.model.readings import Counters, Reading
 from harness.model.text import brief
+from harness.nodes.running import ASKED
 
 USER_HZ = 100
 """Clock ticks a second in /proc/stat: fixed by the kernel's ABI on every architecture that containers run on."""
 _CPU_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_READY_TRIES = 200
-_READY_POLL_S = 0.02
+_READY_TRIES = 1000
+_READY_POLL_S = 0.002
 _TOO_LARGE = 2**64
 _STAT_CUTIME, _STAT_CSTIME = 13, 14
 """Fields of /proc/PID/stat, counted behind the program's name (proc_pid_stat(5))."""
@@ -30,16 +31,7 @@ _STAT_CUTIME, _STAT_CSTIME = 13, 14
 # so that the readings themselves stay out of the difference, and few programs are started for them. The programs of a
 # connection are children of its sshd, which counts what those that have ended used.
 _SCRIPT = f"""
-destination=$1 when=$2 ports=$3 hidden=$4
-shift 4
-for port in $ports; do
-  tries=0
-  until "$@" ss -Hln "${{port%%:*}}" "sport = :${{port#*:}}" | grep -q .; do
-    tries=$((tries + 1))
-    if [ "$tries" -ge {_READY_TRIES} ]; then echo @unready; exit 3; fi
-    sleep {_READY_POLL_S}
-  done
-done
+inside='cat /proc/net/snmp && {{ echo @route; ip -j route get "$1" 2>/dev/null || :; }}'
 ancestors() {{
   pid=$PPID
   while [ "$pid" -gt 1 ] && read -r line <"/proc/$pid/stat"; do
@@ -51,16 +43,51 @@ ancestors() {{
 }}
 counters() {{
   echo @clock; date +%s.%N
-  echo @proc; cat /proc/uptime /proc/stat
-  echo @dev; cat /proc/net/dev /proc/net/snmp
+  echo @proc; cat /proc/uptime /proc/stat - /proc/net/dev /proc/net/snmp <<DEV
+@dev
+DEV
   [ -z "$hidden" ] || {{ echo @hidden; nsenter --net="$hidden" cat /proc/net/dev || exit 5; }}
-  echo @endpoint; "$@" cat /proc/net/snmp || exit 4
   echo @ancestors; ancestors 2>/dev/null
+  echo @endpoint
 }}
-counters "$@"
-[ "$when" = before ] || {{ echo @route; "$@" ip -j route get "$destination"; }} 2>/dev/null
-echo @end
+reading() {{
+  destination=$1 when=$2 ports=$3 hidden=$4
+  shift 4
+  for port in $ports; do
+    tries=0
+    until [ -n "$("$@" ss -Hln "${{port%%:*}}" "sport = :${{port#*:}}")" ]; do
+      tries=$((tries + 1))
+      if [ "$tries" -ge {_READY_TRIES} ]; then echo @unready; exit 3; fi
+      sleep {_READY_POLL_S}
+    done
+  done
+  counters
+  if [ "$when" = before ]; then "$@" cat /proc/net/snmp || exit 4
+  else "$@" sh -c "$inside" sh "$destination" || exit 4; fi
+  echo @end
+}}
+{ASKED.format(answer="reading")}
 """
+PROGRAM = ("sh", "-c", _SCRIPT, "sh")
+"""What takes readings: one, of the words behind it, or of each of those that it is asked for."""
+
+
+def words(
+    enter: Sequence[str],
+    destination: str,
+    *,
+    before: bool,
+    ports: Sequence[Port] = (),
+    counted: Counted | None = None,
+) -> list[str]:
+    """Return what PROGRAM takes one reading on a node by; `ports`: wait until something listens on each of them.
+
+    `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's,
+    `counted` a device that may be in another namespace.
+    """
+    waited_for = " ".join(f"-{port.protocol[0]}:{port.number}" for port in ports)
+    hidden = counted.namespace if counted else ""
+    return [destination, "before" if before else "after", waited_for, hidden, *enter]
 
 
 def argv(
@@ -71,14 +98,8 @@ def argv(
     ports: Sequence[Port] = (),
     counted: Counted | None = None,
 ) -> list[str]:
-    """Return the command that takes one reading on a node; `ports`: wait until something listens on each of them.
-
-    `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's,
-    `counted` a device that may be in another namespace.
-    """
-    waited_for = " ".join(f"-{port.protocol[0]}:{port.number}" for port in ports)
-    hidden = counted.namespace if counted else ""
-    return ["sh", "-c", _SCRIPT, "sh", destination, "before" if before else "after", waited_for, hidden, *enter]
+    """Return the command that takes one such reading and ends."""
+    return [*PROGRAM, *words(enter, destination, before=before, ports=ports, counted=counted)]
 
 
 def parse(text: str, counted: Counted | None = None) -> Reading:

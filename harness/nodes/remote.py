@@ -6,7 +6,8 @@ A command is always an argv list: none of its words is ever interpreted on the w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +64,24 @@ class Remote(ABC):
         """Start argv, which may print so much, and return at once."""
         channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *argv])
         return Background(self.name, argv, channel, self._signal, self.is_connected, most_bytes)
+
+    @contextmanager
+    def held(
+        self, enter: Sequence[str], argv: Sequence[str], most_bytes: int = MOST_BYTES
+    ) -> Iterator[Callable[[], Background]]:
+        """Make ready for argv behind the words that enter a namespace; what the context gives starts it.
+
+        Where that is possible most of what starting takes is done before. It ends with the context.
+        """
+        with ExitStack() as stack:
+            yield lambda: stack.enter_context(self.background((*enter, *argv), most_bytes))
+
+    def ask(self, program: Sequence[str], words: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        """Return what a program says to words, as `run` does; where that is quicker it stays, to be asked again.
+
+        It ends with `running.ASKED`, each word is of one line.
+        """
+        return self.run([*program, *words], timeout_s)
 
     def _signal(self, signal: str, pid: str) -> None:
         """Send a signal to a process and its group."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,10 +16,34 @@ from harness.nodes.connection import CONNECT_TIMEOUT_S
 _CHUNK_BYTES = 65536
 _POLL_S = 0.25
 """How long a read may block before Ctrl-C and time limits are looked at."""
-_ENDING_POLL_S = 0.01
+_ENDING_POLL_S = 0.001
+"""How often it is looked whether a command whose output has ended is gone: at once as a rule."""
 # A process is ended by its own pid, so it tells its pid first. Constant text; what to run comes as its arguments.
 # An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
-ANNOUNCE = 'PATH=$PATH:/usr/sbin:/sbin; echo "$$"; exec "$@"'
+SBIN = 'PATH=$PATH:/usr/sbin:/sbin; exec "$@"'
+ANNOUNCE = f'echo "$$"; {SBIN}'
+_GO = "@go"
+# What stands on a standard input before the word may be a password that sudo did not ask for.
+HELD = f'echo "$$"; while IFS= read -r line; do [ "$line" != {_GO} ] || exec "$@"; done'
+"""The same for a command that waits for its `go`."""
+# For a script that is asked again and again: by the number of words behind the word that it waits for, then each on a
+# line of its own, on its standard input. Nothing in them is interpreted. With words of its own it answers those, once.
+ASKED = """
+if [ "$#" -gt 0 ]; then {answer} "$@"; exit; fi
+while IFS= read -r line; do
+  [ "$line" = @go ] || continue
+  IFS= read -r count || exit
+  set --
+  while [ "$count" -gt 0 ]; do
+    IFS= read -r word || exit
+    set -- "$@" "$word"
+    count=$((count - 1))
+  done
+  ({answer} "$@")
+  echo "@answered $?"
+done
+"""
+_ANSWERED = re.compile(rb"^@answered (\d+)\n\Z", re.MULTILINE)
 
 
 class Channel(Protocol):
@@ -50,6 +75,10 @@ class Channel(Protocol):
 
     def shutdown_write(self) -> None:
         """End its standard input."""
+        ...
+
+    def sendall(self, data: bytes, /) -> None:
+        """Write to its standard input; raises OSError."""
         ...
 
     def close(self) -> None:
@@ -142,6 +171,33 @@ class Background:
         for _ in self._lines(deadline, lambda: False):
             pass
         return self._completed()
+
+    def ask(self, words: Sequence[str], timeout_s: float) -> Completed:
+        """Return what a command that ends with ASKED answers to these words, each of one line.
+
+        Raises TimeoutError, ToolError, and ConnectionLostError where it has ended: there is no asking it again then.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._stdout.clear()
+        self._stderr.clear()
+        lines = [_GO, str(len(words)), *words]
+        try:
+            self._channel.sendall("".join(f"{line}\n" for line in lines).encode())
+        except OSError as error:
+            raise ConnectionLostError(f"{self._name}: `{self.argv[0]}` takes no more: {error}.") from error
+        while (answered := _ANSWERED.search(self._stdout)) is None or not self._pid:
+            if not self._receive(deadline):
+                raise ConnectionLostError(f"{self._name}: the connection broke while `{self.argv[0]}` ran.")
+        stdout = self._stdout[: answered.start()].decode("utf-8", "replace")
+        return Completed(self.argv, int(answered[1]), stdout, self.said())
+
+    def go(self) -> None:
+        """Let a command go that was started with HELD. Raises ConnectionLostError."""
+        try:
+            self._channel.sendall(f"{_GO}\n".encode())
+        except OSError as error:
+            raise ConnectionLostError(f"{self._name}: `{self.argv[0]}` was lost before it began: {error}.") from error
+        self._channel.shutdown_write()
 
     def finish(self, timeout_s: float) -> Completed:
         """End the command's standard input and return how it ended. Raises TimeoutError and ConnectionLostError."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
 
 from harness.model.errors import ConnectionLostError, LabError, ToolError
+from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
 from harness.model.text import brief
 from harness.nodes import lock
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
-from harness.nodes.running import ANNOUNCE, Background
+from harness.nodes.running import ANNOUNCE, HELD, SBIN, Background
 from harness.nodes.target import NOT_ASKED, Passwords, Target
 
 KEEPALIVE_S = 10
@@ -73,6 +74,7 @@ class SshRemote(Remote):
         self._lost_marks: list[str] = []
         self._owner: Owner | None = None
         self._lock: Background | None = None
+        self._asked: dict[tuple[str, ...], Background] = {}
 
     def is_connected(self) -> bool:
         """Tell whether the connection stands, as far as is known."""
@@ -150,6 +152,7 @@ class SshRemote(Remote):
             self._client.close()
             self._client = None
             self._lock = None
+            self._asked.clear()
 
     def _give_up(self) -> None:
         """Take the connection for lost, and remember what may still run under its mark."""
@@ -162,6 +165,39 @@ class SshRemote(Remote):
         if self._lost_marks:
             self.run(["sh", "-c", _END_MARKED, "sh", *self._lost_marks])
             self._lost_marks.clear()
+
+    @contextmanager
+    def held(
+        self, enter: Sequence[str], argv: Sequence[str], most_bytes: int = MOST_BYTES
+    ) -> Iterator[Callable[[], Background]]:
+        """See `Remote.held`: a shell in the namespace waits for the word, and becomes the command then."""
+        channel = self.open_channel(["sh", "-c", SBIN, "sh", *enter, "sh", "-c", HELD, "sh", *argv], is_fed=True)
+        waiting = Background(self.name, (*enter, *argv), channel, self._signal, self.is_connected, most_bytes)
+        with waiting:
+
+            def start() -> Background:
+                waiting.go()
+                return waiting
+
+            yield start
+
+    def ask(self, program: Sequence[str], words: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        """See `Remote.ask`: the program stays as long as the connection, and is started again where it has ended."""
+        key = tuple(program)
+        self.connect()
+        if key not in self._asked:
+            channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *program], is_fed=True)
+            self._asked[key] = Background(self.name, program, channel, self._signal, self.is_connected)
+        asked = self._asked.pop(key)  # one that does not answer is not asked again
+        try:
+            answer = asked.ask(words, timeout_s)
+        except BaseException as error:
+            asked.end()
+            if isinstance(error, TimeoutError):
+                raise ConnectionLostError(f"{error} ({timeout_s:g} s).") from error
+            raise
+        self._asked[key] = asked
+        return answer
 
     def open_channel(self, argv: Sequence[str], *, is_fed: bool = False) -> paramiko.Channel:
         """Start argv on the node and return its channel, whose other end reads on (`is_fed`) until it is closed."""

@@ -127,12 +127,12 @@ class Stage:
         with ExitStack() as stack:
             for job in listening:
                 running[job.name] = self._started(job, stack, step)
+            held = {job: self._held(job, stack, step) for job in jobs if job not in listening}
             before = self._read(step, "before", listening)
             self._first = self._first or before
-            for job in jobs:
-                if job not in listening:
-                    running[job.name] = self._started(job, stack, step)
-                    self._await_ramp(job, running[job.name])
+            for job, start in held.items():
+                running[job.name] = start()
+                self._await_ramp(job, running[job.name])
             done = self._collected(jobs, running, step)
             self._last = after = self._read(step, "after", ())
         _require_no_pause(jobs, done, (before, after))
@@ -142,14 +142,24 @@ class Stage:
         return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()), carried)
 
     def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
-        at = Endpoint("") if job.on_node else self._endpoint(job.side)
-        remote = self._remotes[job.side].within(at.place)
+        """Start what listens, its port closed to others where they might reach it."""
+        at, remote = self._place(job, step)
         argv: Sequence[str] = (*at.enter, *job.argv)
-        step["jobs"][job.name] = {"side": job.side, "argv": argv}
         if self._guarded and isinstance(job.ready, Port) and not at.enter and not at.place:
             other = self._endpoint(Side.SERVER if job.side is Side.CLIENT else Side.CLIENT)
             argv = guard.argv(other.address, job.ready.number, argv)
         return stack.enter_context(remote.background(argv, job.most_bytes))
+
+    def _held(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Callable[[], Background]:
+        """Make ready for what follows: what it takes to start a program is not the trial's."""
+        at, remote = self._place(job, step)
+        return stack.enter_context(remote.held(at.enter, job.argv, job.most_bytes))
+
+    def _place(self, job: Job, step: dict[str, Any]) -> tuple[Endpoint, Remote]:
+        """Return where a job runs, and what runs it there, and note the job."""
+        at = Endpoint("") if job.on_node else self._endpoint(job.side)
+        step["jobs"][job.name] = {"side": job.side, "argv": (*at.enter, *job.argv)}
+        return at, self._remotes[job.side].within(at.place)
 
     def _endpoint(self, side: Side) -> Endpoint:
         return self._path.client if side is Side.CLIENT else self._path.server
@@ -206,8 +216,8 @@ class Stage:
 
         def one(side: Side, at: Endpoint, ports: Sequence[Port], counted: Counted | None) -> Reading:
             peer = self._endpoint(Side.SERVER if side is Side.CLIENT else Side.CLIENT)
-            argv = readings.argv(at.enter, peer.address, before=when == "before", ports=ports, counted=counted)
-            done = self._remotes[side].within(at.place).run(argv)
+            words = readings.words(at.enter, peer.address, before=when == "before", ports=ports, counted=counted)
+            done = self._remotes[side].within(at.place).ask(readings.PROGRAM, words)
             return readings.parse(done.stdout if done.exit_code == 0 else f"{done.stdout}{done.stderr}", counted)
 
         def both(side: Side) -> Reading:

@@ -1,6 +1,7 @@
 """A node's readings, from what the script really printed (tests/golden/reading*.txt, commands beside them)."""
 
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -223,6 +224,21 @@ def test_script_is_sh() -> None:
     script = readings.argv((), "127.0.0.1", before=True)[2]
     done = subprocess.run(["sh", "-n", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_script_answers_as_often_as_it_is_asked() -> None:
+    enters = [("env", "A=1"), ("false",), ("env", "A=$(exit 9); echo two  spaces")]
+    asked = [readings.words(enter, "127.0.0.1", before=True) for enter in enters]
+    typed = "".join(f"{line}\n" for words in asked for line in ("@go", len(words), *words))
+    done = subprocess.run(readings.PROGRAM, input=f"a password\n{typed}", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^@answered (\d+)$", done.stdout, re.MULTILINE) == ["0", "4", "0"]
+    *answers, rest = re.split(r"^@answered \d+\n", done.stdout, flags=re.MULTILINE)
+    assert rest == ""
+    for answer in (answers[0], answers[2]):
+        assert "lo" in readings.parse(answer).devices
+    with pytest.raises(ToolError, match="the endpoint's namespace is gone"):
+        readings.parse(answers[1])
 
 
 def run(argv: list[str], **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from harness.model.errors import ConnectionLostError, ToolError
 from harness.model.jobs import Completed
 from harness.model.node import Node
 from harness.nodes.remote import _SIGNAL as SIGNAL
-from harness.nodes.running import Background
+from harness.nodes.running import HELD, Background
 from harness.nodes.ssh import MARK, SshRemote
 from harness.nodes.target import Target
 
@@ -23,6 +23,7 @@ class Channel:
     def __init__(self, chunks: list[bytes | Exception], exit_code: int = 0, stderr: bytes = b"") -> None:
         self.command = ""
         self.closed = False
+        self.typed = b""
         self._chunks = chunks
         self._exit_code = exit_code
         self._stderr = stderr
@@ -53,6 +54,12 @@ class Channel:
 
     def recv_exit_status(self) -> int:
         return self._exit_code
+
+    def sendall(self, data: bytes) -> None:
+        self.typed += data
+
+    def shutdown_write(self) -> None:
+        """Nothing reads what would end here."""
 
     def close(self) -> None:
         self.closed = True
@@ -284,6 +291,60 @@ def test_output_without_end_ends_the_command(connected: Connect, on_stderr: bool
         running.wait(60.0)
     assert endless.printed < 2_000_000
     assert running.output == b""
+    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
+
+
+def test_program_stays_and_is_asked_again(connected: Connect) -> None:
+    answers = [b"4711\nfirst\n@answered 0\n", b"sec", b"ond\n@answered 4", b"\n"]
+    remote, transport = connected(Channel([*answers, TimeoutError()]))
+    first, second = (remote.ask(["sh", "-c", "script"], words) for words in (["a b"], ["c", ""]))
+    assert (first.exit_code, first.stdout) == (0, "first\n")
+    assert (second.exit_code, second.stdout) == (4, "second\n")
+    (channel,) = transport.opened
+    assert channel.typed == b"@go\n1\na b\n@go\n2\nc\n\n"
+    assert not channel.closed
+
+
+def test_held_command_starts_at_its_word(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\nup\n"]))
+    with remote.held(["ip", "netns", "exec", "x"], ["iperf3", "-c"]) as start:
+        (channel,) = transport.opened
+        assert channel.typed == b""
+        running = start()
+        assert channel.typed == b"@go\n"
+        assert running.wait(1.0).stdout == "up\n"
+    assert running.argv == ("ip", "netns", "exec", "x", "iperf3", "-c")
+    assert channel.closed
+
+
+def test_held_command_that_never_started_is_ended(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\n", TimeoutError()]), Channel([b"8\n"]))
+    with remote.held([], ["iperf3"]):
+        pass
+    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
+
+
+@pytest.mark.parametrize(("typed", "printed"), [("a password\n@go\n", "started\n"), ("a password\n", ""), ("", "")])
+def test_word_is_told_from_a_password(typed: str, printed: str) -> None:
+    """That is what stands on a standard input where sudo did not ask for it."""
+    done = subprocess.run(
+        ["sh", "-c", HELD, "sh", "echo", "started"], input=typed, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.partition("\n")[2] == printed
+
+
+def test_program_that_ended_is_started_again(connected: Connect) -> None:
+    remote, transport = connected(Channel([b"4711\nhalf of"]), Channel([b"4712\nwhole\n@answered 0\n", TimeoutError()]))
+    with pytest.raises(ConnectionLostError, match="the connection broke while `sh` ran"):
+        remote.ask(["sh"], ["x"])
+    assert remote.ask(["sh"], ["x"]).stdout == "whole\n"
+    assert [channel.closed for channel in transport.opened] == [True, False]
+
+
+def test_program_that_answers_without_end_is_ended(connected: Connect) -> None:
+    remote, transport = connected(Endless(on_stderr=False), Channel([b"8\n"]))
+    with pytest.raises(ToolError, match="prints without end: more than 16 MB"):
+        remote.ask(["cat"], ["x"])
     assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
 
 
