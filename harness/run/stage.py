@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.measures.base import CLIENT_GRACE_S
@@ -248,7 +248,7 @@ class Stage:
         """Return what the raw record keeps of a reading: the devices that the proof looks at, and all counters."""
         claim = self._path.claim
         named = {name for name in (nic, claim.tunnel, *claim.other_tunnels) if name}
-        return asdict(reading) | {"devices": {name: asdict(c) for name, c in reading.devices.items() if name in named}}
+        return vars(reading) | {"devices": {name: vars(c) for name, c in reading.devices.items() if name in named}}
 
 
 def _require_no_pause(jobs: Sequence[Job], done: Mapping[str, Completed], moments: tuple[_Moment, _Moment]) -> None:

@@ -22,7 +22,7 @@ from tests.bench.gate import CLIENT, measured, shaping
 from tests.lab.machine import OUT, Machine
 
 LOSSES = (
-    (0.0, 20, AgainstCeiling.HEADERS_ONLY),
+    (0.0, 12, AgainstCeiling.HEADERS_ONLY),
     (0.01, 20, AgainstCeiling.MORE_THAN_HEADERS),
     (0.03, 12, AgainstCeiling.MORE_THAN_HEADERS),
 )
@@ -66,11 +66,11 @@ def losses(machine: Machine, scratch: Path, times: int) -> None:
         say(f"loss {loss:.0%}: `{expected}` within {blocks} blocks in {right[loss]} of {times}")
 
 
-def ceilings(machine: Machine, scratch: Path, times: int) -> None:
+def ceilings(machine: Machine, scratch: Path, times: int, only: str | None) -> None:
     """Print how far ratios lie from their ceilings, and how many intervals hold them."""
     found: dict[tuple[str, str], list[dict[str, str]]] = {}
     for number in range(1, times + 1):
-        for profile, mtu, _ in CEILINGS:
+        for profile, mtu, _ in (one for one in CEILINGS if only in (None, one[0])):
             words = f"run --profile {profile} --measure iperf3 --mtu {mtu} --flows {','.join(map(str, FLOWS))}"
             words += f" --blocks 6 --duration 2 --omit 0 --seed {number} --out {OUT}"
             folder = measured(machine, scratch, [], scratch / f"{number}-{profile}", words.split())
@@ -96,13 +96,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("what", choices=("loss", "ceilings"))
     parser.add_argument("--times", type=int, help="seeds, or runs; 5 for losses and 10 for ceilings unless told")
+    parser.add_argument("--only", choices=[profile for profile, _, _ in CEILINGS], help="this profile's ceilings alone")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as made, Machine() as machine:
         scratch = Path(made)
         if arguments.what == "loss":
             losses(machine, scratch, arguments.times or 5)
         else:
-            ceilings(machine, scratch, arguments.times or 10)
+            ceilings(machine, scratch, arguments.times or 10, arguments.only)
 
 
 if __name__ == "__main__":
