@@ -14,7 +14,7 @@ from harness.model.jobs import Port
 from harness.model.path import Counted
 from harness.model.readings import Counters, Reading
 from harness.model.text import brief
-from harness.nodes.running import ASKED
+from harness.nodes.running import ASKED, SIGNAL
 
 USER_HZ = 100
 """Clock ticks a second in /proc/stat: fixed by the kernel's ABI on every architecture that containers run on."""
@@ -66,10 +66,16 @@ reading() {{
   else "$@" sh -c "$inside" sh "$destination" || exit 4; fi
   echo @end
 }}
-{ASKED.format(answer="reading")}
+{SIGNAL}
+errand() {{
+  what=$1
+  shift
+  "$what" "$@"
+}}
+{ASKED.format(answer="errand")}
 """
 PROGRAM = ("sh", "-c", _SCRIPT, "sh")
-"""What takes readings: one, of the words behind it, or of each of those that it is asked for."""
+"""What takes readings and sends signals: once by the words behind it, or as often as it is asked to."""
 
 
 def words(
@@ -80,14 +86,19 @@ def words(
     ports: Sequence[Port] = (),
     counted: Counted | None = None,
 ) -> list[str]:
-    """Return what PROGRAM takes one reading on a node by; `ports`: wait until something listens on each of them.
+    """Return the words that have PROGRAM take a reading; `ports`: once something listens on each of them.
 
     `enter` are the words that run a command in the node's endpoint, `destination` is the address of the peer's,
     `counted` a device that may be in another namespace.
     """
     waited_for = " ".join(f"-{port.protocol[0]}:{port.number}" for port in ports)
     hidden = counted.namespace if counted else ""
-    return [destination, "before" if before else "after", waited_for, hidden, *enter]
+    return ["reading", destination, "before" if before else "after", waited_for, hidden, *enter]
+
+
+def signal_words(signal: str, pid: str) -> list[str]:
+    """Return the words that have PROGRAM send a signal to a process and its group."""
+    return ["signal", signal, pid]
 
 
 def argv(

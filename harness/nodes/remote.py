@@ -14,10 +14,7 @@ from typing import Self
 from harness.model.errors import ConnectionLostError
 from harness.model.jobs import MOST_BYTES, Completed
 from harness.nodes.lock import Owner
-from harness.nodes.running import ANNOUNCE, Background, Channel
-
-# `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
-_SIGNAL = 'kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"'
+from harness.nodes.running import ANNOUNCE, SIGNAL, Background, Channel
 
 
 class Remote(ABC):
@@ -85,7 +82,7 @@ class Remote(ABC):
 
     def _signal(self, signal: str, pid: str) -> None:
         """Send a signal to a process and its group."""
-        self.run(["sh", "-c", _SIGNAL, "sh", signal, pid])
+        self.run(["sh", "-c", f'{SIGNAL}; signal "$@"', "sh", signal, pid])
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
         """Run argv to its end.

@@ -43,6 +43,8 @@ while IFS= read -r line; do
   echo "@answered $?"
 done
 """
+# `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
+SIGNAL = 'signal() { kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"; }'
 _ANSWERED = re.compile(rb"^@answered (\d+)\n\Z", re.MULTILINE)
 
 
@@ -208,6 +210,10 @@ class Background:
         code = self._channel.recv_exit_status()
         stdout, stderr = (bytes(part).decode("utf-8", "replace") for part in (self._stdout, self._stderr))
         return Completed(self.argv, code, stdout, stderr)
+
+    def let_go(self) -> None:
+        """Close its channel; a command that reads its standard input, or writes, ends by that."""
+        self._channel.close()
 
     def end(self) -> None:
         """End the command if it still runs, by its own pid, and close its channel."""

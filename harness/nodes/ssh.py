@@ -14,7 +14,7 @@ from harness.model.errors import ConnectionLostError, LabError, ToolError
 from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
 from harness.model.text import brief
-from harness.nodes import lock
+from harness.nodes import lock, readings
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
@@ -192,12 +192,19 @@ class SshRemote(Remote):
         try:
             answer = asked.ask(words, timeout_s)
         except BaseException as error:
-            asked.end()
+            asked.let_go()
             if isinstance(error, TimeoutError):
                 raise ConnectionLostError(f"{error} ({timeout_s:g} s).") from error
             raise
         self._asked[key] = asked
         return answer
+
+    def _signal(self, signal: str, pid: str) -> None:
+        """Send a signal by what takes readings where that is there: sshd allows 10 sessions, a search uses them all."""
+        if readings.PROGRAM in self._asked:
+            self.ask(readings.PROGRAM, readings.signal_words(signal, pid))
+        else:
+            super()._signal(signal, pid)
 
     def open_channel(self, argv: Sequence[str], *, is_fed: bool = False) -> paramiko.Channel:
         """Start argv on the node and return its channel, whose other end reads on (`is_fed`) until it is closed."""

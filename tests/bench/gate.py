@@ -24,6 +24,7 @@ from tests.lab.machine import OUT, Machine
 LOSS = 0.03
 """Share of the overlay's goodput that is taken away."""
 ALLOWED = "1%"
+PATIENCE_S = 900.0
 MTU, NIC_MTU = 1450, 1500
 ETHERNET_BYTES = 14
 LINK_BPS = 1e9
@@ -65,7 +66,8 @@ class Round:
 
 def measured(machine: Machine, scratch: Path, more: Sequence[str], into: Path, words: Sequence[str] = SHORT) -> Path:
     """Measure once, and move the run's folder to another; RuntimeError where the run does not end well."""
-    command = machine.run(scratch, *words, *more)
+    with machine.start(scratch, *words, *more) as command:
+        command.wait(PATIENCE_S)
     if command.exit_code != 0:
         raise RuntimeError(command.stderr)
     (folder,) = machine.results()

@@ -72,7 +72,7 @@ def ceilings(machine: Machine, scratch: Path, times: int, only: str | None) -> N
     for number in range(1, times + 1):
         for profile, mtu, _ in (one for one in CEILINGS if only in (None, one[0])):
             words = f"run --profile {profile} --measure iperf3 --mtu {mtu} --flows {','.join(map(str, FLOWS))}"
-            words += f" --blocks 6 --duration 2 --omit 0 --seed {number} --out {OUT}"
+            words += f" --blocks 6 --duration 1 --omit 0 --seed {number} --out {OUT}"
             folder = measured(machine, scratch, [], scratch / f"{number}-{profile}", words.split())
             for row in goodput(folder):
                 found.setdefault((profile, row["flows"]), []).append(row)

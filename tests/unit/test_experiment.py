@@ -217,7 +217,7 @@ class FakeRemote(Remote):
         if argv == background.argv():
             self._world.happens("background")
             return Completed(tuple(argv), 0, self._world.background, "")
-        self._world.waited_for.append(argv[6])
+        self._world.waited_for.append(argv[7])
         return Completed(tuple(argv), 0, self._world.reading(self._nic), "")
 
     def background(self, argv: Sequence[str], most_bytes: int = MOST_BYTES) -> Background:

@@ -200,15 +200,15 @@ ENTER = ("ip", "netns", "exec", "harness-vxlan-1450")
 @pytest.mark.parametrize(
     ("enter", "peer", "before", "ports", "words"),
     [
-        (ENTER, "172.17.0.3", True, [Port("tcp", 5201)], ["172.17.0.3", "before", "-t:5201", "", *ENTER]),
+        (ENTER, "172.17.0.3", True, [Port("tcp", 5201)], ["reading", "172.17.0.3", "before", "-t:5201", "", *ENTER]),
         (
             ENTER,
             "172.17.0.3",
             True,
             [Port("tcp", 5201), Port("udp", 11)],
-            ["172.17.0.3", "before", "-t:5201 -u:11", "", *ENTER],
+            ["reading", "172.17.0.3", "before", "-t:5201 -u:11", "", *ENTER],
         ),
-        ((), "172.12.1.12", False, [], ["172.12.1.12", "after", "", ""]),
+        ((), "172.12.1.12", False, [], ["reading", "172.12.1.12", "after", "", ""]),
     ],
 )
 def test_argv_hands_everything_over_as_words(

@@ -11,10 +11,12 @@ import pytest
 from harness.model.errors import ConnectionLostError, ToolError
 from harness.model.jobs import Completed
 from harness.model.node import Node
-from harness.nodes.remote import _SIGNAL as SIGNAL
-from harness.nodes.running import HELD, Background
+from harness.nodes import readings
+from harness.nodes.running import HELD, SIGNAL, Background
 from harness.nodes.ssh import MARK, SshRemote
 from harness.nodes.target import Target
+
+SENDING = f'{SIGNAL}; signal "$@"'
 
 
 class Channel:
@@ -170,7 +172,7 @@ def test_command_that_does_not_end_in_time_is_killed_by_its_own_pid(connected: C
     running = remote.background(["iperf3", "-s"])
     with pytest.raises(TimeoutError, match="`iperf3` on k8s-1 did not end in time"), running:
         running.wait(0.0)
-    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "KILL", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SENDING, "sh", "KILL", "4711"]
     assert transport.opened[0].closed
 
 
@@ -179,7 +181,7 @@ def test_pid_is_waited_for_before_killing(connected: Connect) -> None:
     remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError()]), Channel([b"8\n"]))
     with remote.background(["iperf3", "-s"]):
         pass
-    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "KILL", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SENDING, "sh", "KILL", "4711"]
 
 
 def test_command_that_has_ended_is_not_killed(connected: Connect) -> None:
@@ -197,7 +199,7 @@ def test_command_that_is_asked_to_end_says_what_it_had_to_say(connected: Connect
     with remote.background(["sockperf", "server"]) as running:
         done = running.stop(5.0)
     assert done == Completed(("sockperf", "server"), 0, "first\nlast\n", "interrupted\n")
-    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "TERM", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SENDING, "sh", "TERM", "4711"]
     assert len(transport.opened) == 2, "what has ended is not killed as well"
     assert channel.closed
 
@@ -206,7 +208,7 @@ def test_pid_is_waited_for_before_asking_to_end(connected: Connect) -> None:
     remote, transport = connected(Channel([TimeoutError(), b"47", b"11\n", TimeoutError(), b""]), Channel([b"8\n"]))
     with remote.background(["sockperf", "server"]) as running:
         running.stop(5.0)
-    assert shlex.split(transport.opened[1].command)[-4:] == [SIGNAL, "sh", "TERM", "4711"]
+    assert shlex.split(transport.opened[1].command)[-4:] == [SENDING, "sh", "TERM", "4711"]
 
 
 def test_command_that_has_ended_is_not_asked_to(connected: Connect) -> None:
@@ -249,7 +251,7 @@ def test_signal_reaches_the_group_or_the_process_alone(signal: str, code: int) -
     """A leader's group goes with it (`timeout` and its server); who leads none is ended by itself."""
     for leads in (True, False):
         with subprocess.Popen(["sleep", "60"], start_new_session=leads) as process:
-            subprocess.run(["sh", "-c", SIGNAL, "sh", signal, str(process.pid)], check=True)
+            subprocess.run(["sh", "-c", SENDING, "sh", signal, str(process.pid)], check=True)
             assert process.wait() == code
 
 
@@ -341,11 +343,22 @@ def test_program_that_ended_is_started_again(connected: Connect) -> None:
     assert [channel.closed for channel in transport.opened] == [True, False]
 
 
-def test_program_that_answers_without_end_is_ended(connected: Connect) -> None:
-    remote, transport = connected(Endless(on_stderr=False), Channel([b"8\n"]))
+def test_program_that_answers_without_end_is_let_go(connected: Connect) -> None:
+    remote, transport = connected(Endless(on_stderr=False))
     with pytest.raises(ToolError, match="prints without end: more than 16 MB"):
         remote.ask(["cat"], ["x"])
-    assert shlex.split(transport.opened[1].command)[-2:] == ["KILL", "4711"]
+    assert transport.opened[0].closed
+
+
+def test_signal_takes_no_session_where_one_is_there(connected: Connect) -> None:
+    """sshd allows ten on a connection: eight servers of a search, the lock, and what takes readings."""
+    answers: list[bytes | Exception] = [b"1\nread\n@answered 0\n", b"@answered 0\n", TimeoutError()]
+    remote, transport = connected(Channel(answers), Channel([b"4711\n", TimeoutError()]))
+    remote.ask(readings.PROGRAM, ["reading"])
+    with remote.background(["iperf3", "-s"]):
+        pass
+    reader, _ = transport.opened
+    assert reader.typed.endswith(b"@go\n3\nsignal\nKILL\n4711\n")
 
 
 def test_every_command_is_bounded(connected: Connect) -> None:
