@@ -255,7 +255,7 @@ def test_plan_has_the_port_held_fixed_beside_vxlan(named: tuple[str, ...], profi
     assert (plan.setup.profiles, plan.setup.mtus, plan.links) == (profiles, (1450,), 2)
     assert plan.cells == (cell(1), cell(8))
     assert len(plan.slots) == 6 * 2 * len(profiles), "the underlay is visited at this MTU only"
-    assert (prepared.source.wires.links, prepared.source.rate) == (2, "500mbit")  # type: ignore[attr-defined]
+    assert (prepared.source.wires.links, prepared.source.wires.rate) == (2, "500mbit")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
