@@ -15,8 +15,9 @@ import ansible_runner
 from harness.fabric.oversight import MOST_BYTES, Oversight
 from harness.labs.base import Lab
 from harness.model.errors import ConnectionLostError, LabError, PlaybookError, StorageError
+from harness.model.shipped import PLAYBOOKS
 from harness.model.text import printable
-from harness.nodes.ansible_environment import FOLDER, PLAYBOOKS_DIRECTORY, SOCKETS, forget_others, settings
+from harness.nodes.ansible_environment import FOLDER, SOCKETS, forget_others, settings
 from harness.nodes.inventory import PAIRS_VARIABLE
 from harness.nodes.target import NOT_ASKED, Passwords
 from harness.results.plan import Setup
@@ -104,7 +105,7 @@ class PlaybookRunner:
         private.mkdir(mode=0o700, exist_ok=True)
         return ansible_runner.run(
             private_data_dir=str(private),
-            playbook=str(PLAYBOOKS_DIRECTORY / f"{name}.yml"),
+            playbook=str(PLAYBOOKS / f"{name}.yml"),
             inventory=str(self._inventory),
             extravars={
                 "overlay_profiles": list(setup.profiles),

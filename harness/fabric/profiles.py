@@ -18,11 +18,9 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.fabric.profile_file import Named, Part, read, validated
 from harness.model.errors import InputError
 from harness.model.path import Kind
+from harness.model.shipped import PROFILES, ROLES
 from harness.model.trial import UNDERLAY
 from harness.truth.wire import HEADER_BYTES, largest
-
-ROLES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "roles"
-PROFILES_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks" / "profiles"
 
 # pydantic matches with Rust's regex crate, where `$` is the end of the text and nothing else.
 PlainDevice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")]
@@ -162,9 +160,9 @@ class Profile(Named):
         absent = [master for master in masters if master not in names]
         if absent:
             raise ValueError(f"bridge {absent[0]} is not among the links")
-        unknown_roles = [role for role in self.roles if not (ROLES_DIRECTORY / role / "tasks").is_dir()]
+        unknown_roles = [role for role in self.roles if not (ROLES / role / "tasks").is_dir()]
         if unknown_roles:
-            raise ValueError(f"unknown role {unknown_roles[0]!r}; there is no {ROLES_DIRECTORY}/{unknown_roles[0]}")
+            raise ValueError(f"unknown role {unknown_roles[0]!r}; there is no {ROLES}/{unknown_roles[0]}")
         if (self.kind is Kind.UNDERLAY) != (self.endpoints is None):
             raise ValueError("every profile but the underlay has `endpoints`")
         if (self.kind is Kind.UNDERLAY) != (self.name == UNDERLAY):
@@ -198,7 +196,7 @@ class Profile(Named):
 def known_profiles(profiles_dirs: Iterable[Path] = ()) -> dict[str, Path]:
     """Return the file of every profile by name; those of later folders come on top."""
     files: dict[str, Path] = {}
-    for folder in (PROFILES_DIRECTORY, *profiles_dirs):
+    for folder in (PROFILES, *profiles_dirs):
         if not folder.is_dir():
             raise InputError(f"{folder} is not a folder of profiles; give one that holds YAML files.")
         files.update({path.stem: path for path in sorted(folder.glob("*.yml"), key=lambda path: path.stem)})

@@ -14,8 +14,9 @@ from harness.fabric import support
 from harness.fabric.profiles import known_profiles, load
 from harness.labs import rootless
 from harness.measures.registry import programs
+from harness.model import shipped
+from harness.model.programs import remedy
 
-SETUP = "run `make setup`"
 PROGRAMS = {
     "ip": "makes links and namespaces",
     "bridge": "reads forwarding entries",
@@ -49,24 +50,27 @@ class Check:
 def checks(measures: Sequence[str]) -> list[Check]:
     """Return what these measures and the local lab need of this machine; nothing on it is changed."""
     root = os.geteuid() == 0
-    remedy = "run it with sudo" if root else f"run it with sudo, or else: {rootless.refusal()}"
-    made = [Check("root, for network namespaces", root, remedy)]
+    sudo = "run it with sudo" if root else f"run it with sudo, or else: {rootless.refusal()}"
+    made = [Check("root, for network namespaces", root, sudo)]
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    wanted = {name: program.purpose for name, program in programs(measures).items()} | PROGRAMS
+    needed = programs(measures)
+    packages = {name: program.package for name, program in needed.items()}
+    wanted = {name: program.purpose for name, program in needed.items()} | PROGRAMS
     made += [
-        Check(f"{name}: {purpose}", shutil.which(name, path=path) is not None, SETUP)
+        Check(f"{name}: {purpose}", shutil.which(name, path=path) is not None, remedy(name, packages.get(name)))
         for name, purpose in wanted.items()
     ]
     ansible = Path(sys.executable).with_name("ansible-playbook")
-    made.append(Check("ansible-playbook beside this Python", ansible.exists(), SETUP))
+    again = "install this program again, with what it depends on" if shipped.IS_INSTALLED else remedy("ansible")
+    made.append(Check("ansible-playbook beside this Python", ansible.exists(), again))
     python = Path("/usr/bin/python3")
     made.append(Check(f"{python}: runs Ansible's modules on the nodes", python.exists(), "apt-get install python3"))
     if root and all(check.passed for check in made):
         made += [Check(f"kernel: {kind}", can_make(kind), f"{MODPROBE} {kind}") for kind in LINK_TYPES]
         made.append(Check(f"kernel: {QDISC}", _can_shape(), f"{MODPROBE} sch_{QDISC}"))
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text(encoding="ascii").split()
-    remedy = f"modprobe tcp_{CONGESTION_CONTROL}"
-    made.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", CONGESTION_CONTROL in available, remedy))
+    there = CONGESTION_CONTROL in available
+    made.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", there, f"modprobe tcp_{CONGESTION_CONTROL}"))
     return made
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from harness.labs.holder import enter_argv
 from harness.labs.process import command
 from harness.model.errors import LabError
+from harness.model.programs import remedy
 
 DEVICE = "ens33"
 NIC_MTU = 1500
@@ -54,7 +55,7 @@ def write_access(directory: Path, state: dict[str, Any]) -> None:
     """Write the SSH configuration and the Ansible inventory by which the nodes are reached."""
     sshd = shutil.which("sshd", path=SEARCH_PATH)
     if sshd is None:
-        raise LabError("sshd is not installed; run `make setup`.")
+        raise LabError(f"sshd is not installed; {remedy('sshd')}.")
     blocks = []
     hosts = {}
     for node in state["nodes"]:

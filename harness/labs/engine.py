@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from harness.model import shipped
 from harness.model.containers import Engine
 from harness.model.errors import LabError
 
@@ -54,7 +55,8 @@ start_engine() {
 def require(engine: Engine, path: str) -> None:
     """Raise LabError unless an engine is installed somewhere on this PATH."""
     program = {Engine.DOCKER: "dockerd", Engine.PODMAN: "podman"}.get(engine)
-    hint = "; for Debian, `make setup WITH=--docker`" if engine is Engine.DOCKER else ""
+    setup = "apt-get install docker.io" if shipped.IS_INSTALLED else "make setup WITH=--docker"
+    hint = f"; for Debian, `{setup}`" if engine is Engine.DOCKER else ""
     if program and shutil.which(program, path=path) is None:
         raise LabError(f"{program} is not installed; your distribution's package brings it{hint}.")
 

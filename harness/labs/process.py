@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.model.errors import LabError
+from harness.model.programs import remedy
 
 _START_TIME_FIELD = 21
 """Index of starttime in /proc/PID/stat, see proc_pid_stat(5)."""
@@ -79,7 +80,7 @@ def command(argv: list[str], stdin: str | None = None) -> str:
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise LabError(f"{argv[0]} is not installed; run `make setup`.") from error
+        raise LabError(f"{argv[0]} is not installed; {remedy(argv[0])}.") from error
     if done.returncode != 0:
         raise LabError(f"`{' '.join(argv)}` failed: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

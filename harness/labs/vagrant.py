@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from harness.labs.scratch import Scratch
 from harness.labs.static import StaticLab
 from harness.model.errors import LabError
 from harness.model.node import Node
+from harness.model.shipped import INVENTORIES, IS_INSTALLED, ROOT
 
-DIRECTORY = Path(__file__).resolve().parents[2]
-"""Where the Vagrantfile is."""
+_STATE = "VAGRANT_DOTFILE_PATH"
+_PLAYBOOK_COMMAND = "HARNESS_VM_ANSIBLE_PLAYBOOK"
 ALIAS = "lab"
 """What the Vagrantfile calls both machines together."""
 RUNNING = "running"
@@ -35,9 +37,9 @@ _TAKEN_OVER = ("HostName", "Port", "User", "IdentityFile", "ProxyCommand")
 class VagrantLab:
     """Two running machines of the Vagrantfile in `directory`; down removes only what a run wrote on this side."""
 
-    def __init__(self, directory: Path = DIRECTORY) -> None:
+    def __init__(self, directory: Path = ROOT) -> None:
         self.directory = directory
-        self._static = StaticLab(directory / "inventory" / "vagrant.yml")
+        self._static = StaticLab(directory / INVENTORIES.name / "vagrant.yml")
         self._scratch: Scratch | None = None
 
     def nodes(self) -> tuple[Node, Node]:
@@ -98,7 +100,7 @@ class VagrantLab:
         )
 
 
-def ssh_config(directory: Path = DIRECTORY) -> str:
+def ssh_config(directory: Path = ROOT) -> str:
     """Return what `vagrant ssh-config` says of both machines; raises LabError where they are not up."""
     done = _vagrant(["ssh-config", ALIAS], directory)
     if done.returncode != 0:
@@ -144,22 +146,28 @@ def recorded_keys(directory: Path, name: str) -> Path:
     return path
 
 
-def state_directory(directory: Path = DIRECTORY) -> Path:
-    """Return where Vagrant keeps what it knows of the machines of a Vagrantfile."""
-    return directory / os.environ.get("VAGRANT_DOTFILE_PATH", ".vagrant")
+def state_directory(directory: Path = ROOT) -> Path:
+    """Return where Vagrant keeps what it knows of the machines of a Vagrantfile.
+
+    That is beside it, but for an installed program: its folder may be another user's, and goes when it is upgraded.
+    """
+    asked = os.environ.get(_STATE)
+    if asked or not IS_INSTALLED:
+        return directory / (asked or ".vagrant")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "vxlan-harness" / "vagrant"
 
 
-def bring_up(directory: Path = DIRECTORY) -> None:
+def bring_up(directory: Path = ROOT) -> None:
     """Make or start both machines, Vagrant's output on the terminal; raises LabError."""
     _show(["up", ALIAS], directory)
 
 
-def take_down(directory: Path = DIRECTORY) -> None:
+def take_down(directory: Path = ROOT) -> None:
     """Destroy both machines; raises LabError."""
     _show(["destroy", "--force", ALIAS], directory)
 
 
-def states(directory: Path = DIRECTORY) -> dict[str, str]:
+def states(directory: Path = ROOT) -> dict[str, str]:
     """Return each machine's state, in Vagrant's words; raises LabError."""
     done = _vagrant(["status", "--machine-readable", ALIAS], directory)
     if done.returncode != 0:
@@ -171,7 +179,9 @@ def states(directory: Path = DIRECTORY) -> dict[str, str]:
 def _show(words: list[str], directory: Path) -> None:
     if shutil.which("vagrant") is None:
         raise LabError(NOT_INSTALLED)
-    done = subprocess.run(["vagrant", *words], cwd=directory, env=_environment(), check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["vagrant", *words], cwd=directory, env=_environment(directory), check=False, stdin=subprocess.DEVNULL
+    )
     if done.returncode != 0:
         raise LabError(
             f"`vagrant {' '.join(words)}` failed, see above; `vagrant destroy -f lab` removes what is there."
@@ -184,7 +194,7 @@ def _vagrant(words: list[str], directory: Path) -> subprocess.CompletedProcess[s
         return subprocess.run(
             ["vagrant", *words],
             cwd=directory,
-            env=_environment(),
+            env=_environment(directory),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -197,9 +207,14 @@ def _vagrant(words: list[str], directory: Path) -> subprocess.CompletedProcess[s
         raise LabError(f"`vagrant {' '.join(words)}` did not answer within {TIMEOUT_S:g} s.") from error
 
 
-def _environment() -> dict[str, str]:
-    """Return this process's environment in a locale that Ansible takes, with Vagrant asking nobody for news."""
-    return os.environ | {"LC_ALL": "C.UTF-8", "VAGRANT_CHECKPOINT_DISABLE": "1"}
+def _environment(directory: Path) -> dict[str, str]:
+    """Return this process's environment in a locale that Ansible takes, with Vagrant asking nobody for news.
+
+    The machines are provisioned by the Ansible that came with this program.
+    """
+    own = {"LC_ALL": "C.UTF-8", "VAGRANT_CHECKPOINT_DISABLE": "1", _STATE: str(state_directory(directory))}
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    return os.environ | own | ({_PLAYBOOK_COMMAND: str(ansible)} if ansible.exists() else {})
 
 
 def _words(done: subprocess.CompletedProcess[str]) -> str:

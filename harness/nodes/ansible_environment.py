@@ -12,9 +12,9 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from harness.model.shipped import PLAYBOOKS
 from harness.nodes.target import ALIVE
 
-PLAYBOOKS_DIRECTORY = Path(__file__).resolve().parents[2] / "playbooks"
 VAULT = "ANSIBLE_VAULT_PASSWORD_FILE"
 """The one variable of Ansible's that counts: where the password of vaults in the inventory is."""
 FOLDER, SOCKETS = "ansible", "cp"
@@ -33,7 +33,7 @@ def settings() -> dict[str, str]:
     """Return Ansible's settings: quick, strict about host keys, plain output."""
     made = {
         "LC_ALL": "C.UTF-8",  # Ansible refuses any locale that is not UTF-8
-        "ANSIBLE_CONFIG": str(PLAYBOOKS_DIRECTORY / "ansible.cfg"),
+        "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
         "ANSIBLE_SSH_ARGS": shlex.join(
             ["-o", "ControlMaster=auto", "-o", f"ControlPersist={_CONTROL_PERSIST_S}s", *ALIVE]
         ),

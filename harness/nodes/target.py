@@ -14,6 +14,7 @@ from typing import IO
 
 from harness.model.errors import ConnectionLostError, InputError
 from harness.model.node import Node
+from harness.model.programs import remedy
 
 _HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9_.:%\[\]-]{0,252}")
 SILENCE_S = 30
@@ -168,7 +169,7 @@ def _resolved(name: str, words: list[str]) -> dict[str, list[str]]:
             ["ssh", "-G", *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
-        raise ConnectionLostError("ssh is not installed; run `make setup`.") from error
+        raise ConnectionLostError(f"ssh is not installed; {remedy('ssh')}.") from error
     if done.returncode != 0:
         raise ConnectionLostError(f"{name}: ssh does not take its configuration: {done.stderr.strip()}")
     seen: dict[str, list[str]] = {}

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.labs.access import DEVICE
 from harness.labs.local import NODES
+from harness.model.shipped import PROFILES
 from tests.lab.bench import Bench, done, eventually
 from tests.lab.machine import HARNESS, OWN, Command, Machine
 from tests.lab.snapshots import command_lines
@@ -81,7 +81,7 @@ class Hosts:
             str(HARNESS.with_name("ansible-playbook")),
             "-i",
             inventory,
-            str(PROFILES_DIRECTORY.parent / f"{playbook}.yml"),
+            str(PROFILES.parent / f"{playbook}.yml"),
             *words,
         ]
         command = Command([*self._net, *self.machine.enter(), "env", "LC_ALL=C.UTF-8", *program], tmp_path)

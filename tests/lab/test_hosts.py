@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.labs.access import DEVICE
+from harness.model.shipped import PROFILES
 from tests.lab.bench import bench as own_bench
 from tests.lab.bench import done, eventually
 from tests.lab.hosts import ADDRESSES, ASKED, CONTROL, FOLDER, FREE, PASSWORD, SSH, Hosts
@@ -85,7 +85,7 @@ def test_user_with_sudo_on_hosts_with_one_nic(hosts: Hosts, tmp_path: Path) -> N
     (hosts.folder / ODD).mkdir()
     hosts.inventory(ansible_user=FREE, ansible_become=True)
     inventory = (hosts.folder / "mine.yml").rename(hosts.folder / ODD / "mine.yml")
-    shutil.copy(PROFILES_DIRECTORY / "vxlan.yml", hosts.folder / ODD)
+    shutil.copy(PROFILES / "vxlan.yml", hosts.folder / ODD)
     there = f"{FOLDER}/{ODD}"
     words = [*SHORT[:-1], there, "--profiles-dir", there, "--lab", f"{there}/{inventory.name}", "--profile", "vxlan"]
     command = hosts.run(tmp_path, *words)

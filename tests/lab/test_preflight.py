@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.model.errors import LabError, PlaybookError
+from harness.model.shipped import PROFILES
 from tests.lab.bench import Bench, done
 from tests.lab.machine import Machine
 
@@ -89,7 +89,7 @@ def test_teardown_leaves_what_is_in_the_way(bench: Bench) -> None:
 
 
 def test_doctor_names_what_is_in_the_way_on_the_nodes(machine: Machine, tmp_path: Path) -> None:
-    own = (PROFILES_DIRECTORY / "host-gw.yml").read_text(encoding="utf-8").replace("name: host-gw", "name: mine")
+    own = (PROFILES / "host-gw.yml").read_text(encoding="utf-8").replace("name: host-gw", "name: mine")
     (tmp_path / "mine.yml").write_text(own, encoding="utf-8")
     before = machine.state()
     words = ["doctor", "--profile", "vxlan", "--profile", "mine", "--profiles-dir", str(tmp_path)]

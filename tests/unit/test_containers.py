@@ -5,18 +5,19 @@ from typing import Any
 
 import pytest
 
-from harness.fabric.profiles import PROFILES_DIRECTORY, load
+from harness.fabric.profiles import load
 from harness.fabric.topology import endpoint, namespace_name, wanted_state
 from harness.labs import engine
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import InputError, LabError
 from harness.model.node import Node
+from harness.model.shipped import PROFILES
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")
 MTUS = (1450, 1500)
 DOCKER = Containers.parse("docker")
-SHIPPED = sorted({path.stem for path in PROFILES_DIRECTORY.glob("*.yml")} - {"underlay", "swarm", "swarm-encrypted"})
+SHIPPED = sorted({path.stem for path in PROFILES.glob("*.yml")} - {"underlay", "swarm", "swarm-encrypted"})
 
 
 def state(profile: str, node: Node, containers: Containers = DOCKER, mtus: tuple[int, ...] = MTUS) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from harness.cli import app
 from harness.cli.prepare import Options, prepare
 from harness.fabric import declared
-from harness.fabric.profiles import PROFILES_DIRECTORY
 from harness.model.errors import InputError
 from harness.model.found import Between, NamedPath, Spot, SpotKind, asked
 from harness.model.node import Node
+from harness.model.shipped import PROFILES
 
 FILE = """\
 name: web
@@ -46,7 +46,7 @@ def test_a_profile_names_a_path_as_between_does(tmp_path: Path) -> None:
 
 
 def test_profiles_of_other_kinds_name_none(tmp_path: Path) -> None:
-    assert all(declared.load(path) is None for path in PROFILES_DIRECTORY.glob("*.yml"))
+    assert all(declared.load(path) is None for path in PROFILES.glob("*.yml"))
     assert declared.load(written(tmp_path, "- a\n")) is None
     assert prepare(Options(profile=("vxlan",))).between is None
 

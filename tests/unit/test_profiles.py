@@ -13,14 +13,15 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from harness.cli.profiles import profiles as profiles_command
-from harness.fabric.profiles import PROFILES_DIRECTORY, Profile, known_profiles, load, load_file
+from harness.fabric.profiles import Profile, known_profiles, load, load_file
 from harness.fabric.topology import wanted_state
 from harness.model.errors import InputError
 from harness.model.node import Node
 from harness.model.path import Kind
+from harness.model.shipped import PROFILES
 
 Place = tuple[str | int, ...]
-SHIPPED = sorted(PROFILES_DIRECTORY.glob("*.yml"))
+SHIPPED = sorted(PROFILES.glob("*.yml"))
 
 # Every kind of value that a profile has, each filled in with something harmless.
 FULL = """\
@@ -383,7 +384,7 @@ def test_folder_that_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["[1]", "[1, 2, 3]", "[1, two]", "[]", "{low: 1}"])
 def test_attribute_of_several_numbers_has_two(tmp_path: Path, value: str) -> None:
-    text = (PROFILES_DIRECTORY / "vxlan-one-port.yml").read_text(encoding="utf-8").replace("[50000, 50001]", value)
+    text = (PROFILES / "vxlan-one-port.yml").read_text(encoding="utf-8").replace("[50000, 50001]", value)
     path = tmp_path / "vxlan-one-port.yml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"line 22: links\.1\.attributes\.srcport"):

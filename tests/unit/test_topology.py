@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from harness.fabric.profiles import PROFILES_DIRECTORY, Link, Profile, Route, load
+from harness.fabric.profiles import Link, Profile, Route, load
 from harness.fabric.topology import endpoint, fill, namespace_name, probes, veth_name, wanted_state
 from harness.model.errors import InputError
 from harness.model.node import Node
 from harness.model.path import Endpoint, Kind
+from harness.model.shipped import PROFILES
 
 CLIENT = Node("k8s-1", 1, "172.12.1.11", "ens33", address6="fd00:172:12:1::11")
 SERVER = Node("k8s-2", 2, "172.12.1.12", "ens33", address6="fd00:172:12:1::12")
 PAIRS = [(CLIENT, SERVER), (SERVER, CLIENT)]
-SHIPPED = sorted(path.stem for path in PROFILES_DIRECTORY.glob("*.yml"))
+SHIPPED = sorted(path.stem for path in PROFILES.glob("*.yml"))
 MTUS = (576, 1280, 1400, 1450, 1476, 1480, 1492, 1500, 8950, 9000, 65535)
 IFNAMSIZ = 16
 

@@ -224,3 +224,19 @@ def test_run_takes_it_by_name() -> None:
     source = prepare(replace(GIVEN, lab="vagrant")).source
     assert isinstance(source, VagrantLab)
     assert [node.mtu for node in source.nodes()] == [1500, 1500]
+
+
+def test_installed_program_keeps_the_machines_out_of_its_own_folder(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(vagrant, "IS_INSTALLED", True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    assert vagrant.state_directory() == tmp_path / "share" / "vxlan-harness" / "vagrant"
+    fake.program.write_text(FAKE.replace('"$*"', '"$* in $VAGRANT_DOTFILE_PATH with $HARNESS_VM_ANSIBLE_PLAYBOOK"'))
+    fake.answer("up")
+    vagrant.bring_up(fake.directory)
+    (call,) = fake.calls()
+    assert call.startswith(f"up lab in {tmp_path}/share/vxlan-harness/vagrant with /")
+    assert call.endswith("/ansible-playbook")
+    monkeypatch.setenv("VAGRANT_DOTFILE_PATH", "elsewhere")
+    assert vagrant.state_directory(fake.directory) == fake.directory / "elsewhere"
