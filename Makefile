@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy lint setup clean
+.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy dist lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -45,6 +45,10 @@ bench: setup  ## time what the harness adds to measuring; ARGS='...' adds option
 accuracy: setup  ## the statistics against simulated figures, about three minutes; ARGS='--sets 200' for fewer
 	@$(bin)/python -m tests.accuracy.simulate $(ARGS)
 
+dist: setup  ## wheel and sdist into dist/, which need no checkout (docs/install.md)
+	@rm -rf dist
+	@$(bin)/python -m build --no-isolation --outdir dist .
+
 # ansible-lint looks for ansible on PATH and for modules in ANSIBLE_LIBRARY, and ansible refuses a locale that is not UTF-8.
 lint: setup  ## ruff, mypy, yamllint, ansible-lint
 	@$(bin)/ruff check --output-format concise
@@ -57,5 +61,5 @@ setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daem
 	@scripts/setup.sh $(WITH)
 
 clean:  ## remove .venv and caches; results stay
-	@rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@rm -rf .venv .ansible dist man .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	@find harness playbooks tests -type d -name __pycache__ -prune -exec rm -rf {} +

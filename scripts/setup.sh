@@ -98,7 +98,7 @@ build_venv() {
     .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
     packages_key >.venv/.packages
 }
-# setuptools comes from the lock, hence no isolated build that would fetch an unpinned one.
+# hatchling comes from the lock, hence no isolated build that would fetch an unpinned one.
 install_project() {
     rm -f .venv/.project
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
