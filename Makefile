@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy dist lint setup clean
+.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy man dist lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -45,7 +45,11 @@ bench: setup  ## time what the harness adds to measuring; ARGS='...' adds option
 accuracy: setup  ## the statistics against simulated figures, about three minutes; ARGS='--sets 200' for fewer
 	@$(bin)/python -m tests.accuracy.simulate $(ARGS)
 
-dist: setup  ## wheel and sdist into dist/, which need no checkout (docs/install.md)
+man: setup  ## man pages into man/, made from the commands' own help
+	@rm -rf man
+	@$(bin)/python scripts/man.py man
+
+dist: man  ## wheel and sdist into dist/, which need no checkout (docs/install.md)
 	@rm -rf dist
 	@$(bin)/python -m build --no-isolation --outdir dist .
 

@@ -7,6 +7,7 @@ what only another one needs.
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections import UserDict
@@ -18,9 +19,15 @@ import click
 
 from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError, StorageError
 
-_COMMANDS = tuple("run inspect trace ecmp plan compare report history import aa profiles doctor lab".split())
+_COMMANDS = tuple(
+    "run inspect trace ecmp plan compare report results history import aa "
+    "profiles doctor lab examples completion".split()
+)
 _KEYWORDS = {"import": "importing"}
 """A command is in the module that bears its name, unless Python has that word for itself."""
+_ANYWHERE = ("--debug", "--quiet", "-q", "--no-color")
+"""Options of `harness` itself, which may stand behind a command as well."""
+_HELP = ("-h", "--help")
 
 
 class _Commands(UserDict[str, Any]):
@@ -32,10 +39,21 @@ class _Commands(UserDict[str, Any]):
         return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": [*_HELP], "max_content_width": 100})
+@click.version_option(package_name="vxlan-harness", prog_name="harness", message="%(prog)s %(version)s")
+@click.option("-q", "--quiet", is_flag=True, help="Print the result and errors only: no progress, no notes on the way.")
+@click.option("--no-color", is_flag=True, help="No colors, as with NO_COLOR in the environment.")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.")
-def app(debug: bool) -> None:
-    """What a container overlay costs against the bare network, and why."""
+def app(quiet: bool, no_color: bool, debug: bool) -> None:  # noqa: ARG001 - `main` has looked for that one
+    """What a container overlay costs against the bare network, and why.
+
+    These options may stand behind a command as well. A command's options may also be set in the current folder's
+    harness.toml, such as `flows = [1, 8]` below `[run]`, or in pyproject.toml below `[tool.harness.run]`; what is typed
+    counts first, then the file, then the default. `harness examples` shows what to begin with.
+    """
+    from harness.cli import console
+
+    console.set_up(quiet=quiet, no_color=no_color)
 
 
 app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for name in _COMMANDS})
@@ -43,14 +61,19 @@ app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for na
 
 def main() -> None:
     """Entry point: run the command line; expected errors become one or two sentences and their exit code."""
+    from harness.cli import completion
+
+    if completion.VARIABLE in os.environ:
+        sys.exit(completion.complete(app, os.environ[completion.VARIABLE]))
     argv = sys.argv[1:]
     ours = argv[: argv.index("exec")] if "exec" in argv else argv  # what `lab exec` runs may have a --debug of its own
     debug = "--debug" in ours
     _prepare_process()
     try:
-        words = [word for word in ours if word != "--debug"] + argv[len(ours) :]
+        words = [word for word in ours if word in _ANYWHERE]
+        words += [word for word in ours if word not in _ANYWHERE] + argv[len(ours) :]
         # Not app.main, which would write to a terminal that may be gone. Commands find their words in the object.
-        with app.make_context("harness", words, obj=tuple(words)) as context:
+        with app.make_context("harness", [*words], obj=tuple(words), default_map=_from_file(words)) as context:
             app.invoke(context)
         code = 0
     except click.exceptions.Exit as ended:
@@ -61,6 +84,13 @@ def main() -> None:
         text, code = _sentence(error, keeps="--keep" in ours)
         _say(text)
     sys.exit(code)
+
+
+def _from_file(words: list[str]) -> dict[str, Any]:
+    """Return what a file says of options, unless help is asked for, which shall come whatever is in that."""
+    from harness.cli.configuration import options_from_file
+
+    return {} if any(word in _HELP for word in words) else options_from_file(app, words)
 
 
 def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
@@ -93,6 +123,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _say(text: str) -> None:
-    from harness.cli.console import err
+    from harness.cli.console import say
 
-    err.print(f"harness: {text}", style="red", soft_wrap=True)
+    say(f"harness: {text}", style="red")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from harness.cli.console import err, put, write_file
+from harness.cli.configuration import is_typed
+from harness.cli.console import put, say, write_file
 from harness.cli.types import ListOf, Parsed, positive_share
 from harness.measures.factors import one_of, share
 from harness.model.errors import InputError, WorseError
@@ -148,8 +148,8 @@ def compare(
 
     \b
     harness compare A                one run: its overlays with its underlay
-    harness compare A B              run B with run A, each held against its own underlay
-    harness compare A1 A2 -- B1 B2   the runs B with the runs A: every run is one sample
+    harness compare A B              run B with run A, each by its own underlay
+    harness compare A1 A2 -- B1 B2   the runs B with the runs A, each a sample
 
     A run is its folder or its trials.csv. A run of several pairs is shown as matrices of hosts; give one
     pair's folder to see that alone, or to compare it.
@@ -161,7 +161,7 @@ def compare(
     a, b = _sides(runs, of_two.pop("in_a"))
     fail_above: float | None = of_two.pop("fail_above")
     if fail_above is not None:
-        if ctx.get_parameter_source("margin") is not ParameterSource.DEFAULT and margin != fail_above:
+        if is_typed(ctx, "margin") and margin != fail_above:
             raise InputError("--fail-above is the margin, too; leave --margin out.")
         margin = fail_above
     if b:
@@ -208,7 +208,7 @@ def _gate(comparison: Comparison, *, named: bool) -> None:
     text = gate_text(comparison, outcome)
     if outcome.fails:
         raise WorseError(text)
-    err.print(f"harness: {text}", soft_wrap=True)
+    say(f"harness: {text}")
 
 
 def _sides(runs: tuple[Path, ...], in_a: int | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

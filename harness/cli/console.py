@@ -79,6 +79,19 @@ err = _Console(stderr=True, highlight=False, markup=False)
 out = _Console(highlight=False, markup=False)
 
 
+def set_up(*, quiet: bool, no_color: bool) -> None:
+    """Have nothing said on the way (`quiet`), and nothing in colors; without the latter NO_COLOR decides, as ever."""
+    err.quiet = quiet
+    err.no_color = out.no_color = no_color or bool(os.environ.get("NO_COLOR"))
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print to standard error what is said whether or not this is to be quiet: errors, and what a gate decides."""
+    quiet, err.quiet = err.quiet, False
+    err.print(text, style=style, soft_wrap=True)
+    err.quiet = quiet
+
+
 def put(text: str) -> None:
     """Write a result to standard output as it is; raises StorageError."""
     stream = _Stream(sys.stdout, is_result=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from harness.cli.configuration import is_typed
 from harness.cli.console import err, out, put
 from harness.model.errors import InputError
 from harness.truth.verdicts import MIN_BLOCKS
@@ -68,11 +68,7 @@ def _print(found: Detection, *, as_json: bool, text: str) -> None:
 def _typed() -> list[str]:
     """Return the options that were given on the command line."""
     context = click.get_current_context()
-    return [
-        param.opts[0]
-        for param in context.command.params
-        if param.name and context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
-    ]
+    return [param.opts[0] for param in context.command.params if param.name and is_typed(context, param.name)]
 
 
 def _piloted(given: Mapping[str, Any]) -> tuple[Path, Outcome]:

@@ -56,7 +56,7 @@ class RunProgress:
         self._number = 0
         self._bar: Bar | None = None
         self._task = TaskID(0)
-        if console.is_terminal:
+        if console.is_terminal and not console.quiet:
             self._bar = Bar(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=16),

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from harness.cli.configuration import is_typed
 from harness.model.errors import HarnessError, InputError
 from harness.model.pairs import PAIRS_FILE
 
 if TYPE_CHECKING:
     from harness.cli.prepare import Prepared
-    from harness.results.earlier import Progress
     from harness.results.meta import Command
     from harness.results.schema import Columns
     from harness.results.store import PairsFolder, RunFolder
@@ -68,7 +65,7 @@ def begun(context: click.Context, given: Mapping[str, Any]) -> Begun:
     Raises InputError for one that cannot be resumed, and for options that do not go with that.
     """
     names = [param for param in context.command.params if param.name not in _BESIDE]
-    stray = [param for param in names if context.get_parameter_source(str(param.name)) is not ParameterSource.DEFAULT]
+    stray = [param for param in names if is_typed(context, str(param.name))]
     if stray:
         raise InputError(f"{stray[0].opts[-1]} does not go with --resume: the run has its own; leave it out.")
     path = _path(str(given["resume"]), Path(given["parent"]))
@@ -79,31 +76,31 @@ def begun(context: click.Context, given: Mapping[str, Any]) -> Begun:
         raise InputError(f"{path} was begun in {command.folder}, which cannot be entered: {error.strerror}.") from error
     with context.command.make_context("run", [*command.words]) as own:
         options = own.params
-    explicit = [name for name in _BESIDE if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    explicit = [name for name in _BESIDE if is_typed(context, name)]
     return Begun(path, {**options, **{name: given[name] for name in explicit}, "seed": seed}, command)
 
 
 def _path(text: str, parent: Path) -> Path:
     """Return the folder that is meant."""
+    from harness.report.listing import is_run
+
     if text == LAST:
-        runs = sorted(path for path in parent.glob("*") if _is_run(path))
+        runs = sorted(path for path in parent.glob("*") if is_run(path))
         if not runs:
             raise InputError(f"there is no run in {parent}; --out says where they are.")
         return runs[-1].resolve()
-    found = next((path for path in (Path(text), parent / text) if _is_run(path)), None)
+    found = next((path for path in (Path(text), parent / text) if is_run(path)), None)
     if found is None:
         raise InputError(f"--resume {text}: there is no such run, neither by its folder nor by its name in {parent}.")
     return found.resolve()
 
 
-def _is_run(path: Path) -> bool:
-    return (path / PAIRS_FILE).is_file() or (path / "trials.csv").is_file()
-
-
 def _command(path: Path) -> tuple[Command, int]:
     """Return the command that began a run, and its seed."""
+    from harness.report.listing import progress_at
+
     command, seed = _begun_by(path)
-    if progress(path).is_complete:
+    if progress_at(path).is_complete:
         raise InputError(f"{path} is complete: there is nothing left of it to be measured.")
     if command is None or seed is None:
         raise InputError(f"{path} does not say which command began it, so nothing can go on with it; start it anew.")
@@ -124,28 +121,14 @@ def _begun_by(path: Path) -> tuple[Command | None, int | None]:
     return meta.command, meta.plan.seed
 
 
-def progress(path: Path) -> Progress:
-    """Return how far a run is, all of its pairs together; a pair that had no trial yet has no folder."""
-    from harness.model.pairs import Pair
-    from harness.report.pairs import has_pairs, read_pairs_meta
-    from harness.results.earlier import Progress, progress_of
-
-    if not has_pairs(path):
-        return progress_of(path)
-    pairs = [Pair(*text.split(":", 1)) for wave in read_pairs_meta(path / PAIRS_FILE).waves for text in wave]
-    folders = [path / pair.folder for pair in pairs]
-    found = [progress_of(folder) for folder in folders if folder.is_dir()]
-    planned = max((one.planned for one in found), default=0)  # each pair has the same trials
-    missing = [Progress(0, planned, is_complete=False)] * (len(folders) - len(found))
-    return reduce(operator.add, [*found, *missing])
-
-
 def went_so_far(path: Path) -> str:
     """Return in words how much of a run was measured, and the command that goes on with it; nothing of all of it."""
+    from harness.report.listing import progress_at
+
     if not path.exists():
         return "nothing had been measured"
     try:
-        far, (command, _) = progress(path), _begun_by(path)
+        far, (command, _) = progress_at(path), _begun_by(path)
     except (HarnessError, OSError):
         return ""
     if far.is_complete:

@@ -103,11 +103,13 @@ def _stays(lab: str) -> str:
 
 
 def _command(context: click.Context) -> Command:
-    """Return what goes on with this run, should it end early: the words behind `run`."""
+    """Return what goes on with this run, should it end early: the words behind `run`, those of a file before them."""
+    from harness.cli.configuration import words_from_file
     from harness.results.meta import Command
 
     words: tuple[str, ...] = context.obj or ()
-    return Command(words=words[words.index("run") + 1 :] if "run" in words else (), folder=str(Path.cwd()))
+    typed = words[words.index("run") + 1 :] if "run" in words else ()
+    return Command(words=(*words_from_file(context), *typed), folder=str(Path.cwd()))
 
 
 def _folder(prepared: Prepared, parent: Path, columns: Columns) -> RunFolder | PairsFolder:

@@ -33,6 +33,12 @@ def _page(result: Result) -> Page | None:
     return layout.page(result) if isinstance(result, Analysis) else compared_layout.page(result)
 
 
+def findings_of(result: Result) -> tuple[str, ...]:
+    """Return what was found, in sentences; none where it is in the figures only."""
+    laid_out = _page(result)
+    return (layout.NOTHING_COMPARED,) if laid_out is None else laid_out.findings
+
+
 def _table(result: Result) -> str:
     laid_out = _page(result)
     return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else table(laid_out)

@@ -65,7 +65,8 @@ def options_of(command: click.Command) -> set[str]:
     }
 
 
-OPTIONS = {word for word in options_of(app) if word.startswith("--")}
+OPTIONS = {word for word in options_of(app) if word.startswith("--")} - {"--version"}
+"""But for what programs of others are asked, too."""
 
 
 def imports(tree: ast.AST) -> set[str]:
