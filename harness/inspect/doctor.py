@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import harness
 from harness.fabric import support
 from harness.fabric.profiles import known_profiles, load
 from harness.labs import rootless
@@ -32,6 +35,9 @@ PROGRAMS = {
     "setpriv": "ends them with the harness",
     "openvpn": "forwards in user space, for the profiles udp-userspace and tcp-userspace",
 }
+SCHEMA_VERSION = 1
+LABS = ("local", "vagrant", "kubernetes")
+"""Labs that have a name; any other is an inventory's path, which is nobody's business."""
 LINK_TYPES = ("veth", "bridge", "vxlan")
 QDISC = "tbf"
 CONGESTION_CONTROL = "cubic"
@@ -72,6 +78,40 @@ def checks(measures: Sequence[str]) -> list[Check]:
     there = CONGESTION_CONTROL in available
     made.append(Check(f"kernel: TCP {CONGESTION_CONTROL}", there, f"modprobe tcp_{CONGESTION_CONTROL}"))
     return made
+
+
+def record(
+    made: Sequence[Check],
+    impossible: Mapping[str, Sequence[str]],
+    lab: str,
+    profiles: Sequence[str],
+    measures: Sequence[str],
+) -> dict[str, Any]:
+    """Return what was found, with what this machine is, as plain values; doctor.schema.json describes them.
+
+    Names and addresses of hosts are in it only as far as a check has them.
+    """
+    release = Path("/etc/os-release")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "harness_version": harness.__version__,
+        "is_installed": shipped.IS_INSTALLED,
+        "python": platform.python_version(),
+        "system": platform.freedesktop_os_release()["PRETTY_NAME"] if release.is_file() else "",
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "is_root": os.geteuid() == 0,
+        "lab": lab if lab in LABS else "inventory",
+        "profiles": [*profiles],
+        "measures": [*measures],
+        "passed": all(check.passed for check in made),
+        "checks": [
+            {"what": check.what, "passed": check.passed, "remedy": None if check.passed else check.remedy}
+            for check in made
+        ],
+        "impossible_profiles": {name: [*kinds] for name, kinds in impossible.items()},
+    }
 
 
 def can_make(kind: str) -> bool:
