@@ -9,21 +9,20 @@ from harness.measures.metrics import BITS_PER_GBIT, CPU_ROWS, CPU_SHARES
 from harness.measures.registry import MEASURES, label_of
 from harness.model.metrics import Metric
 from harness.model.notes import Note
-from harness.model.trial import UNDERLAY, Cell, Direction
+from harness.model.trial import Cell, Direction
 from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
+from harness.report.captions import caption_of
 from harness.report.contrasts import Against
-from harness.report.decomposition import steps
+from harness.report.decomposed_layout import decomposed
 from harness.report.findings import findings
 from harness.report.footnotes import Footnotes
 from harness.report.page import (
     Page,
-    Scale,
     Section,
     interval_text,
     number_text,
     points_text,
-    range_text,
     ratio_text,
     scale_of,
     share_text,
@@ -88,7 +87,7 @@ def parts(analysis: Analysis) -> Parts:
     paired = _SAME_MTU if same_mtu else _NO_SAME_MTU
     legend = SUMMARY_LEGEND.format(margin=share_text(analysis.margin), same_mtu=paired)
     legend += spreads.LEGEND if spread else ""
-    return Parts(tuple(compared), tuple(_decomposed(analysis)), spread, footnotes.lines(), legend)
+    return Parts(tuple(compared), tuple(decomposed(analysis)), spread, footnotes.lines(), legend)
 
 
 def _is_shown(row: Row) -> bool:
@@ -184,8 +183,7 @@ def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], 
                 else ratio_text(same.ratio.ratio if same and same.ratio else None)
             )
         section.rows.append((*cells, f"{_verdict(row)}{marks(row.notes)}".strip()))
-    captions = [_baselines(rows, (divisor, unit, digits)), _wire_shares(rows)] if with_ceiling else [_replies(rows)]
-    section.caption = "\n".join(caption for caption in captions if caption)
+    section.caption = caption_of(rows, (divisor, unit, digits))
     return section
 
 
@@ -212,39 +210,6 @@ def _baseline_name(row: Row) -> str:
     return name if len(name) <= len(_BASELINE) else _BASELINE
 
 
-def _baselines(rows: Sequence[Row], scale: Scale) -> str:
-    """Return the baseline's own medians, each once: it is the same for rows that differ in their MTU only."""
-    divisor, unit, digits = scale
-    medians: dict[str, list[str]] = {}
-    for row in rows:
-        text = number_text(row.baseline_median, divisor, digits)
-        seen = medians.setdefault(label_of(row.cell.without("direction", "mtu")), [])
-        if text and text not in seen:
-            seen.append(text)
-    shown = ", ".join(f"{label} {' or '.join(texts)}".strip() for label, texts in medians.items() if texts)
-    baseline = rows[0].contrast.baseline
-    where = " at its NIC's MTU" if baseline == UNDERLAY else ""
-    return f"{baseline}{where}: {shown} {unit}" if shown else ""
-
-
-def _wire_shares(rows: Sequence[Row]) -> str:
-    """Return how much of what its own frames allow each arm reached; nothing where the link's rate is not known."""
-    contrast = rows[0].contrast
-    shares = [[row.wire_shares[arm] for row in rows if row.wire_shares[arm] is not None] for arm in (0, 1)]
-    texts = [
-        f"{name} {range_text([100 * share for share in own if share is not None], 2)} %"
-        for name, own in zip((contrast.profile, contrast.baseline), shares, strict=True)
-        if own
-    ]
-    return f"of their own ceilings: {', '.join(texts)}" if texts else ""
-
-
-def _replies(rows: Sequence[Row]) -> str:
-    """Return what percentiles are of; nothing for other figures, and for those that nobody counted."""
-    counts = [row.replies for row in rows if row.replies]
-    return f"of {range_text(counts, 0)} replies" if counts else ""
-
-
 def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
     """Return where the CPU time of these rows goes, the baseline's beside it: the ratio is in the rows themselves."""
     first = rows[0]
@@ -262,20 +227,3 @@ def _cpu_shares(analysis: Analysis, rows: Sequence[Row]) -> list[Section]:
             texts += ["" if figure is None else f"{number_text(figure, divisor, 0)}{unit}" for figure in figures]
         section.rows.append((row_name(row.metric, row.cell), *texts))
     return [section] if any(any(cells[1:]) for cells in section.rows) else []
-
-
-def _decomposed(analysis: Analysis) -> list[Section]:
-    """Return a section for each tunnel and routed profile that were measured together."""
-    sections: dict[tuple[str, str], Section] = {}
-    for step in steps(analysis.rows):
-        section = sections.setdefault(
-            (step.profile, step.routed),
-            Section(
-                f"Where the goodput of {step.profile} goes: underlay -> {step.routed} -> {step.profile}",
-                "ratio",
-                ("", "container path", "encapsulation", "product", "whole", "95 % interval"),
-            ),
-        )
-        ratios = (step.container_path, step.encapsulation, step.product, step.whole)
-        section.rows.append((label_of(step.cell), *map(ratio_text, ratios), interval_text(step.whole_interval)))
-    return list(sections.values())
