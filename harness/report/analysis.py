@@ -37,9 +37,10 @@ class Row:
     all ok trials where there is no such block. `cv` is standard deviation over mean, of the arm where it is larger.
     A metric is compared by its `ratio`, or, where it is a share, by its `difference`. `interval` is that one's, widened
     for its family: `verdict` is read off it, and so is `against_ceiling`, where `ceiling` is what the headers allow the
-    ratio to be. Where it decides nothing, `blocks_to_tell` would, or `setups_to_tell` of a run of several, where these
-    are the samples. `wire_shares` are what profile and baseline reached of their own ceilings, `replies` what a
-    percentile of the profile is of. `lost` are trials of the profile without a figure, of how many.
+    ratio to be. Beside a ratio, `added` is what the profile has more than the baseline, in the metric's unit, with an
+    interval of the same level. Where it decides nothing, `blocks_to_tell` would, or `setups_to_tell` of a run of
+    several, where these are the samples. `wire_shares` are what profile and baseline reached of their own ceilings,
+    `replies` what a percentile of the profile is of. `lost` are trials of the profile without a figure, of how many.
     """
 
     contrast: Contrast
@@ -54,6 +55,8 @@ class Row:
     ratio: stats.Ratio | None
     difference: Difference | None
     interval: stats.Interval | None
+    added: float | None
+    added_interval: stats.Interval | None
     ceiling: float | None
     verdict: verdicts.Verdict | None
     against_ceiling: verdicts.AgainstCeiling | None
@@ -140,6 +143,8 @@ def _row(run: Compared, draft: Draft, answer: verdicts.Answer | None) -> Row:
         ratio=draft.ratio,
         difference=draft.estimate if isinstance(draft.estimate, Difference) else None,
         interval=answer.interval if answer else draft.estimate.interval() if draft.estimate else None,
+        added=draft.added.mean if draft.added else None,
+        added_interval=draft.added.interval(answer.alpha if answer else stats.ALPHA) if draft.added else None,
         ceiling=draft.ceiling.ratio if draft.ceiling else None,
         verdict=verdict,
         against_ceiling=against_ceiling,

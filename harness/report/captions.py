@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from harness.measures.registry import label_of
 from harness.model.trial import UNDERLAY
 from harness.report.analysis import Row
-from harness.report.page import Scale, number_text, range_text
+from harness.report.page import Scale, number_text, range_text, ratio_text
 
 
 def caption_of(rows: Sequence[Row], scale: Scale) -> str:
     """Return the lines below rows of one metric, which are shown in a scale."""
     if any(row.ceiling is not None for row in rows):
-        lines = [_baselines(rows, scale), _wire_shares(rows)]
+        lines = [_ceiling(rows), _baselines(rows, scale), _wire_shares(rows)]
     else:
         lines = [_replies(rows)]
     return "\n".join(line for line in lines if line)
+
+
+def _ceiling(rows: Sequence[Row]) -> str:
+    """Return the ceiling where all rows that have one have the same."""
+    ceilings = {row.ceiling for row in rows if row.ceiling is not None}
+    return f"ceiling {ratio_text(ceilings.pop())}: what the headers allow the ratio to be" if len(ceilings) == 1 else ""
 
 
 def _baselines(rows: Sequence[Row], scale: Scale) -> str:

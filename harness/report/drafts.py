@@ -17,6 +17,7 @@ from harness.report.reported import reported
 from harness.results.meta import RunMeta
 from harness.results.schema import Columns
 from harness.truth import stats, verdicts
+from harness.truth.added import Added
 from harness.truth.shares import Difference
 
 
@@ -45,6 +46,7 @@ class Draft:
     match: Match
     figures: tuple[Sequence[float], Sequence[float]]
     estimate: stats.Ratio | Difference | None
+    added: Added | None
     ceiling: Ceiling | None
     cv: float | None
 
@@ -94,16 +96,18 @@ def _draft(run: Compared, contrast: Contrast, cell: Cell, metric: Metric, ours: 
     figures = (match.ours or ours.figures(metric).tolist(), match.base or base.figures(metric).tolist())
     spreads = map(stats.coefficient_of_variation, figures)
     cv = max((spread for spread in spreads if spread is not None), default=None) if metric.better else None
-    estimate = _estimate(cell, metric, ours, base, match) if metric.better and match.ours else None
+    estimate, added = _estimates(cell, metric, ours, base, match) if metric.better and match.ours else (None, None)
     states = (match.our_state, match.base_state)
     ceiling = ceiling_of(run.meta, run.nic_mtu, contrast, cell, metric, states) if estimate else None
-    return Draft(contrast, cell, metric, ours, base, match, figures, estimate, ceiling, cv)
+    return Draft(contrast, cell, metric, ours, base, match, figures, estimate, added, ceiling, cv)
 
 
-def _estimate(cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match) -> stats.Ratio | Difference:
-    """Return the ratio of two arms, or the difference of their shares."""
+def _estimates(
+    cell: Cell, metric: Metric, ours: Arm, base: Arm, match: Match
+) -> tuple[stats.Ratio | Difference, Added | None]:
+    """Return the ratio of two arms with what ours adds to the baseline, or the difference of their shares alone."""
     if metric.tries:
-        return match.difference((ours.tries(metric), base.tries(metric)))
+        return match.difference((ours.tries(metric), base.tries(metric))), None
     measure = MEASURES.get(cell.measure)
     sizes = [measure.step(metric.name, min(arm)) if measure else 0.0 for arm in (match.ours, match.base)]
-    return match.ratio((sizes[0], sizes[1]))
+    return match.ratio((sizes[0], sizes[1])), match.added((sizes[0], sizes[1]))

@@ -19,6 +19,7 @@ from harness.report.findings import findings
 from harness.report.footnotes import Footnotes
 from harness.report.page import (
     Page,
+    Scale,
     Section,
     interval_text,
     number_text,
@@ -26,6 +27,7 @@ from harness.report.page import (
     ratio_text,
     scale_of,
     share_text,
+    signed_text,
 )
 from harness.results.meta import RunMeta
 from harness.truth.verdicts import Verdict
@@ -43,6 +45,8 @@ _SAME_MTU = (
 )
 _NO_SAME_MTU = "It is paired by block."
 _BASELINE = "baseline"
+ADDED = "+/-"
+"""Heads what a profile has more than the baseline, in the unit of its figures."""
 Marks = Callable[[Iterable[Note]], str]
 
 
@@ -147,44 +151,54 @@ def row_name(metric: Metric, cell: Cell) -> str:
 
 def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], Row], marks: Marks) -> Section:
     first = rows[0]
-    divisor, unit, digits = scale_of(first.metric, (f for row in rows for f in (row.median, row.baseline_median)))
-    with_ceiling = any(row.ceiling is not None for row in rows)
-    compared = any(row.verdict for row in rows)
-    paired = {
-        id(row): same_mtu.get((row.contrast.profile, row.contrast.baseline, row.cell, row.metric.name)) for row in rows
-    }
-    with_same = compared and any(paired.values())
-    headings: tuple[str, ...] = ("", unit)
-    if not with_ceiling:
-        headings += (_baseline_name(first),)
-    headings += ("difference" if first.metric.tries else "ratio", "95 % interval") if compared else ()
-    headings += ("ceiling", "gap") if with_ceiling else ()
-    headings += ("same MTU",) if with_same else ()
-    section = Section(
-        first.contrast.title, section_title(first.metric, first.cell), (*headings, "verdict" if compared else "")
-    )
-    for row in rows:
-        cells = [row_name(row.metric, row.cell), number_text(row.median, divisor, digits)]
-        if not with_ceiling:
-            cells.append(number_text(row.baseline_median, divisor, digits))
-        ratio = row.ratio.ratio if row.ratio else None
-        if row.difference:
-            cells += [points_text(row.difference.difference), points_text(row.interval)]
-        elif compared:
-            cells += [ratio_text(ratio), interval_text(row.interval)]
-        if with_ceiling:
-            gap = None if ratio is None or row.ceiling is None else 100 * (ratio - row.ceiling)
-            cells += [ratio_text(row.ceiling), "" if gap is None else f"{gap:+.2f}"]
-        if with_same:
-            same = paired[id(row)]
-            cells.append(
-                points_text(same.difference.difference)
-                if same and same.difference
-                else ratio_text(same.ratio.ratio if same and same.ratio else None)
-            )
-        section.rows.append((*cells, f"{_verdict(row)}{marks(row.notes)}".strip()))
-    section.caption = caption_of(rows, (divisor, unit, digits))
+    scale = scale_of(first.metric, (f for row in rows for f in (row.median, row.baseline_median)))
+    paired = [same_mtu.get((one.contrast.profile, one.contrast.baseline, one.cell, one.metric.name)) for one in rows]
+    columns = _columns(rows, paired, scale)
+    verdicts = [f"{_verdict(row)}{marks(row.notes)}".strip() for row in rows]
+    names = [row_name(row.metric, row.cell) for row in rows]
+    headings = ("", *columns, "verdict" if any(row.verdict for row in rows) else "")
+    section = Section(first.contrast.title, section_title(first.metric, first.cell), headings)
+    section.rows = [*zip(names, *columns.values(), verdicts, strict=True)]
+    section.caption = caption_of(rows, scale)
     return section
+
+
+def _columns(rows: Sequence[Row], same_mtu: Sequence[Row | None], scale: Scale) -> dict[str, list[str]]:
+    """Return the columns between names and verdicts by their headings: those that these rows have figures for."""
+    divisor, unit, digits = scale
+    ceilings = {row.ceiling for row in rows} - {None}
+    columns = {unit: [number_text(row.median, divisor, digits) for row in rows]}
+    if not ceilings:
+        columns[_baseline_name(rows[0])] = [number_text(row.baseline_median, divisor, digits) for row in rows]
+    if not any(row.verdict for row in rows):
+        return columns
+    if rows[0].metric.tries:
+        columns["difference"] = [points_text(row.difference.difference if row.difference else None) for row in rows]
+    else:
+        columns[ADDED] = [signed_text(row.added, divisor, digits) for row in rows]
+        columns["ratio"] = [_ratio_text(row) for row in rows]
+    columns["95 % interval"] = [
+        points_text(row.interval) if row.difference else interval_text(row.interval) for row in rows
+    ]
+    if len(ceilings) > 1:  # one that holds for all rows stands below them
+        columns["ceiling"] = [ratio_text(row.ceiling) for row in rows]
+    if ceilings:
+        columns["gap"] = [_gap_text(row) for row in rows]
+    if any(same_mtu):
+        columns["same MTU"] = [_ratio_text(row) if row else "" for row in same_mtu]
+    return columns
+
+
+def _ratio_text(row: Row) -> str:
+    """Return the ratio of a row, or the difference of its shares."""
+    return (
+        points_text(row.difference.difference) if row.difference else ratio_text(row.ratio.ratio if row.ratio else None)
+    )
+
+
+def _gap_text(row: Row) -> str:
+    """Return by how many percentage points a ratio is off its ceiling."""
+    return "" if row.ratio is None or row.ceiling is None else f"{100 * (row.ratio.ratio - row.ceiling):+.2f}"
 
 
 def _verdict(row: Row) -> str:

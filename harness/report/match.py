@@ -12,6 +12,7 @@ from harness.model.path import PathState
 from harness.report.arms import Arm, matched
 from harness.report.tables import Table
 from harness.truth import nested, stats, verdicts
+from harness.truth.added import Added, paired_added
 from harness.truth.shares import Difference, paired_difference
 
 
@@ -54,6 +55,10 @@ class Match:
         if self.setups:
             return nested.nested_ratio(self.ours, self.base, self.setups, steps)
         return stats.paired_ratio(self.ours, self.base, steps)
+
+    def added(self, steps: tuple[float, float]) -> Added:
+        """Return what our arm's figures are more than the baseline's, its samples as those of a ratio."""
+        return paired_added(self.ours, self.base, self.setups, steps)
 
     def difference(self, tries: tuple[float, float]) -> Difference:
         """Return the difference of both arms' shares, which are of so many tries, its samples as those of a ratio."""

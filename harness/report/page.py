@@ -81,6 +81,11 @@ def number_text(value: float | None, divisor: float = 1, digits: int = 4) -> str
     return "" if value is None else f"{value / divisor:.{digits}f}"
 
 
+def signed_text(value: float | None, divisor: float = 1, digits: int = 4) -> str:
+    """Return a scaled figure with its sign, nothing where there is none."""
+    return "" if value is None else f"{value / divisor:+.{digits}f}"
+
+
 def ratio_text(value: float | None) -> str:
     """Return a ratio with as many decimals as leave it readable: 4 as long as it is near 1."""
     if value is None:

@@ -49,6 +49,8 @@ def _summary_record(row: Row, factors: Sequence[str]) -> Record:
         "baseline_wire_ratio": row.wire_shares[1],
         "cv": row.cv,
         **_estimate(row.ratio, row.difference, row.interval),
+        "added": row.added,
+        **_limits("added", row.added_interval),
         **_spread(row.spread),
         "ceiling_ratio": row.ceiling,
         "ceiling_verdict": row.against_ceiling.value if row.against_ceiling else None,
@@ -166,7 +168,8 @@ def _note(note: Note) -> Record:
 SUMMARY_HEAD = ("contrast", "profile", "baseline", "measure")
 SUMMARY_TAIL = (
     "baseline_cell metric unit blocks median baseline_median replies wire_ratio baseline_wire_ratio cv ratio "
-    "ratio_low ratio_high difference difference_low difference_high adjusted_low adjusted_high setups "
+    "ratio_low ratio_high difference difference_low difference_high adjusted_low adjusted_high added "
+    "added_low added_high setups "
     "between_setups_ratio within_setups_ratio ceiling_ratio ceiling_verdict verdict blocks_to_tell setups_to_tell lost "
     "notes"
 ).split()

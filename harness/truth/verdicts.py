@@ -93,12 +93,14 @@ class Question:
 class Answer:
     """Where the interval of an estimate lies, widened for its family; `blocks` would decide where it is open.
 
-    Where set-ups are the sample, so many of these would, each with as many blocks as now.
+    Where set-ups are the sample, so many of these would, each with as many blocks as now. `alpha` is the level of the
+    interval: in how many cases it misses the truth.
     """
 
     place: Place
     interval: Interval | None
     blocks: int | None = None
+    alpha: float = ALPHA
 
 
 def answers(questions: Sequence[Question | None], margin: float) -> list[Answer | None]:
@@ -136,7 +138,7 @@ def _place(question: Question, alpha: float, margin: float) -> Place:
 def _answer(question: Question, alpha: float, margin: float) -> Answer:
     place, estimate = _place(question, alpha, margin), question.estimate
     blocks = estimate.blocks_to_tell(question.held_against, margin, alpha) if place is Place.OPEN else None
-    return Answer(place, estimate.interval(alpha), blocks)
+    return Answer(place, estimate.interval(alpha), blocks, alpha)
 
 
 def movement_of(place: Place) -> Verdict:

@@ -23,6 +23,7 @@ from harness.report.analysis import analyse
 from harness.report.canvas import DARK, LIGHT
 from harness.report.formats import FORMATS
 from harness.report.html.document import articles_of, page, plots
+from harness.report.layout import ADDED
 from harness.report.plots.png import png_of
 from harness.report.plots.scale import Scale, log_ticks, tick_texts, ticks_within
 from harness.report.trials import read_run
@@ -35,6 +36,9 @@ UNITS = {"Gbit/s": 1e9, "Mbit/s": 1e6, "kbit/s": 1e3, "s": 1, "ms": 1e-3, "µs":
 UNITS |= {"s/Gbit": 1, "ms/Gbit": 1e-3, "%": 1e-2, "M/s": 1e6, "k/s": 1e3, "/s": 1, "1": 1}
 CPU = {"tools": "tools_cpu_s_per_gbit", "interrupts": "softirq_cpu_s_per_gbit", "busiest CPU": "busiest_cpu_ratio"}
 CPU_UNITS = {"tools": 1e-3, "interrupts": 1e-3, "busiest CPU": 1e-2}
+AS_THEY_ARE = {"ratio": ("ratio", 1.0), "difference": ("difference", 1e-2), "ceiling": ("ceiling_ratio", 1.0)}
+AS_THEY_ARE |= {ADDED: ("added", 0.0)}
+"""Columns of a table that are one of summary.csv, and its divisor, 0 for that of the row's own figures."""
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
@@ -139,17 +143,14 @@ def check_compared(page: Page, headings: Sequence[str], row: Mapping[str, str], 
     """Hold a line of a table of compared rows against its row of summary.csv, column by column."""
     divisor = 1.0
     for number, (heading, cell) in enumerate(zip(headings[1:], cells[1:], strict=True)):
-        if heading == "ratio":
-            assert agrees(cell, row["ratio"]), (heading, cell, row)
-        elif heading == "difference":
-            assert agrees(cell, row["difference"], 1e-2), (heading, cell, row)
+        if heading in AS_THEY_ARE:
+            column, scale = AS_THEY_ARE[heading]
+            assert agrees(cell, row[column], scale or divisor), (heading, cell, row)
         elif heading == "95 % interval":
             scale = 1e-2 if row["difference"] else 1.0
             edges = re.split(r" to |(?<=\d)-", cell) if cell else ["", ""]
             assert agrees(edges[0], row["adjusted_low"], scale), (cell, row)
             assert agrees(edges[1], row["adjusted_high"], scale), (cell, row)
-        elif heading == "ceiling":
-            assert agrees(cell, row["ceiling_ratio"]), (heading, cell, row)
         elif heading == "gap":
             gap = str(100 * (float(row["ratio"]) - float(row["ceiling_ratio"]))) if row["ceiling_ratio"] else ""
             assert agrees(cell, gap), (heading, cell, row)
@@ -227,6 +228,15 @@ def test_captions_have_the_baselines_medians(sample: Page) -> None:
         ("4", True),
         ("8", True),
     ]
+
+
+def test_ceiling_that_all_rows_have_stands_below_them(sample: Page) -> None:
+    ceilings = {row["ceiling_ratio"] for row in sample.summary if row["contrast"] == "profile" and row["ceiling_ratio"]}
+    (exact,) = ceilings
+    (caption,) = [one.text for one in sample.tree.every("p", **{"class": "caption"}) if "ceiling 0" in one.text]
+    found = re.search(r"ceiling ([\d.]+):", caption)
+    assert found is not None
+    assert agrees(found[1], exact)
 
 
 def test_decomposition_is_made_of_rows_of_summary_csv(full: Page) -> None:

@@ -20,7 +20,7 @@ from harness.report import compared_layout
 from harness.report.analysis import Analysis, Row, analyse
 from harness.report.comparison import Comparison, compare_runs
 from harness.report.formats import FORMATS
-from harness.report.layout import page
+from harness.report.layout import ADDED, page
 from harness.report.notes import text_of
 from harness.report.page import Page
 from harness.report.records import COMPARED_HEAD, COMPARED_TAIL, SUMMARY_HEAD, SUMMARY_TAIL, summary_records
@@ -160,7 +160,34 @@ def test_gap_is_in_percentage_points(tmp_path: Path) -> None:
     trials = [*series("underlay", iperf3(1500), [1e9] * 6), *series("vxlan", iperf3(1450), [0.95e9] * 6)]
     section = page(analysed(tmp_path, trials)).sections[0]
     row = dict(zip(section.headings, section.rows[0], strict=True))
-    assert (row["ratio"], row["ceiling"], row["gap"]) == ("0.9500", "0.9655", "-1.55")
+    assert (row["ratio"], row[ADDED], row["gap"]) == ("0.9500", "-0.050", "-1.55")
+    assert section.caption.splitlines()[0] == "ceiling 0.9655: what the headers allow the ratio to be"
+
+
+def test_rows_of_unlike_ceilings_have_a_column_of_them(tmp_path: Path) -> None:
+    trials = [*series("underlay", iperf3(1500), [1e9] * 6), *series("vxlan", iperf3(1450), [0.96e9] * 6)]
+    trials += series("vxlan", iperf3(1500), [0.9e9] * 6, path_state=INNER)
+    section = page(analysed(tmp_path, trials)).sections[0]
+    rows = [dict(zip(section.headings, row, strict=True)) for row in section.rows]
+    assert [row["ceiling"] for row in rows] == ["0.9655", "0.9068"]
+    assert "ceiling 0" not in section.caption
+
+
+def test_differences_stand_beside_ratios_in_the_units_of_their_figures(tmp_path: Path) -> None:
+    trials = [
+        *series("underlay", ping(1500), [60e-6, 62e-6, 61e-6, 60e-6, 62e-6, 61e-6]),
+        *series("vxlan", ping(1450), [121e-6, 123e-6, 121e-6, 121e-6, 124e-6, 122e-6]),
+    ]
+    analysis = analysed(tmp_path, trials)
+    (row,) = [one for one in analysis.rows if one.metric.name == "rtt_p50_s"]
+    assert row.added == pytest.approx(61e-6)
+    assert row.interval is not None
+    assert row.added_interval is not None
+    assert 59e-6 < row.added_interval.low < 61e-6 < row.added_interval.high < 63e-6
+    section = page(analysis).sections[0]
+    assert (section.headings[1:4], section.rows[0][1:4]) == (("µs", "underlay", ADDED), ("121.5", "61.0", "+61.0"))
+    record = next(one for one in summary_records(analysis) if one["metric"] == "rtt_p50_s")
+    assert (record["added"], record["added_low"]) == (row.added, row.added_interval.low)
 
 
 def test_notes_are_said_once_and_marked(results: dict[str, Result]) -> None:
