@@ -8,8 +8,8 @@ from typing import Any
 from harness.measures.registry import title_of
 from harness.report.aa import AaAnalysis, AaRow
 from harness.report.footnotes import Footnotes
-from harness.report.layout import row_name, run_title, section_title
 from harness.report.page import Page, Section, percent_text, share_text
+from harness.report.titles import row_name, run_title, section_title
 from harness.truth.verdicts import Verdict
 
 LEGEND = (
@@ -39,7 +39,7 @@ def page(analysis: AaAnalysis) -> Page:
         section.rows.append((name, *_cells(row)))
     legend = LEGEND.format(margin=share_text(analysis.margin), blocks=analysis.blocks)
     title = run_title(analysis.meta)
-    return Page(title, _findings(analysis), tuple(sections.values()), footnotes.lines(), legend)
+    return Page(title, findings(analysis), tuple(sections.values()), footnotes.lines(), legend)
 
 
 def _cells(row: AaRow) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def _cells(row: AaRow) -> tuple[str, ...]:
     )
 
 
-def _findings(analysis: AaAnalysis) -> tuple[str, ...]:
+def findings(analysis: AaAnalysis) -> tuple[str, ...]:
     """Say how often 1 was missed, how often a verdict was false, and which rows miss more often than chance does."""
     intervals = sum(row.runs for row in analysis.rows)
     missed = sum(row.missed for row in analysis.rows)

@@ -19,6 +19,7 @@ from harness.report.collapse import collapses
 from harness.report.contrasts import Against, Contrast
 from harness.report.drafts import Compared, Draft, drafts_of
 from harness.report.match import setups_of
+from harness.report.own_mtu import largest_mtus, unmeasured
 from harness.report.reported import replies
 from harness.report.row_notes import notes_of_row
 from harness.report.trials import RunData
@@ -74,13 +75,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the figures of a run say. `margin`: a ratio that near to 1 makes no difference. `notes` concern all rows."""
+    """What the figures of a run say. `margin`: a ratio that near to 1 makes no difference. `notes` concern all rows.
+
+    `largest_mtus` are the largest packets that profiles carry whole.
+    """
 
     meta: RunMeta | None
     columns: Columns
     margin: float
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
+    largest_mtus: Mapping[str, int]
 
 
 def analyse(run: RunData, margin: float = verdicts.MARGIN) -> Analysis:
@@ -91,26 +96,21 @@ def analyse(run: RunData, margin: float = verdicts.MARGIN) -> Analysis:
     table = run.trials.table
     by_cell = arms(run.trials, run.meta)
     background, setup_of = Background.of(run), setups_of(table)
-    made = Compared(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, background, setup_of)
+    largest = largest_mtus(by_cell, run.meta, run.nic_mtu)
+    made = Compared(by_cell, run.meta, run.trials.columns, run.nic_mtu, margin, background, setup_of, largest)
     kinds = dict(zip(*(map(str, table.words[name].tolist()) for name in ("profile", "kind")), strict=True))
     drafts = drafts_of(made, kinds)
     rows = tuple(_row(made, draft, answer) for draft, answer in zip(drafts, _answers(drafts, margin), strict=True))
-    of_run = notes.known([*notes.of_run(run.trials.notes, run.meta), *collapses(run)])
-    return Analysis(run.meta, run.trials.columns, margin, rows, of_run)
+    of_run = [*notes.of_run(run.trials.notes, run.meta), *unmeasured(by_cell, largest), *collapses(run)]
+    return Analysis(run.meta, run.trials.columns, margin, rows, notes.known(of_run), largest)
 
 
 def _answers(drafts: Sequence[Draft], margin: float) -> list[verdicts.Answer | None]:
-    """Return what each draft's interval says.
-
-    The rows of one kind of contrast are a family; those that have a ceiling are one of their own, held against it: that
-    headers cost something is known beforehand, and what is known must not make others easier to believe. So are
-    losses, which are none as a rule.
-    """
+    """Return what each draft's interval says, widened for its family."""
     made: list[verdicts.Answer | None] = [None] * len(drafts)
     families: dict[tuple[Against, bool, bool], list[int]] = {}
     for number, draft in enumerate(drafts):
-        key = (draft.contrast.against, draft.ceiling is not None, bool(draft.metric.tries))
-        families.setdefault(key, []).append(number)
+        families.setdefault(draft.family, []).append(number)
     for members in families.values():
         for number, answer in zip(
             members, verdicts.answers([drafts[n].question for n in members], margin), strict=True

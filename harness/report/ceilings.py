@@ -8,7 +8,7 @@ from harness.measures.registry import MEASURES
 from harness.model.metrics import Metric
 from harness.model.path import WHOLE, PathState
 from harness.model.trial import Cell, Direction
-from harness.report.contrasts import Contrast
+from harness.report.contrasts import Against, Contrast
 from harness.results.meta import RunMeta
 from harness.truth import wire
 
@@ -33,7 +33,7 @@ def ceiling_of(
     """Return a row's ceiling, None where headers do not bound it, or where it cannot be told."""
     if meta is None or not metric.ceiling or states[0] is None or contrast.profile == contrast.baseline:
         return None
-    if not is_bounded_by_headers(cell):
+    if contrast.against is Against.OWN_MTU or not is_bounded_by_headers(cell):  # whether it pays is asked there
         return None
     measure = MEASURES.get(cell.measure)
     protocol = str(cell.get("protocol") or (measure.protocol if measure else "tcp"))

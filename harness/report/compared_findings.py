@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from harness.measures.metrics import CPU_SHARES
 from harness.model.errors import InputError
 from harness.report.comparison import ComparedRow, Comparison
-from harness.report.layout import row_name, section_title
 from harness.report.page import interval_text, points_text, ratio_text, share_text
 from harness.report.samples import Basis, Sample
+from harness.report.titles import row_name, section_title
 from harness.truth.verdicts import Verdict
 
 _DECIDED = (Verdict.SAME, Verdict.BETTER, Verdict.WORSE)
@@ -70,19 +70,19 @@ def gated(comparison: Comparison, *, named: bool) -> Outcome:
     return replace(outcome_of(bounded), aside=aside)
 
 
-def findings(comparison: Comparison) -> tuple[str, ...]:
-    """Return a sentence for each profile: what got worse from A to B, or that nothing is decided to have."""
+def findings(comparison: Comparison) -> Mapping[str, str]:
+    """Return a sentence for each profile, by its name: what got worse from A to B, or that nothing is known to have."""
     rows: dict[str, list[ComparedRow]] = {}
     for row in comparison.rows:
         if row.basis is Basis.UNDERLAY:
             rows.setdefault(row.profile, []).append(row)
     alone = of_one_side(comparison)
-    return tuple(
-        f"{profile}: only in {alone[profile]}, not compared."
+    return {
+        profile: f"{profile}: only in {alone[profile]}, not compared."
         if profile in alone
         else f"{profile}: {_said(outcome_of(own), comparison)}."
         for profile, own in rows.items()
-    )
+    }
 
 
 def of_one_side(comparison: Comparison) -> Mapping[str, str]:

@@ -9,9 +9,10 @@ from harness.model.trial import UNDERLAY
 from harness.report.compared_findings import findings, of_one_side
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.footnotes import Footnotes
-from harness.report.layout import Marks, row_name, run_title, section_title, worded
+from harness.report.layout import Marks
 from harness.report.page import Page, Section, interval_text, number_text, points_text, ratio_text, scale_of, share_text
 from harness.report.samples import Basis, Sample
+from harness.report.titles import row_name, run_title, section_title, worded
 
 COMPARE_LEGEND = (
     "A, B: geometric means over {sample}s. First each profile's ratio to the underlay of its own run, at its NIC's MTU "
@@ -43,7 +44,7 @@ def page(comparison: Comparison) -> Page:
     metas = [(name, meta) for side in comparison.metas for name, meta in side.items() if meta]
     titles = [f"{name}: {run_title(meta)}" for name, meta in metas]
     legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin), sample=comparison.sample)
-    return Page("\n".join(titles), findings(comparison), tuple(sections), footnotes.lines(), legend)
+    return Page("\n".join(titles), tuple(findings(comparison).values()), tuple(sections), footnotes.lines(), legend)
 
 
 def _is_nothing(row: ComparedRow) -> bool:

@@ -24,6 +24,8 @@ class Against(StrEnum):
     """The same profile without the load."""
     OFFLOAD = "offload"
     """The same profile with an offload as it was switched on."""
+    OWN_MTU = "own-mtu"
+    """The first profile of the run, each of both at its own largest MTU: what a user gets in its place."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,15 @@ class Contrast:
 Arms = Mapping[tuple[str, Cell], Arm]
 
 
-def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tuple[Contrast, Cell]]:
+def contrasts(
+    arms: Arms, kinds: Mapping[str, str], nic_mtu: int, largest: Mapping[str, int], first: str
+) -> Iterator[tuple[Contrast, Cell]]:
     """Yield every contrast of a run, row by row in the order of its tables.
 
     Every profile against the underlay, and every tunnel against every routed profile: underlay -> routed is the
     container's path, routed -> tunnel the encapsulation; at the same MTU only where the baseline has been measured at
-    it. Then loaded against idle, and offloads off against on.
+    it. Then every profile against the `first`, each at its own largest MTU, as far as that was measured: `largest` has
+    those. Then loaded against idle, and offloads off against on.
     """
     for profile, baseline in pairs(kinds):
         title = f"{profile} against {baseline}"
@@ -67,6 +72,9 @@ def contrasts(arms: Arms, kinds: Mapping[str, str], nic_mtu: int) -> Iterator[tu
                 override = own_mtu(arms, baseline, cell, nic_mtu) if against is Against.PROFILE else ()
                 if against is Against.PROFILE or (baseline, cell) in arms:
                     yield Contrast(against, profile, baseline, title, override), cell
+    for profile in _others(kinds):
+        if profile != first:
+            yield from _in_place_of(arms, profile, first, largest)
     for profile in [*(name for name, kind in kinds.items() if kind == Kind.UNDERLAY), *_others(kinds)]:
         yield from _loaded(arms, profile)
         yield from _switched(arms, profile)
@@ -101,6 +109,27 @@ def own_mtu(arms: Arms, baseline: str, cell: Cell, nic_mtu: int) -> Levels:
     measured = (baseline, cell.at(at_nic)) in arms
     wanted = cell.measure not in MEASURES or MEASURES[cell.measure].is_held_against_nic_mtu(dict(cell.levels))
     return at_nic if cell.mtu != nic_mtu and (measured or (baseline == UNDERLAY and wanted)) else ()
+
+
+def _in_place_of(arms: Arms, profile: str, first: str, largest: Mapping[str, int]) -> Iterator[tuple[Contrast, Cell]]:
+    """Yield each cell of a profile at its own largest MTU against the first profile at that one's own."""
+    own, its = (_at_largest(arms, name, largest) for name in (profile, first))
+    for rest, cell in own.items():
+        if rest in its:
+            mtus = (cell.mtu, its[rest].mtu)
+            how = f"at MTU {mtus[0]}" if mtus[0] == mtus[1] else f"at MTU {mtus[0]} and {mtus[1]}"
+            override: Levels = ((MTU, mtus[1]),) if mtus[0] != mtus[1] else ()
+            yield Contrast(Against.OWN_MTU, profile, first, f"{profile} instead of {first}, {how}", override), cell
+
+
+def _at_largest(arms: Arms, profile: str, largest: Mapping[str, int]) -> dict[Cell, Cell]:
+    """Return a profile's cells at the largest measured MTU that passes whole, by what else they are; else none."""
+    found: dict[Cell, Cell] = {}
+    for cell in cells_of(arms, profile):
+        rest = cell.without(MTU)
+        if cell.mtu <= largest.get(profile, 0) and cell.mtu > (found[rest].mtu if rest in found else 0):
+            found[rest] = cell
+    return found
 
 
 def _loaded(arms: Arms, profile: str) -> Iterator[tuple[Contrast, Cell]]:

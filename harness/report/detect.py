@@ -12,9 +12,9 @@ from harness.model.metrics import Metric
 from harness.model.trial import Cell
 from harness.report.aa import analyse_aa, is_against_itself
 from harness.report.analysis import analyse
-from harness.report.layout import row_name, run_title, section_title
 from harness.report.narrow import against_underlay
 from harness.report.page import Page, Section, percent_text, share_text
+from harness.report.titles import row_name, run_title, section_title
 from harness.report.trials import RunData
 from harness.results.meta import RunMeta
 from harness.truth import power

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from harness.measures.registry import MEASURES
 from harness.model.metrics import Metric
+from harness.model.path import Kind
 from harness.model.trial import Cell
 from harness.report.arms import NOTHING, Arm
 from harness.report.background import Background
 from harness.report.ceilings import Ceiling, ceiling_of
-from harness.report.contrasts import Arms, Contrast, contrasts
+from harness.report.contrasts import Against, Arms, Contrast, contrasts
 from harness.report.match import Match
 from harness.report.reported import reported
 from harness.results.meta import RunMeta
@@ -23,7 +24,10 @@ from harness.truth.shares import Difference
 
 @dataclass(frozen=True)
 class Compared:
-    """What every row is made from; `setup_of` is each block's set-up, where there are several."""
+    """What every row is made from.
+
+    `setup_of` is each block's set-up, where there are several; `largest_mtus` is what each profile carries whole.
+    """
 
     arms: Arms
     meta: RunMeta | None
@@ -32,6 +36,7 @@ class Compared:
     margin: float
     background: Background
     setup_of: Mapping[int, int]
+    largest_mtus: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,17 @@ class Draft:
         return self.estimate if isinstance(self.estimate, stats.Ratio) else None
 
     @property
+    def family(self) -> tuple[Against, bool, bool]:
+        """What it is asked together with.
+
+        The rows of one kind of contrast are a family; those that headers bound are one of their own: that headers cost
+        something is known beforehand, and what is known must not make others easier to believe. So are losses, which
+        are none as a rule.
+        """
+        is_known = self.ceiling is not None or (self.contrast.against is Against.OWN_MTU and self.metric.ceiling)
+        return self.contrast.against, is_known, bool(self.metric.tries)
+
+    @property
     def question(self) -> verdicts.Question | None:
         """What is asked of the statistics; None for a metric that is not compared, and for too few blocks."""
         if not self.metric.better or self.estimate is None or self.match.refusal:
@@ -67,10 +83,16 @@ def drafts_of(run: Compared, kinds: Mapping[str, str]) -> list[Draft]:
     """Return every draft of a run, in the order of its tables; `kinds` are those of its profiles."""
     return [
         draft
-        for contrast, cell in contrasts(run.arms, kinds, run.nic_mtu)
+        for contrast, cell in contrasts(run.arms, kinds, run.nic_mtu, run.largest_mtus, _first(run, kinds))
         for metric in _metrics(run, contrast, cell)
         for draft in _drafts(run, contrast, cell, metric)
     ]
+
+
+def _first(run: Compared, kinds: Mapping[str, str]) -> str:
+    """Return the profile that was named first, which the others may take the place of; empty without any."""
+    named = run.meta.plan.setup.profiles if run.meta else sorted(kinds)
+    return next((name for name in named if name in kinds and kinds[name] != Kind.UNDERLAY), "")
 
 
 def _metrics(run: Compared, contrast: Contrast, cell: Cell) -> list[Metric]:

@@ -9,8 +9,8 @@ from harness.model.metrics import Metric
 from harness.model.trial import UNDERLAY
 from harness.report.ecmp import EcmpAnalysis, EcmpRow
 from harness.report.footnotes import Footnotes
-from harness.report.layout import run_title
 from harness.report.page import Page, Scale, Section, interval_text, number_text, percent_text, ratio_text, scale_of
+from harness.report.titles import run_title
 from harness.truth import stats
 from harness.truth.hashing import HASH
 

@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from harness.model.errors import InputError
-from harness.report import aa_page, compared_layout, ecmp_page, layout, matrix, pivot, records
+from harness.report import (
+    aa_page,
+    answers,
+    compared_findings,
+    compared_layout,
+    ecmp_page,
+    layout,
+    matrix,
+    pivot,
+    records,
+)
 from harness.report.aa import AaAnalysis
 from harness.report.analysis import Analysis
 from harness.report.comparison import Comparison
@@ -69,11 +79,25 @@ def _json(result: Result) -> str:
     runs: dict[str, records.Runs]
     if isinstance(result, Comparison):
         runs = {letter: [*side.values()] for letter, side in zip("ab", result.metas, strict=True)}
-        return records.json(records_of(result), runs, result.notes)
-    if isinstance(result, PairsAnalysis):
+    elif isinstance(result, PairsAnalysis):
         runs = {str(pair): own.meta for pair, own in result.pairs.items()}
-        return records.json(records_of(result), runs, [note for own in result.pairs.values() for note in own.notes])
-    return records.json(records_of(result), {"run": result.meta}, result.notes)
+    else:
+        runs = {"run": result.meta}
+    own = [*result.pairs.values()] if isinstance(result, PairsAnalysis) else [result]
+    notes = [note for one in own for note in one.notes]
+    return records.json(records_of(result), runs, notes, answers_of(result))
+
+
+def answers_of(result: Result) -> list[records.Record]:
+    """Return what tables of a result open with, as records of plain values."""
+    if isinstance(result, Comparison):
+        return [records.answer(text, profile) for profile, text in compared_findings.findings(result).items()]
+    if isinstance(result, AaAnalysis):
+        return [records.answer(text) for text in aa_page.findings(result)]
+    if isinstance(result, EcmpAnalysis):
+        return [records.answer(text) for text in ecmp_page.findings(result)]
+    made = answers.answers_of_pairs(result) if isinstance(result, PairsAnalysis) else answers.answers(result)
+    return [records.answer(one.text, one.profile, one.baseline, (one.mtu, one.baseline_mtu)) for one in made]
 
 
 def plotted(result: Result) -> str:

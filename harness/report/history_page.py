@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.report.history import History, Point, Series, Stretch, scatter
-from harness.report.layout import row_name, section_title
 from harness.report.page import Page, Section, interval_text, percent_text, ratio_text
+from harness.report.titles import row_name, section_title
 from harness.results.differences import Difference
 from harness.truth.changes import LEAST_RUNS, LEVEL
 from harness.truth.stats import Interval, Ratio

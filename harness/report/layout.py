@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.measures.metrics import BITS_PER_GBIT, CPU_ROWS, CPU_SHARES
-from harness.measures.registry import MEASURES, label_of
+from harness.measures.metrics import CPU_ROWS, CPU_SHARES
 from harness.model.metrics import Metric
 from harness.model.notes import Note
-from harness.model.trial import Cell, Direction
+from harness.model.trial import Cell
 from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
+from harness.report.answers import answers
 from harness.report.captions import caption_of
 from harness.report.contrasts import Against
 from harness.report.decomposed_layout import decomposed
-from harness.report.findings import findings
 from harness.report.footnotes import Footnotes
 from harness.report.page import (
     Page,
@@ -29,7 +28,7 @@ from harness.report.page import (
     share_text,
     signed_text,
 )
-from harness.results.meta import RunMeta
+from harness.report.titles import row_name, run_title, section_title, worded
 from harness.truth.verdicts import Verdict
 
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
@@ -74,7 +73,7 @@ def page(analysis: Analysis) -> Page:
     made = parts(analysis)
     sections = (*(part.section for part in made.compared), *made.decomposed, *made.spread)
     title = run_title(analysis.meta) if analysis.meta else ""
-    return Page(title, findings(analysis), sections, made.notes, made.legend)
+    return Page(title, tuple(one.text for one in answers(analysis)), sections, made.notes, made.legend)
 
 
 def parts(analysis: Analysis) -> Parts:
@@ -101,32 +100,6 @@ def _is_shown(row: Row) -> bool:
     return row.metric.name not in CPU_SHARES
 
 
-def run_title(meta: RunMeta) -> str:
-    """Return what a run was, in two lines."""
-    rate = ""
-    if meta.rate_bps:
-        big = meta.rate_bps >= BITS_PER_GBIT
-        rate = f", {meta.rate_bps / (BITS_PER_GBIT if big else 1e6):g} {'Gbit/s' if big else 'Mbit/s'}"
-    plan = meta.plan
-    return (
-        f"run {meta.run_id}\nlab {meta.lab}{rate}, plan {plan.name}: {_extent(meta)}, "
-        f"trials of {plan.timing.duration_s:g} s after {plan.timing.omit_s:g} s omitted"
-    )
-
-
-def _extent(meta: RunMeta) -> str:
-    """Return how many blocks a run has, and what it ends by."""
-    plan, ended = meta.plan, meta.ended
-    if plan.runs > 1:
-        return f"{plan.runs} runs of {plan.blocks // plan.runs} blocks"
-    if plan.until_width is None:
-        return plan.blocks_text
-    aim = f"± {share_text(plan.until_width)}"
-    if ended is None:
-        return f"at most {plan.blocks} blocks, until {aim}"
-    return f"{ended.blocks} of at most {plan.blocks} blocks, {aim} {'' if ended.narrow else 'not '}reached"
-
-
 def _sectioned(rows: Sequence[Row]) -> list[list[Row]]:
     """Return the rows of each section: those of one contrast and title, sections in the order of their first rows."""
     sections: dict[tuple[str, ...], list[Row]] = {}
@@ -135,18 +108,6 @@ def _sectioned(rows: Sequence[Row]) -> list[list[Row]]:
         sections.setdefault(key, []).append(row)
     groups = list(dict.fromkeys(row.contrast.title for row in rows))
     return sorted(sections.values(), key=lambda own: groups.index(own[0].contrast.title))
-
-
-def section_title(metric: Metric, cell: Cell) -> str:
-    """Return what a section is about: the metric's title, under which measure, and who sends."""
-    label = MEASURES[cell.measure].label if cell.measure in MEASURES else cell.measure
-    way = "" if cell.direction is Direction.FORWARD else f", {cell.direction}"
-    return f"{metric.title}{f' {label}' if label else ''}{way}"
-
-
-def row_name(metric: Metric, cell: Cell) -> str:
-    """Return what the table calls a row: its cell, and a part of the metric; who sends is in the title."""
-    return f"{label_of(cell.without('direction'))} {metric.part}".strip()
 
 
 def _section(rows: Sequence[Row], same_mtu: Mapping[tuple[str, str, Cell, str], Row], marks: Marks) -> Section:
@@ -205,16 +166,6 @@ def _verdict(row: Row) -> str:
     """Return what a row says: of the ceiling where it has one, else of 1."""
     to_tell, word = (row.setups_to_tell, "set-ups") if row.setups_to_tell else (row.blocks_to_tell, "blocks")
     return worded(row.against_ceiling or row.verdict, to_tell, word, row.lost)
-
-
-def worded(verdict: str | None, to_tell: int | None, word: str, lost: tuple[int, int]) -> str:
-    """Return a verdict with what would decide it, and with how many trials are behind none."""
-    words = [str(verdict or "")]
-    if verdict == Verdict.INCONCLUSIVE and to_tell:
-        words[0] += f" ({to_tell} {word})"
-    if lost[0]:
-        words.append(f"{lost[0]} of {lost[1]} lost")
-    return ", ".join(one for one in words if one)
 
 
 def _baseline_name(row: Row) -> str:

@@ -9,8 +9,8 @@ from harness.model.notes import About, Note
 from harness.model.pairs import Pair
 from harness.model.trial import UNDERLAY, Cell, Direction
 from harness.report.analysis import Row
+from harness.report.answers import answers_of_pairs
 from harness.report.contrasts import Against
-from harness.report.layout import run_title
 from harness.report.notes import joined, sentence
 from harness.report.page import (
     MOST_WIDTH,
@@ -24,6 +24,7 @@ from harness.report.page import (
     width_of,
 )
 from harness.report.pairs import PairsAnalysis
+from harness.report.titles import run_title
 from harness.truth.verdicts import AgainstCeiling, Verdict
 
 LEGEND = (
@@ -61,7 +62,8 @@ def page(analysis: PairsAnalysis) -> Page:
         for pair, own in analysis.pairs.items()
     }
     sections = [*_underlay(shown, analysis), *_ratios(shown, analysis)]
-    return Page(_title(analysis), (), tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
+    found = tuple(one.text for one in answers_of_pairs(analysis))
+    return Page(_title(analysis), found, tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
 
 
 def _title(analysis: PairsAnalysis) -> str:

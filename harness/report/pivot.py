@@ -12,7 +12,7 @@ from harness.model.errors import InputError
 from harness.model.metrics import Metric
 from harness.model.notes import Note
 from harness.model.trial import MTU, UNDERLAY, Cell
-from harness.report import compared_layout, layout
+from harness.report import compared_layout, layout, titles
 from harness.report.analysis import Analysis, Row
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.contrasts import Against
@@ -60,7 +60,7 @@ class _Entry:
 
     def name(self, by: str) -> str:
         """Return what its row is called."""
-        name = layout.row_name(self.metric, self.cell if by == PROFILE else self.cell.without(by))
+        name = titles.row_name(self.metric, self.cell if by == PROFILE else self.cell.without(by))
         return name if by == PROFILE else f"{self.profile} {name}"
 
 
@@ -118,7 +118,7 @@ def _grouped(entries: Sequence[_Entry]) -> list[list[_Entry]]:
     """Return the entries of each section: those of one title, in the order in which they first stand."""
     groups: dict[str, list[_Entry]] = {}
     for entry in entries:
-        groups.setdefault(layout.section_title(entry.metric, entry.cell), []).append(entry)
+        groups.setdefault(titles.section_title(entry.metric, entry.cell), []).append(entry)
     return list(groups.values())
 
 
@@ -133,7 +133,7 @@ def _sections(entries: Sequence[_Entry], by: str, footnotes: Footnotes) -> Itera
     widths = {column: max(width_of(own.get(column, "")) for own in texts.values()) for column in columns}
     widths = {column: max(width, len(column)) for column, width in widths.items()}
     first = entries[0]
-    title = layout.section_title(first.metric, first.cell)
+    title = titles.section_title(first.metric, first.cell)
     name_width = max(width_of(title.replace(", ", ",\n")), *map(len, texts))
     for some in fitting(widths, MOST_WIDTH - name_width):
         section = Section(f"side by side: {by}", title, ("", *some), matrix=True)

@@ -136,18 +136,25 @@ def _field(value: object) -> object:
     return cell(text_of(value) if isinstance(value, tuple) else value)
 
 
+Mtus = tuple[int | None, int | None]
 Runs = RunMeta | None | Sequence[RunMeta | None]
 
 
-def json(records: Sequence[Record], runs: Mapping[str, Runs], notes: Iterable[Note]) -> str:
-    """Return one object: the runs by their letters, their rows, and the notes that concern all of these."""
+def json(records: Sequence[Record], runs: Mapping[str, Runs], notes: Iterable[Note], answers: Sequence[Record]) -> str:
+    """Return one object: what was found, runs by their letters, their rows, and the notes that concern all of these."""
     document = {
         "schema_version": SCHEMA_VERSION,
+        "answers": answers,
         **{name: _run(meta) for name, meta in runs.items()},
         "rows": [{name: _plain(value) for name, value in record.items()} for record in records],
         "notes": [_note(note) for note in notes],
     }
     return standard_json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def answer(text: str, profile: str | None = None, baseline: str | None = None, mtus: Mtus = (None, None)) -> Record:
+    """Return what was found as a record; of all profiles together there is no `profile`."""
+    return {"profile": profile, "baseline": baseline, "mtu": mtus[0], "baseline_mtu": mtus[1], "text": text}
 
 
 def _run(meta: Runs) -> object:

@@ -22,7 +22,7 @@ def notes_of_row(
     contrast, cell, metric, match = draft.contrast, draft.cell, draft.metric, draft.match
     names = (contrast.profile, contrast.baseline)
     lacking = metric.ceiling and draft.ratio and run.meta and draft.ceiling is None and is_bounded_by_headers(cell)
-    lacking = lacking and names[0] != names[1]
+    lacking = lacking and names[0] != names[1] and contrast.against is not Against.OWN_MTU
     unlike = contrast.against is Against.PROFILE and contrast.baseline != UNDERLAY
     unlike = unlike and contrast.baseline_cell(cell).mtu != run.nic_mtu
     return notes.known(

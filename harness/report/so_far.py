@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from harness.measures.registry import MEASURES
 from harness.report.analysis import Analysis, Row
-from harness.report.layout import row_name, worded
 from harness.report.narrow import against_underlay
 from harness.report.page import Page, Section, interval_text, ratio_text
+from harness.report.titles import row_name, worded
 
 MOST_LINES = 6
 """Rows of goodput that have a line each; more are counted in one."""

@@ -43,15 +43,15 @@ def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
 
 
 def _parts(laid_out: Page, width: int) -> list[RenderableType]:
-    parts: list[RenderableType] = [Text(laid_out.title, style="dim"), Text()] if laid_out.title else []
-    parts += [Text(finding, style="bold") for finding in laid_out.findings]
+    parts: list[RenderableType] = [Text(finding, style="bold") for finding in laid_out.findings]
     parts += [Text()] if laid_out.findings else []
+    parts += [Text(laid_out.title, style="dim")] if laid_out.title else []
     group = ""
     for section in laid_out.sections:
         if section.group != group:
-            parts += [*([Text()] if group else []), Text(section.group, style="bold")]
+            parts += [*([Text()] if parts else []), Text(section.group, style="bold")]
             group = section.group
-        parts += [Text(), _section(section, width)]
+        parts += [*([Text()] if parts else []), _section(section, width)]
         if section.caption:
             parts.append(Text(section.caption, style="dim"))
     parts.append(Text())

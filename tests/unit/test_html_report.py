@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from harness.cli import app
 from harness.report.analysis import analyse
+from harness.report.answers import answers
 from harness.report.canvas import DARK, LIGHT
 from harness.report.formats import FORMATS
 from harness.report.html.document import articles_of, page, plots
@@ -196,22 +197,32 @@ def test_every_number_of_a_table_is_that_of_summary_csv(shown: Page) -> None:
     assert checked >= len(shown_rows), "every row of summary.csv has its line"
 
 
+def shown_as(one: Node, row: Mapping[str, str]) -> float:
+    """Return what a figure of summary.csv becomes where it stands in a sentence."""
+    exact, kind = float(row[one.attrs["data-column"]]), one.attrs["data-shown"]
+    if kind == "gap":
+        return 100 * (exact - float(row["ceiling_ratio"]))
+    if kind == "scaled":
+        return exact / UNITS.get(one.attrs.get("data-unit", "1"), 1)
+    return 100 * (1 - exact) if kind == "loss" else 100 * (exact - 1)
+
+
 def test_every_number_of_the_answer_is_that_of_summary_csv(shown: Page) -> None:
     numbers = [*shown.tree.every("data")]
     assert len(numbers) >= 8
     for one in numbers:
-        exact = shown.summary[int(one.attrs["data-row"])][one.attrs["data-column"]]
-        assert float(one.attrs["value"]) == pytest.approx(float(exact), rel=1e-12)
-        if one.attrs["data-shown"] == "loss":
-            assert agrees(one.text.removesuffix(" %"), str(abs(100 * (1 - float(exact))))) or agrees(
-                one.text.removesuffix(" %"), str(100 * (1 - float(exact)))
-            )
-        elif one.attrs["data-shown"] == "gap":
-            ceiling = shown.summary[int(one.attrs["data-row"])]["ceiling_ratio"]
-            gap = 100 * (float(exact) - float(ceiling))
-            assert agrees(one.text, str(gap)) or agrees(one.text, str(-gap))
-        else:
-            assert agrees(one.text, exact)
+        row = shown.summary[int(one.attrs["data-row"])]
+        assert float(one.attrs["value"]) == pytest.approx(float(row[one.attrs["data-column"]]), rel=1e-12)
+        # The sign stands in front of a number, as a word of the sentence, unless it is a loss.
+        assert agrees(one.text, str(shown_as(one, row))) or agrees(one.text, str(abs(shown_as(one, row))))
+
+
+def test_page_opens_with_the_sentences_of_the_table(shown: Page) -> None:
+    sentences = [one.text for one in shown.tree.every("p", **{"class": "sentence"})]
+    made = answers(analyse(read_run(shown.folder)))
+    assert made
+    for answer, sentence in zip(made, sentences, strict=True):
+        assert sentence.startswith(answer.text)
 
 
 def test_captions_have_the_baselines_medians(sample: Page) -> None:

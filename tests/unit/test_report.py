@@ -296,6 +296,7 @@ def test_markdown_rows_have_as_many_cells_as_their_heading(results: dict[str, Re
         "host-gw against underlay",
         "vxlan against underlay",
         "vxlan against host-gw",
+        "host-gw instead of vxlan, at MTU 1500 and 1450",
         "Where the goodput of vxlan goes: underlay -> host-gw -> vxlan",
         "Runs, notes and what the columns mean",
     ]

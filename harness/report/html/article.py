@@ -18,13 +18,13 @@ from harness.report.command import INVENTORY, command_of
 from harness.report.contrasts import Against
 from harness.report.decomposition import steps
 from harness.report.dots import DotFinder
-from harness.report.findings import findings
 from harness.report.html import pictures, proof, times
-from harness.report.html.answer import answers
+from harness.report.html.answer import shown
 from harness.report.html.environment import environment_of
 from harness.report.html.model import Article, Figure, Grid, Group
 from harness.report.html.rounds import PINGS, Rounds, is_pinged
-from harness.report.layout import Part, Parts, parts, run_title
+from harness.report.layout import Part, Parts, parts
+from harness.report.titles import run_title
 from harness.report.trace_json import from_json
 from harness.report.trials import RunData
 
@@ -65,8 +65,8 @@ def article_of(folder: Path, run: RunData, analysis: Analysis, name: str, comman
         name,
         title.removeprefix("run "),
         [*conditions, _moment(meta.created_at) if meta else ""],
-        findings(analysis),
-        answers(analysis),
+        (),
+        shown(analysis),
         [*_groups(made, laid_out, name)],
         notes,
         laid_out.legend,

@@ -7,24 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.report.canvas import Picture
 from harness.report.page import Section
-
-
-@dataclass(frozen=True)
-class Number:
-    """A figure as it is shown, with its place in summary.csv: the number of the row, from 0, and the column.
-
-    `shown` says what became of it: `scaled`, `loss` (what it leaves to 1, in per cent) or `gap` (what it is off its
-    ceiling by, in percentage points).
-    """
-
-    text: str
-    row: int
-    column: str
-    exact: float
-    shown: str = "scaled"
-
-
-Sentence = Sequence[str | Number]
+from harness.report.sentence import Sentence
 
 
 @dataclass(frozen=True)
@@ -39,13 +22,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a profile costs, in a sentence, with a verdict in a word or two, and what else there is to know."""
+    """What a profile costs, in a sentence that follows its name, with a verdict in a word or two and the figures."""
 
     profile: str
     sentence: Sentence
     verdict: str
     style: str
-    also: Sentence = ()
     tiles: Sequence[Tile] = ()
 
 

@@ -16,10 +16,10 @@ from harness.report.contrasts import Against
 from harness.report.decomposition import Steps
 from harness.report.dots import DotFinder
 from harness.report.html.answer import style_of
-from harness.report.layout import row_name, section_title
 from harness.report.page import ratio_text, scale_of
 from harness.report.plots import curves, forest
 from harness.report.plots.bars import Bar, PartName, bars
+from harness.report.titles import row_name, section_title
 from harness.truth.stats import Interval
 
 _BASES = {Against.IDLE: "idle", Against.OFFLOAD: "on"}
