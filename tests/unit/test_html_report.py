@@ -314,7 +314,7 @@ def test_every_picture_has_title_description_axes_and_units(full: Page) -> None:
 def test_sections_are_there_where_their_figures_are(sample: Page, full: Page) -> None:
     groups = [[one.text for one in page.tree.every("h2")] for page in (sample, full)]
     only = {
-        "Where the loss is",
+        "Where the cost lies",
         "A packet on its way",
         "vxlan, loaded against idle",
         "Spread of the ratios: one standard deviation",

@@ -16,7 +16,7 @@ from harness.report.analysis import Analysis, Row
 from harness.report.canvas import Picture
 from harness.report.command import INVENTORY, command_of
 from harness.report.contrasts import Against
-from harness.report.decomposition import steps
+from harness.report.decomposition import by_section, steps
 from harness.report.dots import DotFinder
 from harness.report.html import pictures, proof, times
 from harness.report.html.answer import shown
@@ -112,7 +112,7 @@ def _groups(made: _Run, laid_out: Parts, name: str) -> Iterator[Group]:
         yield Group(f"{name}-compared-{number}", title, figures)
     lost = [*_lost(made, laid_out, name)]
     if lost:
-        yield Group(f"{name}-decomposed", "Where the loss is", lost)
+        yield Group(f"{name}-decomposed", "Where the cost lies", lost)
     spread = [replace(Grid.of(section), is_folded=True) for section in laid_out.spread]
     if spread:
         yield Group(f"{name}-spread", laid_out.spread[0].group, [Figure(f"{name}-spreads", "Spread", (), spread)])
@@ -191,14 +191,11 @@ def _with_idle(made: _Run, rows: Sequence[Row]) -> list[Row]:
 
 
 def _lost(made: _Run, laid_out: Parts, name: str) -> Iterator[Figure]:
-    """Yield the steps of each tunnel's loss, where a routed profile was measured beside it."""
-    found = steps(made.analysis.rows)
-    pairs = dict.fromkeys((one.profile, one.routed) for one in found)
-    for number, ((profile, routed), section) in enumerate(zip(pairs, laid_out.decomposed, strict=True), 1):
-        own = [one for one in found if (one.profile, one.routed) == (profile, routed)]
-        grid = Grid.of(section)
-        title = section.group
-        yield Figure(f"{name}-steps-{number}", title, [pictures.steps_of(own)], [grid], pictures.READ_STEPS)
+    """Yield the steps of each tunnel's cost, where a routed profile was measured beside it."""
+    found = by_section(steps(made.analysis.rows)).values()
+    for number, (own, section) in enumerate(zip(found, laid_out.decomposed, strict=True), 1):
+        picture, reading = pictures.steps_of(own)
+        yield Figure(f"{name}-steps-{number}", section.group, [picture], [Grid.of(section)], reading)
 
 
 def _traces(folder: Path, name: str) -> Iterator[Figure]:

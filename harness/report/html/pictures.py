@@ -13,10 +13,11 @@ from harness.model.trial import Cell
 from harness.report.analysis import Analysis, Row
 from harness.report.canvas import SERIES, Picture
 from harness.report.contrasts import Against
-from harness.report.decomposition import Steps
+from harness.report.decomposed_layout import title_of
+from harness.report.decomposition import GOODPUT, Steps
 from harness.report.dots import DotFinder
 from harness.report.html.answer import style_of
-from harness.report.page import ratio_text, scale_of
+from harness.report.page import Scale, ratio_text, scale_of
 from harness.report.plots import curves, forest
 from harness.report.plots.bars import Bar, PartName, bars
 from harness.report.titles import row_name, section_title
@@ -36,6 +37,10 @@ READ_CPU = (
     "Of each pair of bars the upper one is the profile's, the lower one the baseline's. Tools: the measuring programs "
     "themselves; interrupts: where most of the network's own work is done; other: the rest of the node's busy time. "
     "Medians of the trials."
+)
+READ_ADDED = (
+    "From the left: what the container's path (veth, bridge, forwarding) adds to the underlay's figure, then what the "
+    "encapsulation adds. The black bar is the 95 % interval of both together."
 )
 READ_STEPS = (
     "From the left: what is lost on the container's path (veth, bridge, forwarding), then what is lost by the "
@@ -124,18 +129,32 @@ def cpu_of(rows: Sequence[Row], analysis: Analysis) -> Picture | None:
     return bars(title, "CPU time, ms for each gigabit", 1e-3, names, drawn)
 
 
-def steps_of(steps: Sequence[Steps]) -> Picture:
-    """Return where the goodput of a profile goes, of which there is one step at least."""
-    drawn = []
-    for one in steps:
-        path, rest = 1 - one.container_path, one.container_path * (1 - one.encapsulation)
-        interval = (1 - one.whole_interval.high, 1 - one.whole_interval.low) if one.whole_interval else None
-        said = f"{label_of(one.cell)}: {100 * path:.2f} % on the container's path, {100 * rest:.2f} % by encapsulation"
-        drawn.append(Bar(label_of(one.cell), (path, rest), interval, said))
+def steps_of(steps: Sequence[Steps]) -> tuple[Picture, str]:
+    """Return where a cost of a profile lies, of which there is one step at least, and how the plot is read."""
     first = steps[0]
+    is_ratio = first.metric.name == GOODPUT
+    divisor, unit, digits = (
+        (1e-2, "%", 2) if is_ratio else scale_of(first.metric, [one.whole_row.median for one in steps])
+    )
+    drawn = [_step(one, row_name(one.metric, one.cell), (divisor, unit, digits), is_ratio=is_ratio) for one in steps]
     names = (PartName("container path", "s2"), PartName("encapsulation", "s1"))
-    title = f"Where the goodput of {first.profile} goes: underlay, {first.routed}, {first.profile}"
-    return bars(title, "lost, % of the underlay's goodput", 1e-2, names, drawn)
+    axis = "lost, % of the underlay's goodput" if is_ratio else f"added to the underlay's, {unit}"
+    return bars(title_of(steps), axis, divisor, names, drawn), READ_STEPS if is_ratio else READ_ADDED
+
+
+def _step(one: Steps, name: str, scale: Scale, *, is_ratio: bool) -> Bar:
+    """Return both steps of a cell as parts of a bar: what they take of goodput, or add to what it costs."""
+    ends = one.whole_row.interval if is_ratio else one.whole_row.added_interval
+    if is_ratio:
+        path, tunnel, _ = one.ratios
+        parts = (1 - path, path * (1 - tunnel))
+        interval = (1 - ends.high, 1 - ends.low) if ends else None
+    else:
+        parts = (one.path.added or 0.0, one.tunnel.added or 0.0)
+        interval = (ends.low, ends.high) if ends else None
+    divisor, unit, digits = scale
+    texts = [f"{part / divisor:.{digits}f} {unit}" for part in parts]
+    return Bar(name, parts, interval, f"{name}: {texts[0]} on the container's path, {texts[1]} by encapsulation")
 
 
 def style_of_profile(profile: str, profiles: Sequence[str]) -> str:
