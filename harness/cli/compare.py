@@ -25,6 +25,8 @@ EXPORTED = ("openmetrics", "parquet")
 BY = ("profile", "mtu", "flows")
 SVG = "svg"
 """Format of a plot, which there is of runs over links."""
+EXPLAINED = "explained"
+"""A table with what everything in it means, which is asked for by an option of its own."""
 _SEPARATOR = "--"
 _TWO = 2
 
@@ -54,9 +56,11 @@ def analysed(path: Path, margin: float) -> Result:
 
 
 def rendered(result: Result, form: str) -> str:
-    """Return a result in one of FORMATS, or as SVG."""
+    """Return a result in one of FORMATS, as SVG, or EXPLAINED."""
     from harness.report import formats
 
+    if form == EXPLAINED:
+        return formats.explained(result)
     return formats.plotted(result) if form == SVG else formats.FORMATS[form](result)
 
 
@@ -79,6 +83,13 @@ class _TwoSides(click.Command):
         rest = super().parse_args(ctx, args)
         ctx.params["in_a"] = in_a
         return rest
+
+
+def explained_form(form: str, *, explain: bool) -> str:
+    """Return the format that is asked for with --explain; InputError where there is nothing to be explained in it."""
+    if explain and form != FORMATS[0]:
+        raise InputError(f"--explain is for the table; leave it out with {form}, which has the whole of it anyway.")
+    return EXPLAINED if explain else form
 
 
 def written(text: str | bytes, path: Path | None) -> None:
@@ -108,6 +119,9 @@ def metric_name(text: str) -> str:
     return one_of(*(name for name, metric in METRICS.items() if metric.better))(text)
 
 
+explain_option = click.option(
+    "--explain", is_flag=True, help="Say below the table what columns, verdicts and notes mean, and show every note."
+)
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write to instead of printing."
 )
@@ -126,6 +140,7 @@ metrics_option = click.option(
 @output_option
 @click.option("--by", type=click.Choice(BY), help="Put profiles, MTUs or numbers of flows side by side.")
 @metrics_option
+@explain_option
 @margin_option
 @click.option(
     "--fail-above",
@@ -142,6 +157,7 @@ def compare(
     output: Path | None,
     by: str | None,
     margin: float,
+    explain: bool,
     **of_two: Any,  # noqa: ANN401 - what is for two sides, by name
 ) -> None:
     """Compare overlay with underlay inside a run, or runs with runs, cell by cell.
@@ -159,6 +175,7 @@ def compare(
     metrics are named; what else is worse is said.
     """  # noqa: D301 - click's mark for lines that are to be left as they are
     a, b = _sides(runs, of_two.pop("in_a"))
+    form = explained_form(form, explain=explain)
     fail_above: float | None = of_two.pop("fail_above")
     if fail_above is not None:
         if is_typed(ctx, "margin") and margin != fail_above:
@@ -196,7 +213,7 @@ def shown(result: Result, form: str, by: str | None) -> str | bytes:
     from harness.report.formats import side_by_side
 
     if by is not None:
-        return side_by_side(result, by, form)
+        return side_by_side(result, by, FORMATS[0] if form == EXPLAINED else form)
     return exported(result, form) if form in EXPORTED else rendered(result, form)
 
 

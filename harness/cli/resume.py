@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from harness.results.store import PairsFolder, RunFolder
 
 LAST = "last"
-_BESIDE = tuple("resume accept_differences parent keep ask_pass ask_become_pass margin as_json with_report".split())
+_BESIDE = tuple(
+    "resume accept_differences parent keep ask_pass ask_become_pass margin explain as_json with_report".split()
+)
 """Options that may be given with --resume; the others are those of the run."""
 
 

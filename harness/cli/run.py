@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.compare import analysed, margin_option, rendered
+from harness.cli.compare import analysed, explain_option, explained_form, margin_option, rendered
 from harness.cli.console import err, put
 from harness.cli.equipment import asked_passwords, equipped, require_source
 from harness.cli.options import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--report", "with_report", is_flag=True, help="Write the page of `harness report` into the run's folder, too."
 )
+@explain_option
 @margin_option
 @json_option
 @click.pass_context
@@ -63,7 +64,8 @@ def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Op
 
     begun = begun_before(context, options) if options["resume"] is not None else None
     options = {**options, **begun.options} if begun else options
-    margin, form = options["margin"], "json" if options["as_json"] else "table"
+    margin = options["margin"]
+    form = explained_form("json" if options["as_json"] else "table", explain=options["explain"])
     prepared = prepared_until(options, keep=options["keep"])
     require_source(prepared)
     passwords = asked_passwords(options["lab"], login=options["ask_pass"], become=options["ask_become_pass"])

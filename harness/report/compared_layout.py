@@ -22,6 +22,10 @@ COMPARE_LEGEND = (
     "asked together; verdicts are read off them: outside 1 by more than {margin}, within it (same), or neither "
     "(inconclusive, and how many {sample}s would tell)."
 )
+COMPARE_BRIEF = (
+    "A, B: each profile's ratio to its own run's underlay, then the underlay itself, then absolute figures. Verdicts "
+    "are read off the 95 % interval of B / A, at a margin of {margin}."
+)
 _COMPARED = ("", "A", "B", "B / A", "95 % interval", "verdict")
 
 
@@ -44,7 +48,9 @@ def page(comparison: Comparison) -> Page:
     metas = [(name, meta) for side in comparison.metas for name, meta in side.items() if meta]
     titles = [f"{name}: {run_title(meta)}" for name, meta in metas]
     legend = COMPARE_LEGEND.format(margin=share_text(comparison.margin), sample=comparison.sample)
-    return Page("\n".join(titles), tuple(findings(comparison).values()), tuple(sections), footnotes.lines(), legend)
+    brief = COMPARE_BRIEF.format(margin=share_text(comparison.margin))
+    found = tuple(findings(comparison).values())
+    return Page("\n".join(titles), found, tuple(sections), footnotes.lines(), legend, brief)
 
 
 def _is_nothing(row: ComparedRow) -> bool:

@@ -49,9 +49,14 @@ def findings_of(result: Result) -> tuple[str, ...]:
     return (layout.NOTHING_COMPARED,) if laid_out is None else laid_out.findings
 
 
-def _table(result: Result) -> str:
+def _table(result: Result, *, explain: bool = False) -> str:
     laid_out = _page(result)
-    return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else table(laid_out)
+    return f"{layout.NOTHING_COMPARED}\n" if laid_out is None else table(laid_out, explain=explain)
+
+
+def explained(result: Result) -> str:
+    """Return a result as a table with all of its notes and with what everything in it means."""
+    return _table(result, explain=True)
 
 
 def side_by_side(result: Result, by: str, form: str) -> str:

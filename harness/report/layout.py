@@ -33,11 +33,11 @@ from harness.truth.verdicts import Verdict
 
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
-    "ratio: against the baseline at its NIC's MTU, which is what a user loses. {same_mtu} ceiling: what the headers "
-    "allow. gap: "
-    "ratio less ceiling in percentage points. Intervals are of 95 %, widened for all rows of one kind together, and "
-    "every verdict is read off its interval: outside 1 by more than {margin}, within it (same), or neither "
-    "(inconclusive, and how many blocks would tell). Where there is a ceiling, it stands in the place of 1."
+    "ratio: against the baseline at its NIC's MTU, which is what a user loses. +/-: the figure less the baseline's, "
+    "the mean over the blocks. {same_mtu} ceiling: what the headers allow. gap: ratio less ceiling in percentage points. "
+    "Intervals are of 95 %, widened for all rows of one kind together, and every verdict is read off its interval: "
+    "outside 1 by more than {margin}, within it (same), or neither (inconclusive, and how many blocks would tell). "
+    "Where there is a ceiling, it stands in the place of 1."
 )
 _SAME_MTU = (
     "same MTU: against the baseline at the row's MTU, which is what the way itself costs. Both are paired by block."
@@ -73,7 +73,17 @@ def page(analysis: Analysis) -> Page:
     made = parts(analysis)
     sections = (*(part.section for part in made.compared), *made.decomposed, *made.spread)
     title = run_title(analysis.meta) if analysis.meta else ""
-    return Page(title, tuple(one.text for one in answers(analysis)), sections, made.notes, made.legend)
+    found = tuple(one.text for one in answers(analysis))
+    return Page(title, found, sections, made.notes, made.legend, _brief(made, analysis))
+
+
+def _brief(made: Parts, analysis: Analysis) -> str:
+    """Return in a line or two what the columns that are shown are, and what decides."""
+    headings = {heading for part in made.compared for heading in part.section.headings}
+    words = ["+/- and ratio: against the baseline at its NIC's MTU"]
+    words += ["same MTU: against it at the row's"] if "same MTU" in headings else []
+    words += ["gap: ratio less ceiling, in points"] if "gap" in headings else []
+    return f"{'; '.join(words)}. Verdicts are read off the 95 % interval, at a margin of {share_text(analysis.margin)}."
 
 
 def parts(analysis: Analysis) -> Parts:

@@ -33,6 +33,10 @@ LEGEND = (
     "goodput: headers (nothing but these), more (than these), above (the ceiling). ?: the interval decides nothing. "
     "All metrics and baselines are in pairs.csv; `harness compare` prints a pair's own table from its folder."
 )
+BRIEF = (
+    "Rows are clients, columns servers; below a ratio its 95 % interval. headers: these alone; more: than these; "
+    "?: not decided."
+)
 SHOWN = ("goodput_bps", "rtt_p50_s")
 """Metrics that matrices are of."""
 SHORT_VERDICTS: Mapping[str, str] = {
@@ -63,7 +67,7 @@ def page(analysis: PairsAnalysis) -> Page:
     }
     sections = [*_underlay(shown, analysis), *_ratios(shown, analysis)]
     found = tuple(one.text for one in answers_of_pairs(analysis))
-    return Page(_title(analysis), found, tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND)
+    return Page(_title(analysis), found, tuple(sections), (*_errors(analysis), *_notes(shown, analysis)), LEGEND, BRIEF)
 
 
 def _title(analysis: PairsAnalysis) -> str:

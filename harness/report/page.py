@@ -40,13 +40,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that is shown: title, findings in words, sections, notes (marked first), what the columns mean."""
+    """Everything that is shown: title, findings in words, sections, notes (marked first), what the columns mean.
+
+    `brief` is what of the legend the rows that are shown cannot do without; where it is empty, the legend is short.
+    """
 
     title: str
     findings: tuple[str, ...]
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     legend: str
+    brief: str = ""
 
 
 def fitting(widths: Mapping[str, int], most: int) -> Iterator[list[str]]:

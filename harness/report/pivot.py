@@ -84,7 +84,7 @@ def page(result: object, by: str) -> Page:
         f"verdicts are read at a margin of {share_text(result.margin)}. headers: nothing but these; more: than these; "
         "?: the interval decides nothing."
     )
-    return replace(whole, sections=tuple(sections), notes=footnotes.lines(), legend=legend)
+    return replace(whole, sections=tuple(sections), notes=footnotes.lines(), legend=legend, brief="")
 
 
 def _is_shown(row: Row | ComparedRow) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,8 @@ from rich.text import Text
 from harness.report.page import Page, Section
 
 WIDTH = 80
+MOST_NOTES = 6
+"""Notes that are shown unless all are asked for."""
 _VERDICT_STYLES = {
     **dict.fromkeys(("worse", "more"), "red"),
     **dict.fromkeys(("better", "headers"), "green"),
@@ -21,8 +24,8 @@ _VERDICT_STYLES = {
 }
 
 
-def table(laid_out: Page, width: int = WIDTH) -> str:
-    """Return a page as plain text, no line wider than `width`."""
+def table(laid_out: Page, width: int = WIDTH, *, explain: bool = True) -> str:
+    """Return a page as plain text, no line wider than `width`: with all notes and the legend, or with a brief one."""
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -33,13 +36,30 @@ def table(laid_out: Page, width: int = WIDTH) -> str:
         highlight=False,
     )
     # Rendered rather than printed, which would go through every line once more.
-    text = "".join(segment.text for segment in console.render(drawn(laid_out, width)))
+    shown = laid_out if explain else shortened(laid_out)
+    text = "".join(segment.text for segment in console.render(drawn(shown, width)))
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def drawn(laid_out: Page, width: int = WIDTH) -> RenderableType:
     """Return a page for `rich.console.Console.print`."""
     return Group(*_parts(laid_out, width))
+
+
+def shortened(laid_out: Page) -> Page:
+    """Return a page with its brief legend, and with so many notes as one takes in; those of all rows come first.
+
+    How to get the rest is said once, at the end.
+    """
+    if not laid_out.brief:
+        return laid_out
+    of_all = [note for note in laid_out.notes if not note.startswith("[")]
+    marked = [note for note in laid_out.notes if note.startswith("[")]
+    kept = {*of_all[:MOST_NOTES], *marked[: max(MOST_NOTES - len(of_all), 0)]}
+    left = len(laid_out.notes) - len(kept)
+    more = f"{left} more note{'s' if left > 1 else ''}, and what all of it means" if left else "What all of it means"
+    legend = f"{laid_out.brief}\n{more}: `harness compare --explain`."
+    return replace(laid_out, notes=tuple(note for note in laid_out.notes if note in kept), legend=legend)
 
 
 def _parts(laid_out: Page, width: int) -> list[RenderableType]:

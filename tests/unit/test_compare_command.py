@@ -114,3 +114,15 @@ def test_differences_are_in_words_and_begin_where_they_differ(tmp_path: Path) ->
     text = table(*paths)
     assert "the link's rate differs: A 1gbit, B 500mbit" in text
     assert "A ... 1000000b lat 24ms, B ... 2000000b lat 24ms" in text
+
+
+def test_what_everything_means_is_said_on_demand(tmp_path: Path) -> None:
+    path = run(tmp_path, "a")
+    short = CliRunner().invoke(compare, [path])
+    long = CliRunner().invoke(compare, [path, "--explain"])
+    assert (short.exit_code, long.exit_code) == (0, 0)
+    assert "which is what a user loses" in " ".join(long.stdout.split())
+    assert "which is what a user loses" not in " ".join(short.stdout.split())
+    assert "`harness compare --explain`" in short.stdout
+    with pytest.raises(InputError, match="--explain is for the table"):
+        CliRunner().invoke(compare, [path, "--explain", "--format", "csv"], catch_exceptions=False)

@@ -19,12 +19,12 @@ from harness.model.trial import MTU, Direction, Interval, Status, Trial
 from harness.report import compared_layout
 from harness.report.analysis import Analysis, Row, analyse
 from harness.report.comparison import Comparison, compare_runs
-from harness.report.formats import FORMATS
+from harness.report.formats import FORMATS, explained
 from harness.report.layout import ADDED, page
 from harness.report.notes import text_of
 from harness.report.page import Page
 from harness.report.records import COMPARED_HEAD, COMPARED_TAIL, SUMMARY_HEAD, SUMMARY_TAIL, summary_records
-from harness.report.table import drawn, table
+from harness.report.table import MOST_NOTES, drawn, shortened, table
 from harness.report.trials import read_run
 from harness.truth.stats import Ratio
 from tests.unit.synthetic import CLAMPED, META, around, full_run, iperf3, note, ping, series, trial, write
@@ -203,6 +203,44 @@ def test_notes_are_said_once_and_marked(results: dict[str, Result]) -> None:
         for mark in re.findall(r"\d+", cell)
     }
     assert used == marked
+
+
+@pytest.mark.parametrize("name", ["quiet", "troubled", "compared"])
+def test_legend_and_notes_that_fill_a_screen_are_shown_when_they_are_asked_for(
+    results: dict[str, Result], name: str
+) -> None:
+    page_, short, long = laid_out(results[name]), FORMATS["table"](results[name]), explained(results[name])
+    words = " ".join(long.split())
+    assert page_.legend in words
+    assert all(" ".join(note.split()) in words for note in page_.notes)
+    assert "--explain" not in long
+    assert short.count("`harness compare --explain`") == 1
+    assert page_.legend not in " ".join(short.split())
+    last = short.rindex("\n\n", 0, short.rindex(page_.brief.split()[0]))
+    assert short.count("\n", last + 2) <= 5
+    assert len(long.splitlines()) > len(short.splitlines())
+
+
+def test_so_many_notes_are_shown_and_the_others_counted(results: dict[str, Result]) -> None:
+    page_ = laid_out(results["troubled"])
+    of_all = [note for note in page_.notes if not note.startswith("[")]
+    assert len(page_.notes) > MOST_NOTES
+    kept = shortened(page_).notes
+    assert len(kept) == MOST_NOTES
+    assert set(of_all) <= set(kept)
+    assert f"{len(page_.notes) - MOST_NOTES} more notes, and what all of it means" in shortened(page_).legend
+    few = replace(page_, notes=page_.notes[:2])
+    assert shortened(few).notes == few.notes
+    assert "more note" not in shortened(few).legend
+    assert shortened(replace(page_, brief="")) == replace(page_, brief="")
+
+
+def test_brief_legend_is_of_the_columns_that_are_shown(tmp_path: Path) -> None:
+    trials = [*series("underlay", ping(1500), [60e-6] * 6), *series("vxlan", ping(1450), [121e-6] * 6)]
+    brief = page(analysed(tmp_path, trials)).brief
+    assert "+/- and ratio" in brief
+    assert "gap" not in brief
+    assert "same MTU" not in brief
 
 
 def test_csv_is_complete_and_unscaled(results: dict[str, Result]) -> None:
