@@ -23,6 +23,7 @@ from harness.model.errors import InputError
 from harness.model.factors import Factor, Scope, Value
 from harness.model.found import ENDPOINTS_VARIABLE, asked
 from harness.model.services import ServiceKind
+from harness.model.trial import MTU
 from harness.results.plan import PRESETS, Preset
 
 Command = Callable[..., Any]
@@ -31,6 +32,7 @@ Decorator = Callable[[Command], Command]
 LEAST_BOUND_BPS = 5e6
 FACTOR_PREFIX = "factor_"
 """In front of a factor's name in what click hands to a command."""
+OWN_MTUS = "the largest that each profile carries whole, and the NIC's"
 
 
 def parse_rate_text(text: str) -> str:
@@ -156,7 +158,9 @@ def _ends(preset: Preset) -> str:
     """Return what a preset plan has of its own beside its times."""
     levels = " and ".join(f"{name} {','.join(map(str, own))}" for name, own in preset.levels.items())
     until = f" or more, until goodput is known to {preset.until_margins:g} x --margin" if preset.until_margins else ""
-    return f"{until}{f', {levels}' if levels else ''}"
+    own = [levels] if levels else []
+    own += [] if preset.same_mtu else ["MTU the profiles' own largest alone"]
+    return ", ".join([until, *own]) if own else until
 
 
 def measure_option(command: Command) -> Command:
@@ -185,7 +189,7 @@ def _factor_option(factor: Factor) -> Decorator:
             callback=_expanded(factor.expand),
             help=factor.help,
         )
-    default = ",".join(map(str, factor.default))
+    default = OWN_MTUS if factor.name == MTU else ",".join(map(str, factor.default))
     return click.option(
         f"--{factor.name.replace('_', '-')}",
         f"{FACTOR_PREFIX}{factor.name}",

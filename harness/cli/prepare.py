@@ -31,7 +31,7 @@ from harness.model.found import CLUSTER_PATH, Between, NamedPath
 from harness.model.node import Node
 from harness.model.services import ServiceKind
 from harness.model.trial import MTU, UNDERLAY, Timing
-from harness.results.plan import PRESETS, Plan, Setup
+from harness.results.plan import PRESETS, Plan, Preset, Setup
 
 LOCAL = "local"
 VAGRANT = "vagrant"
@@ -124,13 +124,13 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     preset = PRESETS[options.plan]
     usable = registry.factors_of(options.measures)
     levels = {name: own for name, own in preset.levels.items() if name in usable} | dict(options.levels)
-    mtus = tuple(sorted(map(int, levels.pop(MTU, FACTORS[MTU].default))))
     containers = Containers.parse(options.containers, None if options.lab == KUBERNETES else options.image)
     source = _lab_source(options, keep=keep, links=links or 0)
     found = existing.settled(between, source.nodes(), options.lab)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
     nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
+    mtus = tuple(sorted(map(int, levels.pop(MTU, ())))) or own_mtus(loaded.values(), nic_mtu, preset)
     mtus = (nic_mtu,) if len(names) > len(loaded) else mtus
     _refuse_for_swarm(loaded.values(), options, containers)
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
@@ -153,6 +153,14 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
         same_mtu=preset.same_mtu,
     )
     return Prepared(made, loaded, source, waves, found)
+
+
+def own_mtus(loaded: Iterable[Profile], nic_mtu: int, preset: Preset) -> tuple[int, ...]:
+    """Return the MTUs of endpoints where none is asked for: the largest that each profile carries, and the NIC's."""
+    largest = {min(profile.path_mtu(nic_mtu), nic_mtu) for profile in loaded if profile.name != UNDERLAY}
+    if not largest:
+        return tuple(map(int, FACTORS[MTU].default))
+    return tuple(sorted(largest | ({nic_mtu} if preset.same_mtu else set())))
 
 
 def _found_names(options: Options) -> tuple[str, ...]:

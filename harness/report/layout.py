@@ -34,10 +34,10 @@ from harness.truth.verdicts import Verdict
 NOTHING_COMPARED = "Nothing to compare: only the underlay was measured."
 SUMMARY_LEGEND = (
     "ratio: against the baseline at its NIC's MTU, which is what a user loses. +/-: the figure less the baseline's, "
-    "the mean over the blocks. {same_mtu} ceiling: what the headers allow. gap: ratio less ceiling in percentage points. "
-    "Intervals are of 95 %, widened for all rows of one kind together, and every verdict is read off its interval: "
-    "outside 1 by more than {margin}, within it (same), or neither (inconclusive, and how many blocks would tell). "
-    "Where there is a ceiling, it stands in the place of 1."
+    "the mean over the blocks. {same_mtu} ceiling: what the headers allow. gap: ratio less ceiling in percentage "
+    "points. Intervals are of 95 %, widened for all rows of one kind together, and every verdict is read off its "
+    "interval: outside 1 by more than {margin}, within it (same), or neither (inconclusive, and how many blocks would "
+    "tell). Where there is a ceiling, it stands in the place of 1."
 )
 _SAME_MTU = (
     "same MTU: against the baseline at the row's MTU, which is what the way itself costs. Both are paired by block."

@@ -13,16 +13,13 @@ from harness.model.trial import UNDERLAY
 from harness.report.arms import Arm, by_state
 from harness.report.contrasts import Arms
 from harness.results.meta import RunMeta
-from harness.truth.wire import largest_packet
+from harness.truth.wire import largest
 
 
 def largest_mtus(arms: Arms, meta: RunMeta | None, nic_mtu: int) -> Mapping[str, int]:
     """Return each profile's: what it claims in run.json, without which the largest at which packets went whole."""
     if meta is not None:
-        return {
-            name: largest_packet(profile.headers, nic_mtu, profile.tunnel_mtu)
-            for name, profile in meta.profiles.items()
-        }
+        return {name: one.tunnel_mtu or largest(nic_mtu, one.headers) for name, one in meta.profiles.items()}
     found: dict[str, int] = {}
     for (profile, cell), arm in arms.items():
         if _is_whole(arm, cell.measure):

@@ -33,7 +33,8 @@ class Preset:
 
     `levels` are those of factors of which nothing is said, where they are not the factors' own. With `until_margins`
     the blocks are the fewest that it takes: it goes on until intervals reach no further than so many margins of the
-    verdicts to either side. `same_mtu` is the plan's.
+    verdicts to either side. `same_mtu` is the plan's; without it endpoints do
+    not have the NIC's own MTU by default, unless that is what a profile carries.
     """
 
     blocks: int
@@ -45,7 +46,7 @@ class Preset:
 
 
 PRESETS = {
-    "answer": Preset(MIN_BLOCKS, 1, 0, {MTU: (1450,), "flows": (1, 8)}, until_margins=0.5, same_mtu=False),
+    "answer": Preset(MIN_BLOCKS, 1, 0, {"flows": (1, 8)}, until_margins=0.5, same_mtu=False),
     "quick": Preset(6, 2, 1),
     "standard": Preset(10, 10, 3),
     "rfc": Preset(10, 60, 3),

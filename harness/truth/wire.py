@@ -55,11 +55,6 @@ def overhead(headers: Sequence[str]) -> int:
     return sum(HEADER_BYTES[name] for name in headers)
 
 
-def largest_packet(headers: Sequence[str], nic_mtu: int, tunnel_mtu: int | None = None) -> int:
-    """Return the largest inner packet of a profile: what its headers leave of the NIC's MTU, unless it sets its own."""
-    return tunnel_mtu or nic_mtu - overhead(headers)
-
-
 COUNTED_BY_DEVICE = ("wireguard",)
 """Headers that the tunnel device's own counters hold (wireguard/receive.c, update_rx_stats; the same is measured for
 what is sent: 102 packets, 78948 bytes on the device, 78948 + 102 x (20 + 8 + 14) on the NIC)."""

@@ -134,7 +134,7 @@ def test_the_margin_is_what_it_fails_above(tmp_path: Path) -> None:
     runs = run(tmp_path, "a", 1.0), run(tmp_path, "b", 1.0)
     with pytest.raises(InputError, match="leave --margin out"):
         CliRunner().invoke(compare, [*runs, "--fail-above", "1%", "--margin", "2%"], catch_exceptions=False)
-    assert "outside 1 by more than 4 %" in " ".join(gated(*runs, "--fail-above", "4%")[2].stdout.split())
+    assert "at a margin of 4 %" in " ".join(gated(*runs, "--fail-above", "4%")[2].stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import cli
-from harness.cli.options import FACTOR_PREFIX
+from harness.cli.options import FACTOR_PREFIX, OWN_MTUS
 from harness.cli.plan import plan as plan_command
 from harness.cli.prepare import Options, prepare
 from harness.cli.types import MAX_VALUES, words_of
@@ -25,7 +25,7 @@ from harness.measures.registry import MEASURES
 from harness.model.errors import InputError
 from harness.model.factors import Value
 from harness.model.pairs import Wave
-from harness.model.trial import ARM, Cell, Timing
+from harness.model.trial import ARM, MTU, Cell, Timing
 
 REPO = Path(__file__).parents[2]
 GIVEN = Options(profile=("vxlan",), seed=7)
@@ -284,6 +284,33 @@ def test_own_hosts_bring_their_own_mtu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(prepared.source, StaticLab)
 
 
+@pytest.mark.parametrize(
+    ("profiles", "plan", "mtus"),
+    [
+        ("vxlan", "quick", (1450, 1500)),
+        ("vxlan", "answer", (1450,)),
+        ("host-gw vxlan", "answer", (1450, 1500)),
+        ("vxlan host-gw wireguard", "standard", (1420, 1450, 1500)),
+        ("flannel wireguard", "answer", (1420, 1450)),
+        ("vxlan-1500", "quick", (1500,)),
+        ("", "quick", (1450, 1500)),
+    ],
+)
+def test_each_profile_is_measured_at_its_own_largest_mtu_unless_others_are_asked_for(
+    profiles: str, plan: str, mtus: tuple[int, ...]
+) -> None:
+    options = replace(GIVEN, profile=tuple(profiles.split()), plan=plan)
+    assert prepare(options).plan.setup.mtus == mtus
+    assert prepare(replace(options, levels={MTU: (1400,)})).plan.setup.mtus == (1400,)
+
+
+def test_what_profiles_carry_follows_from_the_hosts_own_mtu(monkeypatch: pytest.MonkeyPatch) -> None:
+    static(monkeypatch, 9000, 9000)
+    assert prepare(replace(GIVEN, lab="own.yml")).plan.setup.mtus == (8950, 9000)
+    static(monkeypatch, 1460, 1460)
+    assert prepare(replace(GIVEN, lab="own.yml", profile=("vxlan", "vxlan-1500"))).plan.setup.mtus == (1410, 1460)
+
+
 def test_own_hosts_must_agree_on_the_mtu(monkeypatch: pytest.MonkeyPatch) -> None:
     static(monkeypatch, 9000, 1500)
     with pytest.raises(InputError, match=r"own\.yml: underlay_mtu is 9000 on a and 1500 on b; a path has one MTU"):
@@ -482,7 +509,8 @@ def test_help_names_measures_factors_and_their_defaults(command: CommandLine) ->
         assert f"--{factor.name.replace('_', '-')} " in text
         assert " ".join(factor.help.split()) in text
         if factor.default:
-            assert f"[default: {','.join(map(str, factor.default))}]" in text
+            default = OWN_MTUS if factor.name == MTU else ",".join(map(str, factor.default))
+            assert f"[default: {default}]" in text
 
 
 def test_profiles_are_named_one_by_one_or_with_commas() -> None:
