@@ -140,9 +140,14 @@ def _mtus(placed: Placed) -> tuple[int, int]:
 
 
 def _goodput_of(rows: Sequence[Placed]) -> list[Placed]:
-    """Return the rows of goodput that differ in their flows only, of the first measure and cell that has any."""
+    """Return the rows of goodput that differ in their flows only, of the first cell that has any figure.
+
+    Cells without a changed offload come first.
+    """
     every = [one for one in rows if one.row.metric.name == GOODPUT]
-    return [one for one in every if _family(one) == _family(every[0])]
+    told = [one for one in every if one.row.ratio] or every
+    told = [one for one in told if not one.row.cell.get("offload")] or told
+    return [one for one in every if _family(one) == _family(told[0])]
 
 
 def _family(placed: Placed) -> Cell:

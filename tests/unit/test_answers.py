@@ -12,13 +12,13 @@ import pytest
 
 from harness.cli.compare import analysed as read
 from harness.model.path import WHOLE
-from harness.model.trial import Trial
+from harness.model.trial import Status, Trial
 from harness.report.analysis import Analysis, analyse
 from harness.report.answers import answers
 from harness.report.formats import FORMATS
 from harness.report.sentence import End, Shape, text_of
 from harness.report.trials import read_run
-from tests.unit.synthetic import CLAMPED, META, PLAN, around, full_run, iperf3, ping, series, write
+from tests.unit.synthetic import CLAMPED, META, PLAN, around, full_run, iperf3, ping, series, trial, write
 
 SAMPLE = Path("results/sample/20261123T040142Z-vxlan-995d")
 
@@ -188,3 +188,13 @@ def test_losses_keep_their_sign_and_a_sign_that_is_known_is_left_out(tmp_path: P
     assert text_of(Shape.loss((1.00001,)).span(ends(1.00001))) == "0.00"
     assert text_of(Shape.change((1.3, 1.5)).span(ends(1.3, 1.5), "+ ")) == "30 to 50"
     assert text_of(Shape.change((0.9, 1.5)).span(ends(0.9, 1.5), "+ ")) == "- 10 to + 50"
+
+
+def test_goodput_is_told_of_the_first_cell_that_has_a_figure_and_no_changed_offload(tmp_path: Path) -> None:
+    switched = iperf3(1450).at((("offload", "gro=off"),))
+    lost = [trial("vxlan", block, iperf3(1450, 1, "udp"), None, Status.FAILED) for block in range(1, 7)]
+    trials = [*of_goodput(0.96), *lost, *series("underlay", iperf3(1500, 1, "udp"), around(1e9, 0.001, 9))]
+    trials += series("underlay", iperf3(1500).at((("offload", "gro=off"),)), around(1e9, 0.001, 7))
+    trials += series("vxlan", switched, around(0.5e9, 0.001, 8))
+    (text,) = texts(tmp_path, trials)
+    assert text.startswith("vxlan at MTU 1450 costs 3.99 % of goodput with tcp (")

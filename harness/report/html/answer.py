@@ -31,11 +31,18 @@ def shown(analysis: Analysis) -> list[Answer]:
     """Return the answers of a run as its page shows them; of a profile in place of another there is the sentence."""
     made = []
     for one in answers(analysis):
-        main, is_switch = one.rows[0], one.rows[0].row.contrast.against is Against.OWN_MTU
-        verdict = "" if is_switch else str(main.row.against_ceiling or main.row.verdict or "")
-        style = "open" if is_switch else style_of(main.row)
-        made.append(Answer(one.profile, one.sentence, verdict, style, () if is_switch else _tiles(one.rows)))
+        is_switch = one.rows[0].row.contrast.against is Against.OWN_MTU
+        verdict, style = ("", "open") if is_switch else _word(one.rows)
+        tiles = () if is_switch else _tiles(one.rows)
+        made.append(Answer(one.profile, one.baseline, one.sentence, verdict, style, tiles))
     return made
+
+
+def _word(rows: Sequence[Placed]) -> tuple[str, str]:
+    """Return what all rows of the first metric say, and its colour; nothing where they do not say the same."""
+    main = [one.row for one in rows if one.row.metric.name == rows[0].row.metric.name]
+    verdicts = {str(row.against_ceiling or row.verdict or "") for row in main}
+    return (verdicts.pop(), style_of(main[0])) if len(verdicts) == 1 else ("", "open")
 
 
 def style_of(row: Row) -> str:
@@ -49,7 +56,7 @@ def _tiles(rows: Sequence[Placed]) -> list[Tile]:
     goodput = _first(rows, GOODPUT)
     if goodput is not None and goodput.row.ratio:
         ratio, row = goodput.row.ratio.ratio, goodput.row
-        below: Sentence = ["of the underlay's", *_between(goodput, _ratio)]
+        below: Sentence = ["of the underlay's", *_between(goodput, _ratio), f", {label_of(row.cell)}"]
         tiles.append(Tile("goodput", [_ratio(goodput, "ratio", ratio)], below, style_of(row)))
         if row.ceiling is not None:
             gap = Number(f"{100 * (ratio - row.ceiling):+.2f}", goodput.place, "ratio", ratio, "gap")

@@ -25,6 +25,7 @@ class Answer:
     """What a profile costs, in a sentence that follows its name, with a verdict in a word or two and the figures."""
 
     profile: str
+    baseline: str
     sentence: Sentence
     verdict: str
     style: str
