@@ -63,7 +63,7 @@ def plan(as_json: bool, **options: Any) -> None:  # noqa: ANN401 - Options by na
         setup = slot.setup
         out.print(f"{slot.block:3} {slot.position:4}  {slot.profile:<16} {title_of(slot.cell)}")
     out.print(
-        f"{len(made.slots)} trials in {made.blocks_text} (seed {made.seed}), {_about(made)} {clock(made.expected_s)} "
+        f"{made.trials} trials in {made.blocks_text} (seed {made.seed}), {_about(made)} {clock(made.expected_s)} "
         f"(m:ss), {clock(made.measuring_s)} of it measuring."
     )
     out.print(_traffic(prepared), soft_wrap=True)
@@ -153,7 +153,7 @@ def _print_waves(prepared: Prepared) -> None:
         out.print(f"note: {PARALLEL_NOTE}", soft_wrap=True)
     count = sum(map(len, waves))
     out.print(
-        f"{count} pairs in {len(waves)} turns, {len(made.slots)} trials in {made.blocks_text} each (seed {made.seed} "
+        f"{count} pairs in {len(waves)} turns, {made.trials} trials in {made.blocks_text} each (seed {made.seed} "
         f"for the first pair, one more for each other), {_about(made)} {clock(made.expected_s * len(waves))} (m:ss).",
         soft_wrap=True,
     )

@@ -80,7 +80,7 @@ class RunProgress:
 
     @property
     def _total(self) -> int:
-        return len(self._plan.slots) * self._pairs
+        return self._plan.trials * self._pairs
 
     def stage(self, text: str) -> None:
         """Show that something other than a trial begins."""

@@ -192,7 +192,7 @@ def _require_columns(path: Path, header: Sequence[str], required: Sequence[str])
 
 def _cut_short(table: Table, meta: RunMeta) -> Iterator[Note]:
     """Yield what is to be known of a run that ended before its last trial, or is not there yet."""
-    planned = len(meta.plan.slots)
+    planned = meta.plan.trials
     if meta.complete is False and len(table) < planned:
         where = f"in block {table.whole['block'].max()} of {meta.plan.blocks}"
         fact = f"cut short: {len(table)} of {planned} trials are measured, the last one {where}"

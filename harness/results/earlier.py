@@ -88,7 +88,7 @@ def progress_of(folder: Path) -> Progress:
     meta = read_meta(folder / RUN_FILE)
     with (folder / "trials.csv").open(encoding="utf-8", errors="replace", newline="") as file:
         places = {(row.get("block"), row.get("position")) for row in csv.DictReader(file) if row.get("raw") is not None}
-    return Progress(len(places), len(meta.plan.slots), meta.complete)
+    return Progress(len(places), meta.plan.trials, meta.complete)
 
 
 def whole_lines(content: bytes) -> bytes:

@@ -122,10 +122,7 @@ class Plan:
         each group the states of the nodes, and within those the visits.
         """
         randomness = random.Random(self.seed)  # noqa: S311 - a reproducible order, not a secret
-        groups: dict[Cell, dict[Cell, list[Cell]]] = {}
-        for cell in self.cells:
-            group, state = grouping(cell)
-            groups.setdefault(group, {}).setdefault(state, []).append(cell)
+        groups = self._groups()
         slots: list[Slot] = []
         for block in range(1, self.blocks + 1):
             position = 0
@@ -136,6 +133,19 @@ class Plan:
                         position += 1
                         slots.append(Slot(block, position, profile, cell, self.setup_of(block)))
         return tuple(slots)
+
+    @cached_property
+    def trials(self) -> int:
+        """How many slots there are, each block having the same ones, without putting them in order."""
+        return self.blocks * sum(len(self._visits(cells)) for one in self._groups().values() for cells in one.values())
+
+    def _groups(self) -> dict[Cell, dict[Cell, list[Cell]]]:
+        """Return cells by what is held fixed between those that are compared, and by the nodes' state."""
+        groups: dict[Cell, dict[Cell, list[Cell]]] = {}
+        for cell in self.cells:
+            group, state = grouping(cell)
+            groups.setdefault(group, {}).setdefault(state, []).append(cell)
+        return groups
 
     def setup_of(self, block: int) -> int:
         """Return on which set-up a block is measured, both from 1: in order, and as evenly as can be."""
@@ -207,13 +217,13 @@ class Plan:
     @property
     def block_s(self) -> float:
         """Seconds that a block is expected to take."""
-        return (self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S) / self.blocks
+        return (self.measuring_s + self.trials * TRIAL_OVERHEAD_S) / self.blocks
 
     @property
     def expected_s(self) -> float:
         """Seconds that the whole run is expected to take, at most where it ends by itself."""
         set_up_s = SET_UP_S + (self.setups - 1) * ANOTHER_SETUP_S
-        return self.measuring_s + len(self.slots) * TRIAL_OVERHEAD_S + set_up_s
+        return self.measuring_s + self.trials * TRIAL_OVERHEAD_S + set_up_s
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as run.json has it."""

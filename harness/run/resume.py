@@ -83,7 +83,7 @@ def resumed(
             "give --accept-differences, which says so in the result."
         )
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
-    fact = f"resumed at {stamp} after {earlier.slots} of {len(meta.plan.slots)} trials"
+    fact = f"resumed at {stamp} after {earlier.slots} of {meta.plan.trials} trials"
     notes = [Note(About.RESUMED, stamp, fact, NEW_SETUP)]
     notes += [Note(About.RESUMED, one.what, f"{_worded(one)}, since {stamp}") for one in found]
     return meta.model_copy(

@@ -52,6 +52,23 @@ def order(plan: Plan) -> list[tuple[int, str, Cell]]:
     return [(slot.block, slot.profile, slot.cell) for slot in plan.slots]
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        PLAN,
+        made((1450,)),
+        made((1450, 8950), nic_mtu=9000),
+        replace(made((1450,)), same_mtu=False),
+        PLAN.limited_to(("vxlan",)),
+        made(offload=("", "gro=on", "gro=off")),
+    ],
+)
+def test_trials_are_counted_without_their_order(plan: Plan) -> None:
+    count = plan.trials
+    assert "slots" not in vars(plan), "that takes a second for a million"
+    assert count == len(plan.slots)
+
+
 def test_order_follows_from_the_seed() -> None:
     assert order(PLAN) == order(replace(PLAN))
     assert order(PLAN) != order(replace(PLAN, seed=8))
