@@ -56,7 +56,7 @@ def _headers(rows: Sequence[Placed]) -> Sentence:
 
 
 def change(rows: Sequence[Placed], name: str, margin: float) -> Sentence:
-    """Return by what share a metric changes: `- 56 % of packets by search (- 59 to 53)`."""
+    """Return by what share a metric changes: `-56 % of packets by search (-59 to 53)`."""
     said = [one for one in rows if is_decided(one)]
     if not said:
         return _open(rows, name)
@@ -92,7 +92,7 @@ def cpu(rows: Sequence[Placed], margin: float) -> Sentence:
 
 
 def time(rows: Sequence[Placed], name: str, margin: float) -> Sentence:
-    """Return by what time a round trip is longer: `+ 61 µs of round trip (p50; 55 to 67)`."""
+    """Return by what time a round trip is longer: `+61 µs of round trip (p50; 55 to 67)`."""
     said = [one for one in rows if is_decided(one)]
     part = rows[0].row.metric.part
     if not said:

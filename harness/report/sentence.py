@@ -92,15 +92,15 @@ class Shape:
     def sign(self, end: End) -> str:
         """Return the sign of a value as it is shown: nothing of what reads as 0."""
         shown = round(self.of(end.value), self.digits)
-        return "" if self.shown == "loss" or shown == 0 else "+ " if shown > 0 else "- "
+        return "" if self.shown == "loss" or shown == 0 else "+" if shown > 0 else "-"
 
     def span(self, ends: Sequence[End], known: str | None = None) -> Sentence:
-        """Return the smallest and the largest of values, one where they read alike: `+ 31 to 50`, `- 5 to + 31`.
+        """Return the smallest and the largest of values, one where they read alike: `+31 to 50`, `-5 to +31`.
 
         `known` is a sign that need not be said once more, where all of them have it.
         """
         first, last = min(ends, key=self._value), max(ends, key=self._value)
-        if self.sign(first) == self.sign(last) == "- ":
+        if self.sign(first) == self.sign(last) == "-":
             first, last = last, first
         one, other = self.number(first), self.number(last)
         front, behind = self.sign(first), self.sign(last)
