@@ -19,10 +19,28 @@ def caption_of(rows: Sequence[Row], scale: Scale) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def ceilings_by_mtu(rows: Sequence[Row]) -> dict[float, list[int]] | None:
+    """Return at which MTUs rows have which ceiling, as a caption tells them; None where an MTU has several."""
+    by_mtu: dict[int, float] = {}
+    for row in rows:
+        if row.ceiling is not None and by_mtu.setdefault(row.cell.mtu, row.ceiling) != row.ceiling:
+            return None
+    made: dict[float, list[int]] = {}
+    for mtu, ceiling in sorted(by_mtu.items()):
+        made.setdefault(ceiling, []).append(mtu)
+    return made
+
+
 def _ceiling(rows: Sequence[Row]) -> str:
-    """Return the ceiling where all rows that have one have the same."""
-    ceilings = {row.ceiling for row in rows if row.ceiling is not None}
-    return f"ceiling {ratio_text(ceilings.pop())}: what the headers allow the ratio to be" if len(ceilings) == 1 else ""
+    """Return the ceilings, unless there are several at one MTU: they stand in a column then."""
+    mtus = ceilings_by_mtu(rows)
+    if not mtus:
+        return ""
+    texts = [ratio_text(ceiling) for ceiling in mtus]
+    if len(texts) > 1:
+        places = (" and ".join(map(str, own)) for own in mtus.values())
+        texts = [f"{text} at MTU {place}" for text, place in zip(texts, places, strict=True)]
+    return f"ceiling {', '.join(texts)}: what the headers allow the ratio to be"
 
 
 def _baselines(rows: Sequence[Row], scale: Scale) -> str:

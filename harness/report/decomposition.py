@@ -10,6 +10,7 @@ from harness.model.metrics import Metric
 from harness.model.trial import UNDERLAY, Cell
 from harness.report.analysis import Row, rows_by
 from harness.report.contrasts import Against
+from harness.truth.verdicts import Verdict
 
 GOODPUT = "goodput_bps"
 TOLD = (GOODPUT, "rtt_p50_s", CPU_ROWS[0])
@@ -67,7 +68,10 @@ class Steps:
 
 
 def steps(rows: Sequence[Row]) -> list[Steps]:
-    """Return the steps of every tunnel cell that has a routed baseline beside the underlay, metric by metric."""
+    """Return the steps of every tunnel cell that has a routed baseline beside the underlay, metric by metric.
+
+    Of CPU time that others disturbed there are none.
+    """
     found = [*_steps(rows)]
     return sorted(found, key=lambda one: TOLD.index(one.metric.name))
 
@@ -79,7 +83,7 @@ def _steps(rows: Sequence[Row]) -> Iterator[Steps]:
             continue
         whole = lost.get((profile, UNDERLAY, cell, metric))
         path = lost.get((routed, UNDERLAY, cell, metric))
-        if whole and path and whole.ratio and path.ratio and tunnel.ratio:
+        if whole and path and all(row.ratio and row.verdict is not Verdict.DISTURBED for row in (whole, path, tunnel)):
             yield Steps(path, tunnel, whole)
 
 

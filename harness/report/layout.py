@@ -12,7 +12,7 @@ from harness.model.trial import Cell
 from harness.report import spreads
 from harness.report.analysis import Analysis, Row, rows_by
 from harness.report.answers import answers
-from harness.report.captions import caption_of
+from harness.report.captions import caption_of, ceilings_by_mtu
 from harness.report.contrasts import Against
 from harness.report.decomposed_layout import decomposed
 from harness.report.footnotes import Footnotes
@@ -151,9 +151,9 @@ def _columns(rows: Sequence[Row], same_mtu: Sequence[Row | None], scale: Scale) 
     columns["95 % interval"] = [
         points_text(row.interval) if row.difference else interval_text(row.interval) for row in rows
     ]
-    if len(ceilings) > 1:  # one that holds for all rows stands below them
+    if ceilings and ceilings_by_mtu(rows) is None:  # otherwise they stand below the rows, and there is room for the gap
         columns["ceiling"] = [ratio_text(row.ceiling) for row in rows]
-    if ceilings:
+    elif ceilings:
         columns["gap"] = [_gap_text(row) for row in rows]
     if any(same_mtu):
         columns["same MTU"] = [_ratio_text(row) if row else "" for row in same_mtu]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,15 @@ def test_round_trips_and_cpu_time_are_taken_apart_in_their_own_units(tmp_path: P
     assert (name, underlay) == ("mtu 1450 p50", "59.9")
     assert all(re.fullmatch(r"\+\d\d\.\d ± \d\.\d", text) for text in shown), shown
     assert cpu.rows == [("tcp 1450 x1", "333.3", "+66.7 ± 0.0", "+133.3 ± 0.0", "+200.0 ± 0.0")]
+
+
+def test_cpu_time_that_others_disturbed_is_not_taken_apart(tmp_path: Path) -> None:
+    trials: list[Trial] = []
+    for profile, mtus in (("underlay", (1450, 1500)), ("host-gw", (1450,)), ("vxlan", (1450,))):
+        for mtu in mtus:
+            trials += series(profile, iperf3(mtu), [1e9] * 6)
+    found = steps(analyse(read_run(write(tmp_path / "quiet", trials, META))).rows)
+    assert [one.metric.name for one in found] == ["goodput_bps", "cpu_s_per_gbit"]
+    busy = [replace(one, figures={**one.figures, "foreign_cpu_s": 9.0}) for one in trials]
+    found = steps(analyse(read_run(write(tmp_path / "busy", busy, META))).rows)
+    assert [one.metric.name for one in found] == ["goodput_bps"]

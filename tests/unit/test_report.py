@@ -164,13 +164,34 @@ def test_gap_is_in_percentage_points(tmp_path: Path) -> None:
     assert section.caption.splitlines()[0] == "ceiling 0.9655: what the headers allow the ratio to be"
 
 
-def test_rows_of_unlike_ceilings_have_a_column_of_them(tmp_path: Path) -> None:
+def test_ceilings_that_follow_from_the_mtu_stand_below_the_rows(tmp_path: Path) -> None:
     trials = [*series("underlay", iperf3(1500), [1e9] * 6), *series("vxlan", iperf3(1450), [0.96e9] * 6)]
     trials += series("vxlan", iperf3(1500), [0.9e9] * 6, path_state=INNER)
+    trials += series("vxlan", iperf3(1400), [0.9e9] * 6)
+    section = page(analysed(tmp_path, trials)).sections[0]
+    assert "ceiling" not in section.headings
+    assert section.caption.splitlines()[0] == (
+        "ceiling 0.9622 at MTU 1400, 0.9655 at MTU 1450, 0.9068 at MTU 1500: what the headers allow the ratio to be"
+    )
+
+
+def test_ceilings_of_one_mtu_that_are_unlike_have_a_column(tmp_path: Path) -> None:
+    states = [CLAMPED] * 6 + [INNER] * 6
+    trials = series("underlay", iperf3(1500), [1e9] * 12)
+    for block, state in enumerate(states, 1):
+        trials.append(trial("vxlan", block, iperf3(1500), 0.9e9, path_state=state))
     section = page(analysed(tmp_path, trials)).sections[0]
     rows = [dict(zip(section.headings, row, strict=True)) for row in section.rows]
-    assert [row["ceiling"] for row in rows] == ["0.9655", "0.9068"]
+    assert {row["ceiling"] for row in rows} == {"0.9655", "0.9068"}
+    assert "gap" not in section.headings
     assert "ceiling 0" not in section.caption
+
+
+def test_no_verdict_is_cut_within_a_word(results: dict[str, Result]) -> None:
+    for name in ("quiet", "troubled", "compared"):
+        words = {word for row in FORMATS["table"](results[name]).splitlines() for word in row.split()}
+        said = {word for part in laid_out(results[name]).sections for row in part.rows for word in row[-1].split()}
+        assert said <= words
 
 
 def test_differences_stand_beside_ratios_in_the_units_of_their_figures(tmp_path: Path) -> None:
