@@ -45,7 +45,7 @@ done
 """
 # `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
 SIGNAL = 'signal() { kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"; }'
-_ANSWERED = re.compile(rb"^@answered (\d+)\n\Z", re.MULTILINE)
+_ANSWERED = re.compile(rb"@answered (\d+)\n")
 
 
 class Channel(Protocol):
@@ -187,11 +187,16 @@ class Background:
             self._channel.sendall("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             raise ConnectionLostError(f"{self._name}: `{self.argv[0]}` takes no more: {error}.") from error
-        while (answered := _ANSWERED.search(self._stdout)) is None or not self._pid:
+        while (answered := self._answered()) is None:
             if not self._receive(deadline):
                 raise ConnectionLostError(f"{self._name}: the connection broke while `{self.argv[0]}` ran.")
         stdout = self._stdout[: answered.start()].decode("utf-8", "replace")
         return Completed(self.argv, int(answered[1]), stdout, self.said())
+
+    def _answered(self) -> re.Match[bytes] | None:
+        """Return the line that ends an answer, where that has come."""
+        last = self._stdout.rfind(b"\n", 0, -1) + 1
+        return _ANSWERED.fullmatch(self._stdout, last) if self._pid else None
 
     def go(self) -> None:
         """Let a command go that was started with HELD. Raises ConnectionLostError."""
