@@ -31,7 +31,7 @@ TRIAL_COLUMNS = (
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
     "baseline_median,replies,wire_ratio,baseline_wire_ratio,cv,ratio,ratio_low,ratio_high,difference,difference_low,"
-    "difference_high,adjusted_low,adjusted_high,setups,between_setups_ratio,within_setups_ratio,ceiling_ratio,"
+    "difference_high,adjusted_low,adjusted_high,added,added_low,added_high,setups,between_setups_ratio,within_setups_ratio,ceiling_ratio,"
     "ceiling_verdict,verdict,blocks_to_tell,setups_to_tell,lost,notes"
 ).split(",")
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high")
