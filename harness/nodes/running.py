@@ -186,7 +186,9 @@ class Background:
         try:
             self._channel.sendall("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
-            raise ConnectionLostError(f"{self._name}: `{self.argv[0]}` takes no more: {error}.") from error
+            raise ConnectionLostError(
+                f"{self._name}: the connection broke while `{self.argv[0]}` ran: {error}."
+            ) from error
         while (answered := self._answered()) is None:
             if not self._receive(deadline):
                 raise ConnectionLostError(f"{self._name}: the connection broke while `{self.argv[0]}` ran.")
@@ -203,7 +205,9 @@ class Background:
         try:
             self._channel.sendall(f"{_GO}\n".encode())
         except OSError as error:
-            raise ConnectionLostError(f"{self._name}: `{self.argv[0]}` was lost before it began: {error}.") from error
+            raise ConnectionLostError(
+                f"{self._name}: the connection broke before `{self.argv[0]}` ran: {error}."
+            ) from error
         self._channel.shutdown_write()
 
     def finish(self, timeout_s: float) -> Completed:
