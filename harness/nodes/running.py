@@ -186,9 +186,7 @@ class Background:
         try:
             self._channel.sendall("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
-            raise ConnectionLostError(
-                f"{self._name}: the connection broke while `{self.argv[0]}` ran: {error}."
-            ) from error
+            raise ConnectionLostError(f"{self._name}: the connection broke while `{self.argv[0]}` ran.") from error
         while (answered := self._answered()) is None:
             if not self._receive(deadline):
                 raise ConnectionLostError(f"{self._name}: the connection broke while `{self.argv[0]}` ran.")
@@ -205,9 +203,7 @@ class Background:
         try:
             self._channel.sendall(f"{_GO}\n".encode())
         except OSError as error:
-            raise ConnectionLostError(
-                f"{self._name}: the connection broke before `{self.argv[0]}` ran: {error}."
-            ) from error
+            raise ConnectionLostError(f"{self._name}: the connection broke before `{self.argv[0]}` ran.") from error
         self._channel.shutdown_write()
 
     def finish(self, timeout_s: float) -> Completed:
