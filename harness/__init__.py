@@ -3,7 +3,6 @@
 import os
 import sys
 from contextlib import suppress
-from importlib.metadata import version
 from importlib.util import cache_from_source
 
 
@@ -23,5 +22,13 @@ def _leave_no_bytecode_of_root() -> None:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
+def __getattr__(name: str) -> str:
+    """Return `__version__` when it is asked for: what knows it takes longer to load than all else that starts."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version  # noqa: PLC0415 - see above
+
+    return version("vxlan-harness")
+
+
 _leave_no_bytecode_of_root()
-__version__ = version("vxlan-harness")

@@ -185,10 +185,10 @@ class SshRemote(Remote):
         """See `Remote.ask`: the program stays as long as the connection, and is started again where it has ended."""
         key = tuple(program)
         self.connect()
-        if key not in self._asked:
+        asked = self._asked.pop(key, None)  # one that does not answer is not asked again
+        if asked is None:
             channel = self.open_channel(["sh", "-c", ANNOUNCE, "sh", *program], is_fed=True)
-            self._asked[key] = Background(self.name, program, channel, self._signal, self.is_connected)
-        asked = self._asked.pop(key)  # one that does not answer is not asked again
+            asked = Background(self.name, program, channel, self._signal, self.is_connected)
         try:
             answer = asked.ask(words, timeout_s)
         except BaseException as error:

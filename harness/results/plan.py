@@ -33,8 +33,8 @@ class Preset:
 
     `levels` are those of factors of which nothing is said, where they are not the factors' own. With `until_margins`
     the blocks are the fewest that it takes: it goes on until intervals reach no further than so many margins of the
-    verdicts to either side. `same_mtu` is the plan's; without it endpoints do
-    not have the NIC's own MTU by default, unless that is what a profile carries.
+    verdicts to either side. `same_mtu` is the plan's; without it endpoints do not have the NIC's own MTU by default,
+    unless that is what a profile carries.
     """
 
     blocks: int

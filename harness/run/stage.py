@@ -122,11 +122,11 @@ class Stage:
         """Run jobs side by side and return what became of them; see `harness.measures.base.Perform`."""
         step: dict[str, Any] = {"jobs": {}, "readings": {}}
         self.record.steps.append(step)
-        listening = [job for job in jobs if isinstance(job.ready, Port)]
+        listening = {job: job.ready for job in jobs if isinstance(job.ready, Port)}
         running: dict[str, Background] = {}
         with ExitStack() as stack:
-            for job in listening:
-                running[job.name] = self._started(job, stack, step)
+            for job, port in listening.items():
+                running[job.name] = self._started(job, port, stack, step)
             held = {job: self._held(job, stack, step) for job in jobs if job not in listening}
             before = self._read(step, "before", listening)
             self._first = self._first or before
@@ -134,20 +134,20 @@ class Stage:
                 running[job.name] = start()
                 self._await_ramp(job, running[job.name])
             done = self._collected(jobs, running, step)
-            self._last = after = self._read(step, "after", ())
+            self._last = after = self._read(step, "after", {})
         _require_no_pause(jobs, done, (before, after))
         spans = dict(zip(Side, self._spans(before, after), strict=True))
         counted = {side: _grown(span.before, span.after) for side, span in spans.items()}
         carried = [late[0] - early[0] for early, late in zip(before.link_bytes, after.link_bytes, strict=True)]
         return Performed(done, counted, max(cpu.usage(span).busiest_ratio for span in spans.values()), carried)
 
-    def _started(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Background:
+    def _started(self, job: Job, port: Port, stack: ExitStack, step: dict[str, Any]) -> Background:
         """Start what listens, its port closed to others where they might reach it."""
         at, remote = self._place(job, step)
         argv: Sequence[str] = (*at.enter, *job.argv)
-        if self._guarded and isinstance(job.ready, Port) and not at.enter and not at.place:
+        if self._guarded and not at.enter and not at.place:
             other = self._endpoint(Side.SERVER if job.side is Side.CLIENT else Side.CLIENT)
-            argv = guard.argv(other.address, job.ready.number, argv)
+            argv = guard.argv(other.address, port.number, argv)
         return stack.enter_context(remote.background(argv, job.most_bytes))
 
     def _held(self, job: Job, stack: ExitStack, step: dict[str, Any]) -> Callable[[], Background]:
@@ -210,7 +210,7 @@ class Stage:
                 return Completed(background.argv, -1, "", str(error))
             raise OverdueError(f"{error} ({job.limit_s:g} s)") from error
 
-    def _read(self, step: dict[str, Any], when: str, listening: Sequence[Job]) -> _Moment:
+    def _read(self, step: dict[str, Any], when: str, listening: Mapping[Job, Port]) -> _Moment:
         """Read both nodes at the same time; a node's reading waits for what is to listen there."""
         counted_on = dict(zip(Side, self._path.counted or (None, None), strict=True))
 
@@ -222,7 +222,7 @@ class Stage:
 
         def both(side: Side) -> Reading:
             at = self._endpoint(side)
-            ports = [job.ready for job in listening if job.side is side and isinstance(job.ready, Port)]
+            ports = [port for job, port in listening.items() if job.side is side]
             if not at.place:
                 return one(side, at, ports, counted_on[side])
             with ThreadPoolExecutor(1) as beside:

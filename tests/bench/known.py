@@ -10,7 +10,6 @@ whether each interval holds the ceiling. Nothing else may run meanwhile.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from harness.truth.verdicts import AgainstCeiling
 from tests.bench.gate import CLIENT, measured, shaping
 from tests.lab.machine import OUT, Machine
+from tests.lab.test_run import rows_of
 
 LOSSES = (
     (0.0, 12, AgainstCeiling.HEADERS_ONLY),
@@ -40,10 +40,9 @@ def say(line: str) -> None:
 
 def goodput(folder: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of a run's summary that say an overlay's goodput against the underlay's."""
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["contrast"] == "profile" and row["metric"] == "goodput_bps":
-                yield row
+    for row in rows_of(folder / "summary.csv"):
+        if row["contrast"] == "profile" and row["metric"] == "goodput_bps":
+            yield row
 
 
 def losses(machine: Machine, scratch: Path, times: int) -> None:
