@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,8 +47,9 @@ def doctor(ask_pass: bool, ask_become_pass: bool, as_json: bool, **options: Any)
     from harness.labs import rootless
 
     local = options["lab"] == "local"
-    if local and rootless.is_wanted() and not rootless.refusal():
-        rootless.enter(click.get_current_context().obj)
+    if local and rootless.is_wanted():
+        with suppress(LabError):  # the checks say why, beside what else is missing
+            rootless.enter(click.get_current_context().obj)
     made = checks(options["measures"]) if local else []
     impossible = impossible_profiles() if local and made[0].passed else {}
     nodes: Iterator[Check] = iter(())

@@ -78,26 +78,22 @@ class Wires:
 
     def require(self, standing: Wires) -> None:
         """Raise LabError where a lab that is up has other wires than these."""
-        if standing.rate != self.rate:
-            raise LabError(
-                f"the lab that is up has rate {standing.rate}, not {self.rate}; "
-                f"`harness lab down` it, or give --rate {standing.rate}."
-            )
+
+        def same(what: str, other: object, own: object, option: str) -> None:
+            if other != own:
+                raise LabError(
+                    f"the lab that is up has {what.format(other)}, not {own}; "
+                    f"`harness lab down` it, or give {option} {other}."
+                )
+
+        same("rate {}", standing.rate, self.rate, "--rate")
         if standing.links != self.links:
             raise LabError(
                 f"the lab that is up has {standing._routers}, and this takes {self._routers}; "
                 "`harness lab down` it first."
             )
-        if standing.count != self.count:
-            raise LabError(
-                f"the lab that is up has {standing.count} nodes, not {self.count}; "
-                f"`harness lab down` it, or give --nodes {standing.count}."
-            )
-        if standing.nic_mtu != self.nic_mtu:
-            raise LabError(
-                f"the lab that is up has NICs of MTU {standing.nic_mtu}, not {self.nic_mtu}; "
-                f"`harness lab down` it, or give --nic-mtu {standing.nic_mtu}."
-            )
+        same("{} nodes", standing.count, self.count, "--nodes")
+        same("NICs of MTU {}", standing.nic_mtu, self.nic_mtu, "--nic-mtu")
 
     @property
     def _routers(self) -> str:
