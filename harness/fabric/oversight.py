@@ -1,11 +1,13 @@
 """Watching Ansible while it runs: it is ended where a run was stopped, or where a node makes it grow without end.
 
-Ansible keeps all that a node prints, so one that prints without end would take this machine's memory.
+Ansible keeps all that a node prints, so one that prints without end would take this machine's memory. ansible-runner
+ends the first of its processes alone, and none where it is interrupted; the others would go on beside a teardown.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +23,12 @@ class Oversight:
     """Asked over and over while Ansible runs, whether it is to be ended; `has_grown` says that this was why.
 
     `private` is ansible-runner's folder. It writes this process's whole environment there, which is removed at once.
+    `mark` is what only the environment of Ansible's own processes holds.
     """
 
-    def __init__(self, cancelled: Callable[[], bool], private: Path) -> None:
+    def __init__(self, cancelled: Callable[[], bool], private: Path, mark: str) -> None:
         self.has_grown = False
+        self._mark = mark.encode()
         self._cancelled = cancelled
         self._private = private
 
@@ -34,16 +38,37 @@ class Oversight:
             with suppress(OSError):
                 path.unlink()
         self.has_grown = self.has_grown or any(resident_bytes(pid) > MOST_BYTES for pid in descendants(os.getpid()))
-        return self.has_grown or self._cancelled()
+        if not (self.has_grown or self._cancelled()):
+            return False
+        self.end()
+        return True
+
+    def end(self) -> None:
+        """End all of Ansible's processes; what a node was told to do, it still does."""
+        for first in [pid for pid in children(os.getpid()) if self._mark in environment(pid)]:
+            send(first, signal.SIGSTOP)  # it starts no more of them
+            for pid in [*descendants(first), first]:
+                send(pid, signal.SIGKILL)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may be gone."""
+    with suppress(OSError):
+        os.kill(pid, number)
+
+
+def children(pid: int) -> Iterator[int]:
+    """Yield the processes that a process started and has not waited for."""
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            yield from map(int, path.read_text(encoding="ascii").split())
 
 
 def descendants(pid: int) -> Iterator[int]:
     """Yield the processes that a process started, and those that these did."""
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, path.read_text(encoding="ascii").split()):
-                yield child
-                yield from descendants(child)
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
 
 
 def resident_bytes(pid: int) -> int:
@@ -52,3 +77,11 @@ def resident_bytes(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[_RESIDENT]) * _PAGE_BYTES
     except (OSError, IndexError):
         return 0
+
+
+def environment(pid: int) -> list[bytes]:
+    """Return what a process has in its environment, nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []

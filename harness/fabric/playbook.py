@@ -22,6 +22,7 @@ from harness.nodes.inventory import PAIRS_VARIABLE
 from harness.nodes.target import NOT_ASKED, Passwords
 from harness.results.plan import Setup
 
+_HOME = "ANSIBLE_HOME"
 _LIMIT_S = 900
 """How long a playbook may take: what takes seconds here takes some minutes on thirty slow hosts."""
 _LOOK_S = 0.5
@@ -80,9 +81,13 @@ class PlaybookRunner:
         hosts = _hosts(self._lab)
         private = self._lab.scratch / FOLDER
         # Without any callback ansible-runner would take SIGINT and SIGTERM over, and never give them back.
-        oversight = Oversight(self._cancelled if cancellable else (lambda: False), private)
+        mark = f"{_HOME}={_environment(private)[_HOME]}"
+        oversight = Oversight(self._cancelled if cancellable else (lambda: False), private, mark)
         try:
             runner = self._run(name, setup, hosts, private, oversight, check=check)
+        except KeyboardInterrupt:
+            oversight.end()
+            raise
         except OSError as error:
             raise StorageError(f"{private} cannot be written: {error.strerror or error}; make room there.") from error
         if oversight.has_grown:
@@ -168,7 +173,7 @@ def _environment(private: Path) -> dict[str, str]:
     """Return Ansible's settings, its files where they go with the lab."""
     return settings() | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
-        "ANSIBLE_HOME": str(private / "home"),
+        _HOME: str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / SOCKETS),
     }

@@ -49,6 +49,7 @@ notes:
 """
 
 import ipaddress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from ansible.module_utils import harness_claims as claims
@@ -78,6 +79,7 @@ from ansible.module_utils.harness_node import (
     is_ours,
     namespace_pattern,
     overlaps,
+    take_turn,
 )
 
 
@@ -245,13 +247,14 @@ def main():
     )
     wanted = module.params["wanted"]
     try:
-        if module.params["state"] == "present":
-            queue, unlike, notes = plan_present(wanted)
-        else:
-            queue, unlike, notes = plan_absent(wanted), [], []
-        commands = [line for action in queue for line in action.lines()]
-        for action in [] if module.check_mode else queue:
-            action.apply()
+        with nullcontext() if module.check_mode else take_turn():
+            if module.params["state"] == "present":
+                queue, unlike, notes = plan_present(wanted)
+            else:
+                queue, unlike, notes = plan_absent(wanted), [], []
+            commands = [line for action in queue for line in action.lines()]
+            for action in [] if module.check_mode else queue:
+                action.apply()
     except NodeError as error:
         module.fail_json(msg=str(error))
     for text in notes:

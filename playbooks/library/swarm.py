@@ -55,10 +55,12 @@ token:
   type: str
 """
 
+from contextlib import nullcontext
+
 from ansible.module_utils import harness_swarm as swarm
 from ansible.module_utils import harness_swarm_actions as actions
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.harness_node import NodeError, run
+from ansible.module_utils.harness_node import NodeError, run, take_turn
 
 
 def planned(module):
@@ -89,10 +91,11 @@ def main():
     try:
         if module.params["part"] == "token":
             module.exit_json(changed=False, token=token())
-        queue = planned(module)
-        commands = [line for action in queue for line in action.lines()]
-        for action in [] if module.check_mode else queue:
-            action.apply()
+        with nullcontext() if module.check_mode else take_turn():
+            queue = planned(module)
+            commands = [line for action in queue for line in action.lines()]
+            for action in [] if module.check_mode else queue:
+                action.apply()
         reads_back = module.params["part"] == "all" and module.params["state"] == "present" and not commands
         unlike = swarm.differences(module.params["wanted"]) if reads_back else []
     except NodeError as error:

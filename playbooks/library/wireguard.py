@@ -47,10 +47,11 @@ differences:
 """
 
 import os
+from contextlib import nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.harness_claims import DIRECTORY
-from ansible.module_utils.harness_node import NodeError, run
+from ansible.module_utils.harness_node import NodeError, run, take_turn
 
 
 def key_path(profile):
@@ -132,9 +133,11 @@ def main():
     )
     action = present if module.params["state"] == "present" else absent
     try:
-        module.exit_json(**action(module, key_path(module.params["profile"])))
+        with nullcontext() if module.check_mode else take_turn():
+            result = action(module, key_path(module.params["profile"]))
     except NodeError as error:
         module.fail_json(msg=str(error))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

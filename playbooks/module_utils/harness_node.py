@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
 import re
+import socket
 import subprocess
+import time
 
 # An ordinary user's PATH, which sudo may hand on, leaves the sbin folders out.
 os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
@@ -15,10 +18,35 @@ GROUP = "18504"
 """Device group of every link we make: the kernel sets it at creation, an alias only afterwards."""
 ROUTE_PROTOCOL = "218"
 """Routing protocol number of every route we make; not in iproute2's rt_protos."""
+TURN = "\0vxlan-harness-module"
+"""Abstract socket that whoever changes the node is bound to: it leaves no file, and is given up by a process's end."""
+TURN_S = 60.0
+POLL_S = 0.1
 
 
 class NodeError(Exception):
     """Something that the user has to hear about; the module fails with its text."""
+
+
+def take_turn(address=TURN, patience_s=TURN_S):
+    """Wait until nobody else of ours changes the node; return what keeps it so until it is closed.
+
+    A playbook that was interrupted leaves its module at work on the node, and what that goes on to make must not come
+    after a teardown. Raises NodeError where it does not end in time.
+    """
+    turn = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            turn.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                turn.close()
+                text = "an earlier playbook is still changing this node; wait until it has ended, and try again"
+                raise NodeError(text) from error
+            time.sleep(POLL_S)
+        else:
+            return turn
 
 
 def run(argv, stdin=None):

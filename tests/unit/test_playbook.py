@@ -1,7 +1,10 @@
 """Playbooks by ansible-runner: what stops one, what is tried once more, and what is said of it."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +22,7 @@ from harness.model.errors import ConnectionLostError, HarnessError, InputError, 
 from harness.model.node import Node
 from harness.results.plan import Setup
 
+MARK = "ANSIBLE_HOME=/nowhere"
 SETUP = Setup(("vxlan",), (1450,), 1500)
 STATS = {"processed": {"k8s-1": 1, "k8s-2": 1}, "changed": {}}
 UNREACHABLE = {"event": "runner_on_unreachable", "event_data": {"host": "k8s-1", "task": "x", "res": {"msg": "gone"}}}
@@ -34,8 +38,10 @@ class Runs:
     def run(self, **given: Any) -> SimpleNamespace:  # noqa: ANN401 - ansible-runner's own
         self.given.append(given)
         end = self.ends.pop(0)
-        if isinstance(end, Exception):
+        if isinstance(end, BaseException):
             raise end
+        if callable(end):
+            end(given)
         status, events, said = end
         stdout = SimpleNamespace(read=lambda: said)
         return SimpleNamespace(status=status, events=events, stats=STATS, stdout=stdout)
@@ -93,9 +99,9 @@ def test_environment_that_ansible_runner_writes_is_removed(tmp_path: Path) -> No
     command = tmp_path / "artifacts" / "one" / "command"
     command.parent.mkdir(parents=True)
     command.write_text('{"env": {"SECRET": "x"}}', encoding="utf-8")
-    assert Oversight(lambda: False, tmp_path)() is False
+    assert Oversight(lambda: False, tmp_path, MARK)() is False
     assert not command.exists()
-    assert Oversight(lambda: True, tmp_path)() is True
+    assert Oversight(lambda: True, tmp_path, MARK)() is True
 
 
 def test_program_that_grows_without_end_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,11 +113,44 @@ def test_program_that_grows_without_end_is_noticed(tmp_path: Path, monkeypatch: 
         process.stdout.readline()
         below = [*descendants(process.pid)]
         assert [resident_bytes(pid) > 80_000_000 for pid in below] == [True]
-        watch = Oversight(lambda: False, tmp_path)
+        watch = Oversight(lambda: False, tmp_path, MARK)
         assert watch()
         assert watch.has_grown
         process.communicate("\n")
     assert resident_bytes(below[0]) == 0
+
+
+@pytest.mark.parametrize("how", ["interrupted", "asked to end"])
+def test_workers_that_left_the_session_are_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str) -> None:
+    """ansible-runner ends what is in Ansible's own session, and nothing where it is interrupted."""
+    started: list[subprocess.Popen[str]] = []
+
+    def end(given: dict[str, Any]) -> None:
+        argv = ["sh", "-c", "setsid sleep 60 & setsid sleep 60 & echo; wait"]
+        process = subprocess.Popen(argv, env=os.environ | given["envvars"], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        started.append(process)
+        below.extend(descendants(process.pid))
+        if how == "interrupted":
+            raise KeyboardInterrupt
+        assert given["cancel_callback"]()
+
+    below: list[int] = []
+    other = subprocess.Popen(["sleep", "60"])  # one of ours that is none of Ansible's
+    playbooks, _ = runner(monkeypatch, tmp_path, end)
+    monkeypatch.setattr(playbooks, "_cancelled", lambda: True)
+    with pytest.raises((KeyboardInterrupt, TypeError)):
+        playbooks.run("apply", SETUP)
+    assert len(below) == 2
+    assert started[0].wait() == -signal.SIGKILL
+    for _ in range(1000):  # they are somebody else's to wait for now
+        if any(map(resident_bytes, below)):
+            time.sleep(0.01)
+    assert [pid for pid in below if resident_bytes(pid)] == []
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def test_inventory_that_ansible_cannot_parse_says_so(tmp_path: Path) -> None:
