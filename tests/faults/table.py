@@ -16,6 +16,7 @@ import csv
 import os
 import pty
 import random
+import signal
 import sys
 import tempfile
 import traceback
@@ -194,6 +195,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts beside itself ignores it
     cells = chosen(given.only, given.sample)
     with ThreadPoolExecutor(given.jobs) as pool:
         results = [*pool.map(lambda one: safely(*one), cells)]
