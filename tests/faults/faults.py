@@ -159,7 +159,7 @@ def _steal(scene: Scene) -> None:
                 lines[number] = " ".join(words)
         text = "\n".join(line for line in lines if not line.startswith("intr")) + "\n"
         with path.open("r+" if path.exists() else "w", encoding="ascii") as file:
-            file.write(text.ljust(4000))
+            file.write(text.ljust(3999) + "\n")
 
     write()
     scene.on_node(0, "mount --bind /run/stat /proc/stat")
@@ -283,7 +283,7 @@ FAULTS = (
     Fault("Ctrl-C twice", _signal(signal.SIGINT, signal.SIGINT), (130,)),
     Fault("SIGTERM", _signal(signal.SIGTERM), (130,)),
     Fault("terminal gone", _no_terminal, (130, 0), place="terminal"),
-    Fault("SIGKILL", _signal(signal.SIGKILL), (137, -9)),
+    Fault("SIGKILL", _signal(signal.SIGKILL), (137,)),
     Fault("SIGSTOP for 40 s", _stopped, (0, 4, 5)),
     Fault("reader of standard output gone", _no_reader, (0,), place="pipe"),
     Fault("disk full", _full, (9,), place="small"),

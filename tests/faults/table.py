@@ -36,9 +36,9 @@ PAGE = Path(__file__).parents[2] / "docs/reliability.md"
 WORDS = f"run --profile vxlan --mtu 1450 --flows 1 --duration 1 --omit 0 --blocks {BLOCKS} --report --out {OUT}".split()
 BEGIN, END = (f"<!-- result of python -m tests.faults.table: {word} -->" for word in ("begin", "end"))
 SMALL_BYTES = 80_000_000
-KILLED = (-9, 137)
-NOTHING = "-"
-"""Of a moment at which there was nothing for the fault to happen to."""
+KILLED = (137,)
+SHELLS_KILLED = 128
+"""What a shell adds to the number of the signal that a program was ended by: a Ctrl-C in its last moments, too."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def tried(fault: Fault, moment: str, folder: Path) -> Found:
             rows = len(scene.rows)
             has_happened = is_met and fault.happens(scene)
             code = scene.command.wait(240.0)
+            code = SHELLS_KILLED - code if code < 0 else code
         problems = [*_of_end(fault, scene, code, has_happened=has_happened)]
         if fault.place == "small":
             machine.on_machine("mount", "-o", "remount,rw", OUT)
