@@ -170,14 +170,26 @@ def safely(fault: Fault, moment: str) -> Found:
     return found
 
 
-def table(found: dict[tuple[str, str], Found]) -> str:
+def table(cells: dict[tuple[str, str], str]) -> str:
     """Return the table, a row a fault and a column a moment."""
     lines = [f"| | {' | '.join(MOMENTS)} |", "|---" * (len(MOMENTS) + 1) + "|"]
-    for fault in FAULTS:
-        cells = [found[fault.name, moment].text if (fault.name, moment) in found else "" for moment in MOMENTS]
-        lines.append(f"| {fault.name} | {' | '.join(cells)} |")
-    good = sum(not one.problems for one in found.values())
-    return "\n".join([*lines, "", f"{good} of {len(found)} as promised, {datetime.now(UTC):%Y-%m-%d}."])
+    lines += [
+        f"| {fault.name} | {' | '.join(cells.get((fault.name, moment), '') for moment in MOMENTS)} |"
+        for fault in FAULTS
+    ]
+    good = sum(not text.startswith("**") for text in cells.values())
+    return "\n".join([*lines, "", f"{good} of {len(cells)} as promised, {datetime.now(UTC):%Y-%m-%d}."])
+
+
+def cells_of(text: str) -> dict[tuple[str, str], str]:
+    """Return what the table of an earlier time says, of those cells that there still are."""
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in text.splitlines() if line.startswith("| ")}
+    return {
+        (fault.name, moment): cell.strip()
+        for fault in FAULTS
+        for moment, cell in zip(MOMENTS, rows.get(fault.name, []), strict=False)
+        if cell.strip()
+    }
 
 
 def chosen(only: Sequence[str], sample: int) -> list[tuple[Fault, str]]:
@@ -194,19 +206,22 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--sample", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/reliability.md, with --only those cells"
+    )
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts beside itself ignores it
     cells = chosen(given.only, given.sample)
     with ThreadPoolExecutor(given.jobs) as pool:
         results = [*pool.map(lambda one: safely(*one), cells)]
-    found = {(fault.name, moment): one for (fault, moment), one in zip(cells, results, strict=True)}
-    text = table(found)
-    sys.stdout.write(f"\n{text}\n")
+    cells_now = {(fault.name, moment): one.text for (fault, moment), one in zip(cells, results, strict=True)}
+    sys.stdout.write(f"\n{table(cells_now)}\n")
     if given.write:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    return int(any(one.problems for one in found.values()))
+        earlier, after = rest.split(END)
+        text = table((cells_of(earlier) if given.only else {}) | cells_now)
+        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    return int(any(one.problems for one in results))
 
 
 if __name__ == "__main__":
