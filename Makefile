@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy man dist lint setup clean
+.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy docs outputs man dist lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -45,6 +45,12 @@ bench: setup  ## time what the harness adds to measuring; ARGS='...' adds option
 accuracy: setup  ## the statistics against simulated figures, about three minutes; ARGS='--sets 200' for fewer
 	@$(bin)/python -m tests.accuracy.simulate $(ARGS)
 
+docs: setup  ## the site of docs/ into build/site/, offline; a warning fails it, such as a link that leads nowhere
+	@$(bin)/python -m scripts.docs.build build/site
+
+outputs: setup  ## print the outputs in README and docs/ anew, those that kept runs give
+	@$(bin)/python -m scripts.docs.outputs
+
 man: setup  ## man pages into man/, made from the commands' own help
 	@rm -rf man
 	@$(bin)/python scripts/man.py man
@@ -65,5 +71,5 @@ setup:  ## install what is missing and build .venv; WITH=--docker: a Docker daem
 	@scripts/setup.sh $(WITH)
 
 clean:  ## remove .venv and caches; results stay
-	@rm -rf .venv .ansible dist man .mypy_cache .pytest_cache .ruff_cache *.egg-info
-	@find harness playbooks tests -type d -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf .venv .ansible build dist man .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@find harness playbooks scripts tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -22,7 +22,7 @@ from harness.model.errors import InputError
 FILE, SHARED_FILE = "harness.toml", "pyproject.toml"
 _SHARED_TABLE = ("tool", "harness")
 MOST_BYTES = 1_000_000
-_TYPED_ONLY = ("debug", "version")
+TYPED_ONLY = ("debug", "version")
 """Options of `harness` itself that are of no use in a file."""
 _SCALARS = (str, int, float)
 
@@ -125,7 +125,7 @@ def _defaults(path: Path, where: str, context: click.Context, table: Mapping[str
     options = {
         param.opts[-1].removeprefix("--"): param
         for param in command.params
-        if isinstance(param, click.Option) and param.name not in _TYPED_ONLY
+        if isinstance(param, click.Option) and param.name not in TYPED_ONLY
     }
     _refuse_unknown(path, where, table, [*options, *below], "option")
     made: dict[str, Any] = {}

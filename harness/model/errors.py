@@ -27,13 +27,13 @@ class InputError(HarnessError):
 
 
 class LabError(HarnessError):
-    """The lab could not be brought up, found or taken down."""
+    """The lab could not be brought up, found or taken down, or something that a run needs on a node is missing."""
 
     exit_code = 3
 
 
 class PlaybookError(HarnessError):
-    """A playbook failed on a node."""
+    """A playbook failed on a node, or refused because something is in the way."""
 
     exit_code = 4
 
@@ -49,7 +49,7 @@ class NodeGoneError(ConnectionLostError):
 
 
 class ToolError(HarnessError):
-    """A measuring tool failed, or printed what its parser does not know."""
+    """A measuring tool failed, or what a node says of itself cannot be used."""
 
     exit_code = 6
 
@@ -59,13 +59,13 @@ class OverdueError(ToolError):
 
 
 class VerificationError(HarnessError):
-    """The set-up does not do what its profile says, or trials took another way."""
+    """A profile or a direction of it does not work, or trials are `invalid`: their bytes took another way."""
 
     exit_code = 7
 
 
 class FailedTrialsError(HarnessError):
-    """The run is complete, but some of its trials have no figure."""
+    """The run is complete, but some of its trials, or of the files that were imported, have no figure."""
 
     exit_code = 8
 
