@@ -91,17 +91,22 @@ def external_links() -> list[str]:
     return sorted({link.target for page in pages() for link in page.links if _EXTERNAL.match(link.target)})
 
 
+def site(source: Path, folder: Path) -> int:
+    """Have Sphinx make pages of a folder into another one; a warning is a failure, as the exit code says."""
+    with tempfile.TemporaryDirectory() as made:
+        options = ["-q", "-W", "--keep-going", "-n", "-E", "-b", "html", "-c", str(CONF), "-d", made]
+        return build_main([*options, str(source), str(folder)])
+
+
 def main(folder: Path) -> int:
     """Build the site into a folder, whatever was in it before; the exit code is Sphinx's."""
     shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as made:
-        source = Path(made, "source")
-        stage(source)
-        options = ["-q", "-W", "--keep-going", "-n", "-E", "-b", "html", "-c", str(CONF), "-d", f"{made}/doctrees"]
-        code = build_main([*options, str(source), str(folder)])
+    with tempfile.TemporaryDirectory() as source:
+        stage(Path(source))
+        code = site(Path(source), folder)
     if code == 0:
         links = external_links()
-        print(f"{folder}/index.html; {len(links)} links lead elsewhere and were not tried:", *links, sep="\n  ")  # noqa: T201
+        print(f"{folder}/index.html; {len(links)} links lead elsewhere and were not tried:", *links, sep="\n  ")  # noqa: T201 - it says what it made
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import cleandoc
 
 import click
 
@@ -86,7 +87,7 @@ def _below(command: click.Command) -> list[tuple[str, click.Command]]:
 
 def _help(command: click.Command) -> Iterator[str]:
     """Yield what a command says of itself, a paragraph at a time."""
-    for paragraph in (command.help or "").split("\n\n"):
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
         if paragraph.startswith(_AS_IT_IS):
             yield f"```text\n{paragraph.removeprefix(_AS_IT_IS)}\n```\n"
         else:
