@@ -82,7 +82,7 @@ def _nav(index: str) -> str:
 
 
 def _toctree(entries: Iterator[str] | list[str], caption: str = "") -> str:
-    head = f":hidden:\n:caption: {caption}\n" if caption else ":maxdepth: 1\n"
+    head = f":hidden:\n:titlesonly:\n:caption: {caption}\n" if caption else ":maxdepth: 1\n"
     return "\n```{toctree}\n" + head + "\n" + "".join(f"/{entry}\n" for entry in entries) + "```\n"
 
 
