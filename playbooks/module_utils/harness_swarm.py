@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from contextlib import suppress
 
 from ansible.module_utils import harness_containers as containers
@@ -19,6 +20,9 @@ LABEL = "vxlan-harness.swarm"
 GATEWAY_LABEL = "vxlan-harness.gateway"
 """Label of a mark: whether Docker's bridge for swarms was there before, for Docker leaves it behind."""
 GATEWAY = "docker_gwbridge"
+GOSSIP_S = 90.0
+"""How long to wait for what nodes tell each other: what is lost of it is sent again each 30 s, now and then twice."""
+POLL_S = 0.2
 SANDBOXES = "/run/docker/netns"
 SHOWN_ID = 10
 """Characters of a network's id in the name of its namespace (libnetwork, drivers/overlay: `1-ID`)."""
@@ -128,9 +132,19 @@ def differences(state):
         found.append(f"{wanted['device']} is not VXLAN on UDP port {wanted['port']}")
     if device["mtu"] != wanted["tunnel_mtu"]:
         found.append(f"{wanted['device']} has MTU {device['mtu']}, wanted {wanted['tunnel_mtu']}")
-    if wanted["is_encrypted"] and f"dst {wanted['peer_address']} " not in run(["ip", "-o", "xfrm", "state"]) + " ":
+    if wanted["is_encrypted"] and not _is_encrypting(wanted["peer_address"]):
         found.append(f"nothing is encrypted on the way to {wanted['peer_address']}: the kernel has no ESP state for it")
     return found
+
+
+def _is_encrypting(address):
+    """Tell whether the kernel encrypts on the way to a peer, once Docker has heard of its endpoints."""
+    deadline = time.monotonic() + GOSSIP_S
+    while f"dst {address} " not in run(["ip", "-o", "xfrm", "state"]) + " ":
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
 
 
 def has_gateway():

@@ -18,7 +18,6 @@ from ansible.module_utils.harness_node import NodeError, existing_namespaces, na
 
 SOCKET = "/var/run/docker.sock"
 WAITING_S = 30.0
-POLL_S = 0.2
 
 
 class Socket(http.client.HTTPConnection):
@@ -228,7 +227,7 @@ def _until_done(argv):
         except NodeError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(POLL_S)
+            time.sleep(swarm.POLL_S)
         else:
             return
 

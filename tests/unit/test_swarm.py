@@ -282,3 +282,24 @@ def test_network_names_are_the_profiles() -> None:
     assert swarm.network_name(load("swarm")) == "harness-swarm"
     assert swarm.counted(load("vxlan")) is None
     swarm.require_docker(load("vxlan"), Containers())
+
+
+# ---- encryption
+
+
+@pytest.mark.parametrize("after", [0, 2, 1000])
+def test_encryption_is_waited_for_as_long_as_gossip_takes(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The kernel encrypts once Docker has heard of the other node's endpoints."""
+    slept: list[float] = []
+    asked: list[list[str]] = []
+
+    def run(argv: list[str]) -> str:
+        asked.append(argv)
+        return f"src {CLIENT.address} dst {SERVER.address} \\\tproto esp" if len(asked) > after else ""
+
+    monkeypatch.setattr(on_node, "run", run)
+    monkeypatch.setattr(on_node.time, "sleep", slept.append)
+    monkeypatch.setattr(on_node.time, "monotonic", lambda: sum(slept))
+    assert on_node._is_encrypting(SERVER.address) is (after < 1000)
+    assert asked[0] == ["ip", "-o", "xfrm", "state"]
+    assert sum(slept) == pytest.approx({0: 0.0, 2: 0.4}.get(after, 90.2))
