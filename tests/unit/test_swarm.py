@@ -302,4 +302,5 @@ def test_encryption_is_waited_for_as_long_as_gossip_takes(monkeypatch: pytest.Mo
     monkeypatch.setattr(on_node.time, "monotonic", lambda: sum(slept))
     assert on_node._is_encrypting(SERVER.address) is (after < 1000)
     assert asked[0] == ["ip", "-o", "xfrm", "state"]
-    assert sum(slept) == pytest.approx({0: 0.0, 2: 0.4}.get(after, 90.2))
+    assert len(slept) == {0: 0, 2: 2}.get(after, len(slept))
+    assert after < 1000 or 89.0 < sum(slept) < 91.0
