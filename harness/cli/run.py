@@ -72,6 +72,7 @@ def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Op
     conduct = Conduct(
         keep=options["keep"],
         skip_unsupported=options["skip_unsupported"],
+        own_mtus=prepared.own_mtus,
         command=begun.command if begun else _command(context),
         accept_differences=options["accept_differences"],
     )
