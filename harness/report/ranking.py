@@ -44,6 +44,11 @@ class _Field:
         """The profiles, that which costs least first, as far as figures go."""
         return sorted(self.costs, key=self._cost)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether what any profile costs is decided."""
+        return any(clauses.is_decided(one) for rows in self.costs.values() for one in rows)
+
     def _cost(self, profile: str) -> float:
         rows = [one.row for one in self.costs[profile]]
         mean = sum(math.log(row.ratio.ratio) for row in rows if row.ratio) / len(rows)
@@ -97,7 +102,7 @@ def ranked(costs: Mapping[str, Told], against: Mapping[str, Told], first: str, a
     `costs` are their rows against the underlay, `against` those against the `first` profile, `at` says at which MTU.
     """
     fields = [*_fields(costs, against, first)]
-    if not fields:
+    if not any(one.is_told for one in fields):
         return None
     told = [_told(one, margin) for one in fields]
     leaders = {one.order[0] for one in fields if not one.rivals()}
@@ -109,14 +114,13 @@ def ranked(costs: Mapping[str, Told], against: Mapping[str, Told], first: str, a
 
 
 def _fields(costs: Mapping[str, Told], against: Mapping[str, Told], first: str) -> Iterator[_Field]:
-    """Yield each metric that at least two profiles have figures of, one of them decided."""
+    """Yield each metric that at least two profiles have figures of."""
     by_profile = [{profile: _keyed(told) for profile, told in one.items()} for one in (costs, against)]
     names = {key: name for told in by_profile[0].values() for key, (name, _) in told.items()}
     for key, name in names.items():
         own, compared = ({profile: told[key][1] for profile, told in one.items() if key in told} for one in by_profile)
         own = {profile: rows for profile, rows in own.items() if all(one.row.ratio for one in rows)}
-        is_told = any(clauses.is_decided(one) for rows in own.values() for one in rows)
-        if first in own and len(own) > 1 and compared and is_told:
+        if first in own and len(own) > 1 and compared:
             yield _Field(name, own, compared, first)
 
 
@@ -133,6 +137,8 @@ def _rest(placed: Placed) -> Cell:
 
 def _told(field: _Field, margin: float) -> Sentence:
     """Return a clause: of what, each profile with what it costs, and between which of them it is not decided."""
+    if not field.is_told:
+        return [f"of {field.name} ", "not decided" if field.rivals() else field.order[0]]
     named = field.order[:MOST_NAMED]
     decided = {name: [one for one in field.costs[name] if clauses.is_decided(one)] for name in named}
     shape, unit = _shape([one for rows in decided.values() for one in rows])

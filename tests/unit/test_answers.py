@@ -263,3 +263,12 @@ def test_a_rank_is_a_record_without_mtus_and_without_a_profile_where_it_is_open(
         document = json.loads(FORMATS["json"](analysis_of(tmp_path / named[1], kept, ("underlay", *named))))
         record = document["answers"][0]
         assert (record["profile"], record["mtu"], record["baseline_mtu"]) == (leader, None, None)
+
+
+def test_a_metric_that_is_open_is_named_in_the_ranking(tmp_path: Path) -> None:
+    trials = [one for one in of_three() if one.slot.cell.measure == "ping"]
+    trials += series("underlay", iperf3(1500), around(1e9, 0.2, 1))
+    trials += series("vxlan", iperf3(1450), around(0.96e9, 0.2, 2))
+    trials += series("host-gw", iperf3(1500), around(0.98e9, 0.2, 3))
+    first = told_first(tmp_path, trials, ("vxlan", "host-gw"))
+    assert first.startswith("host-gw costs least, each at its own largest MTU: of goodput not decided; of round trip ")
