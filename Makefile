@@ -8,7 +8,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy docs outputs man dist lint setup clean
+.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit fuzz bench accuracy docs outputs man dist release lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -58,6 +58,9 @@ man: setup  ## man pages into man/, made from the commands' own help
 dist: man  ## wheel and sdist into dist/, which need no checkout (docs/install.md)
 	@rm -rf dist
 	@$(bin)/python -m build --no-isolation --outdir dist .
+
+release: setup  ## a release without publishing: checks, builds twice, tries the wheel out, prints what would publish it
+	@$(bin)/python scripts/release.py
 
 # ansible-lint looks for ansible on PATH and for modules in ANSIBLE_LIBRARY, and ansible refuses a locale that is not UTF-8.
 lint: setup  ## ruff, mypy, yamllint, ansible-lint

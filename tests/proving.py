@@ -14,12 +14,40 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+class Raised(ABC):
+    """What a long test stands on: up in a `with` block and down behind it, also where it does not come up whole."""
+
+    @abstractmethod
+    def bring_up(self) -> None:
+        """Start it."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End whatever of it has been started."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.bring_up()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
 
 
 def say(text: str) -> None:

@@ -106,7 +106,9 @@ def ecmp(
     passwords = asked_passwords(options["lab"], login=ask_pass, become=ask_become_pass)
     folder = RunFolder.create(parent, ("ecmp", *prepared.plan.setup.profiles[1:]), columns_of(prepared.plan))
     try:
-        outcome = carry_out(prepared, folder, Conduct(skip_unsupported=skip_unsupported), passwords)
+        outcome = carry_out(
+            prepared, folder, Conduct(skip_unsupported=skip_unsupported, own_mtus=prepared.own_mtus), passwords
+        )
     except HarnessError:
         if folder.path.exists():
             with suppress(HarnessError):

@@ -33,6 +33,12 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "harness run --lab kubernetes --profile cluster": "The network of a Kubernetes cluster, between pods on "
             "two of its nodes.",
         },
+        "We run flannel's vxlan: what does it cost us, is host-gw or wireguard worth it?": {
+            "harness run --lab mine.yml --profile flannel,host-gw,wireguard --plan answer": "On two "
+            "hosts of your own. The first sentence says which costs least, the next what each costs.",
+            "harness run --lab kubernetes --profile cluster --plan answer": "In a cluster, as it is: "
+            "what its network costs against the nodes' own, which bounds what another could win.",
+        },
         "Where does a packet go?": {
             "sudo harness trace --profile vxlan": "Follows one packet through every interface and table of both nodes.",
             "sudo harness ecmp --profile vxlan": "How flows spread over several links by VXLAN's source ports.",

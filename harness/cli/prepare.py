@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.cli import existing
 from harness.cli.cluster import KUBERNETES, cluster_lab
+from harness.cli.mtus import common_mtu, default_mtus, own_mtus
 from harness.cli.options import FACTOR_PREFIX
 from harness.fabric import profiles, swarm, topology
 from harness.fabric.profiles import Profile
@@ -22,7 +23,6 @@ from harness.labs.static import StaticLab
 from harness.labs.vagrant import VagrantLab
 from harness.labs.wires import DEFAULT_RATE, Wires
 from harness.measures import iperf3, registry
-from harness.measures.factors import FACTORS
 from harness.model import pairs
 from harness.model.containers import Containers, Engine
 from harness.model.errors import InputError
@@ -31,7 +31,7 @@ from harness.model.found import CLUSTER_PATH, Between, NamedPath
 from harness.model.node import Node
 from harness.model.services import ServiceKind
 from harness.model.trial import MTU, UNDERLAY, Timing
-from harness.results.plan import PRESETS, Plan, Preset, Setup
+from harness.results.plan import PRESETS, Plan, Setup
 
 LOCAL = "local"
 VAGRANT = "vagrant"
@@ -89,7 +89,7 @@ class Prepared:
     """Everything that a run needs to know, validated; nothing has been changed yet.
 
     `waves` are the pairs of a run of several, empty where the two hosts that there are get measured. `between`: the
-    path between these is to be found.
+    path between these is to be found. `own_mtus` are those of profiles, where endpoints have these for want of others.
     """
 
     plan: Plan
@@ -97,6 +97,7 @@ class Prepared:
     source: LabSource
     waves: tuple[pairs.Wave, ...] = ()
     between: Between | None = None
+    own_mtus: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_found(self) -> bool:
@@ -129,8 +130,9 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
     found = existing.settled(between, source.nodes(), options.lab)
     waves = _waves(options, source.nodes(), keep=keep)
     opposed = _peers(source.nodes(), waves)
-    nic_mtu = _common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
-    mtus = tuple(sorted(map(int, levels.pop(MTU, ())))) or own_mtus(loaded.values(), nic_mtu, preset)
+    nic_mtu = common_mtu(options.lab, [client for client, _ in opposed] + [server for _, server in opposed])
+    own = {} if MTU in levels else own_mtus(loaded.values(), nic_mtu)
+    mtus = tuple(sorted(map(int, levels.pop(MTU, ())))) or default_mtus(own, nic_mtu, preset)
     mtus = (nic_mtu,) if len(names) > len(loaded) else mtus
     _refuse_for_swarm(loaded.values(), options, containers)
     for profile in loaded.values():  # what is wrong with a profile here is said before anything is changed
@@ -152,15 +154,7 @@ def prepare(options: Options, *, keep: bool = False, links: int | None = None, o
         max_bps=options.max_rate,
         same_mtu=preset.same_mtu,
     )
-    return Prepared(made, loaded, source, waves, found)
-
-
-def own_mtus(loaded: Iterable[Profile], nic_mtu: int, preset: Preset) -> tuple[int, ...]:
-    """Return the MTUs of endpoints where none is asked for: the largest that each profile carries, and the NIC's."""
-    largest = {min(profile.path_mtu(nic_mtu), nic_mtu) for profile in loaded if profile.name != UNDERLAY}
-    if not largest:
-        return tuple(map(int, FACTORS[MTU].default))
-    return tuple(sorted(largest | ({nic_mtu} if preset.same_mtu else set())))
+    return Prepared(made, loaded, source, waves, found, own)
 
 
 def _found_names(options: Options) -> tuple[str, ...]:
@@ -286,15 +280,3 @@ def _peers(nodes: Sequence[Node], waves: Sequence[pairs.Wave]) -> list[tuple[Nod
     by_name = {node.name: node for node in nodes}
     chosen = [pair.hosts for wave in waves for pair in wave] or [(nodes[0].name, nodes[1].name)]
     return [(replace(by_name[client], index=1), replace(by_name[server], index=2)) for client, server in chosen]
-
-
-def _common_mtu(lab: str, nodes: Sequence[Node]) -> int:
-    """Return the nodes' NICs' MTU in bytes; InputError where they differ."""
-    first = nodes[0]
-    for other in nodes:
-        if other.mtu != first.mtu:
-            raise InputError(
-                f"{lab}: underlay_mtu is {first.mtu} on {first.name} and {other.mtu} on {other.name}; "
-                "a path has one MTU, so give both the smaller."
-            )
-    return first.mtu

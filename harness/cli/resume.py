@@ -112,14 +112,12 @@ def _command(path: Path) -> tuple[Command, int]:
 def _begun_by(path: Path) -> tuple[Command | None, int | None]:
     """Return the command that began a run, and its seed, as far as its files say so."""
     from harness.report.pairs import has_pairs, read_pairs_meta
-    from harness.results.meta import RUN_FILE, read_meta
+    from harness.results.earlier import meta_of_begun
 
     if has_pairs(path):
         several = read_pairs_meta(path / PAIRS_FILE)
         return several.command, several.seed
-    if not (path / RUN_FILE).is_file():
-        raise InputError(f"{path} has no {RUN_FILE}: the run ended before its first trial; start it anew.")
-    meta = read_meta(path / RUN_FILE)
+    meta = meta_of_begun(path)
     return meta.command, meta.plan.seed
 
 

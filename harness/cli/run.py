@@ -72,6 +72,7 @@ def run(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - Op
     conduct = Conduct(
         keep=options["keep"],
         skip_unsupported=options["skip_unsupported"],
+        own_mtus=prepared.own_mtus,
         command=begun.command if begun else _command(context),
         accept_differences=options["accept_differences"],
     )
@@ -202,20 +203,22 @@ def carry_out(
 
 def summarise(folder: RunFolder | PairsFolder, margin: float, form: str, *, with_report: bool = False) -> None:
     """Print the summary in a format, say where everything is, and write it there as well, with its page if wanted."""
+    from harness.report.pairs import PairsAnalysis
     from harness.results.store import RunFolder
 
     result = analysed(folder.path, margin)
     put(rendered(result, form))
     rest = went_so_far(folder.path)
     err.print(f"Results: {folder.path}{f' ({rest})' if rest else ''}", soft_wrap=True)
-    for run in [] if isinstance(folder, RunFolder) else folder.measured():
-        run.write_text("summary.csv", rendered(analysed(run.path, margin), "csv"))
+    if isinstance(result, PairsAnalysis) and not isinstance(folder, RunFolder):
+        for pair, analysis in result.pairs.items():
+            folder.runs[pair].write_text("summary.csv", rendered(analysis, "csv"))
     folder.write_text("summary.csv" if isinstance(folder, RunFolder) else "pairs.csv", rendered(result, "csv"))
     if with_report:
         from harness.cli.report import REPORT_FILE, write_page
         from harness.report.html.document import articles_of
 
-        written = write_page(articles_of([folder.path], margin), folder.path / REPORT_FILE)
+        written = write_page(articles_of([folder.path], margin, {folder.path: result}), folder.path / REPORT_FILE)
         err.print(f"Report: {written}", soft_wrap=True)
 
 

@@ -1,28 +1,25 @@
 """Answers: what a profile costs, in one sentence each. Table, Markdown, page and JSON open with these, made here alone.
 
 A sentence is of rows at the profile's own largest MTU, which is what somebody would run it at, held against the
-underlay at its NIC's; then, where a run has several profiles, what changes with each in place of the first.
+underlay at its NIC's. Where a run has several profiles, which of them costs least stands first, and what changes with
+each in place of the first one of the run last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.measures.metrics import CPU_ROWS
-from harness.measures.registry import MEASURES, label_of
-from harness.model.trial import MTU, UNDERLAY, Cell
+from harness.model.trial import UNDERLAY
 from harness.report import clauses
 from harness.report.analysis import Analysis, Row
 from harness.report.contrasts import Against
 from harness.report.pairs import PairsAnalysis
+from harness.report.ranking import ranked
 from harness.report.sentence import Placed, Sentence, text_of
-from harness.report.titles import section_title
+from harness.report.told import CPU_TIME, TIMES, Told, at_own_mtu, of_goodput, told
 from harness.truth.verdicts import MIN_BLOCKS, Verdict
 
-GOODPUT, ROUND_TRIP = "goodput_bps", "rtt_p50_s"
-_TIMES = ("ping", "loaded-ping")
-"""Measures of which the round trip is told."""
 MOST_PROFILES = 4
 """Of more, what each in place of the first would change stands in the tables only."""
 
@@ -31,15 +28,17 @@ MOST_PROFILES = 4
 class Answer:
     """What is found of a profile against a baseline, each at so large an MTU; the sentence follows the profile's name.
 
-    `rows` are those that it is made of, of goodput first, where that was measured.
+    `rows` are those that it is made of, of goodput first, where that was measured. Where it `ranks` the profiles of a
+    run, its profile is the one that costs least, "" where it is not decided which, and neither has MTUs then.
     """
 
     profile: str
     baseline: str
-    mtu: int
-    baseline_mtu: int
+    mtu: int | None
+    baseline_mtu: int | None
     sentence: Sentence
     rows: tuple[Placed, ...]
+    ranks: bool = False
 
     @property
     def text(self) -> str:
@@ -48,20 +47,27 @@ class Answer:
 
 
 def answers(analysis: Analysis) -> list[Answer]:
-    """Return an answer for each profile that was held against the underlay, then for each against the first one."""
+    """Return which of several profiles costs least, then an answer for each that was held against the underlay.
+
+    Then one for each against the first profile, unless these are too many.
+    """
     rows: dict[tuple[Against, str, str], list[Placed]] = {}
     for place, row in enumerate(analysis.rows):
         contrast = row.contrast
         is_asked = contrast.baseline == UNDERLAY if contrast.against is Against.PROFILE else _is_switch(row)
         if is_asked and row.metric.better:
             rows.setdefault((contrast.against, contrast.profile, contrast.baseline), []).append(Placed(row, place))
-    several = sum(against is Against.OWN_MTU for against, *_ in rows)
-    made = []
-    for (against, profile, baseline), own in sorted(rows.items(), key=lambda item: item[0][0] is Against.OWN_MTU):
+    costs: dict[str, Told] = {}
+    switches: dict[tuple[str, str], Told] = {}
+    for (against, profile, baseline), own in rows.items():
         if against is Against.PROFILE:
-            made.append(_of_underlay(profile, _at_own_mtu(own, analysis.largest_mtus.get(profile)), analysis))
-        elif several < MOST_PROFILES:
-            made.append(_of_switch(profile, baseline, own, analysis))
+            costs[profile] = told(at_own_mtu(own, analysis.largest_mtus.get(profile)))
+        else:
+            switches[profile, baseline] = told(own)
+    made = [_of_all(costs, switches, analysis)]
+    made += [_of_underlay(profile, own, analysis) for profile, own in costs.items()]
+    if len(switches) < MOST_PROFILES:
+        made += [_of_switch(*names, own, analysis) for names, own in switches.items()]
     return [one for one in made if one is not None]
 
 
@@ -80,48 +86,69 @@ def _is_switch(row: Row) -> bool:
     return row.contrast.against is Against.OWN_MTU
 
 
-def _at_own_mtu(rows: Sequence[Placed], largest: int | None) -> list[Placed]:
-    """Return the rows of each cell at the largest measured MTU that passes whole; of none such, at the smallest."""
-    groups: dict[tuple[Cell, str], list[Placed]] = {}
-    for one in rows:
-        groups.setdefault((one.row.cell.without(MTU), one.row.metric.name), []).append(one)
-    chosen: list[Placed] = []
-    for own in groups.values():
-        mtus = {one.row.cell.mtu for one in own}
-        passing = [mtu for mtu in mtus if largest is None or mtu <= largest]
-        wanted = max(passing) if passing else min(mtus)
-        chosen += [one for one in own if one.row.cell.mtu == wanted]
-    return sorted(chosen, key=lambda one: one.place)
+def _of_all(costs: Mapping[str, Told], switches: Mapping[tuple[str, str], Told], analysis: Analysis) -> Answer | None:
+    """Return which profile costs least, None where there is nothing to choose from."""
+    against = {profile: own for (profile, _), own in switches.items()}
+    firsts = {baseline for _, baseline in switches}
+    if not firsts:
+        return None
+    mtus = {profile: _mtus(_used(own)[0])[0] for profile, own in costs.items() if own}
+    made = ranked(costs, against, firsts.pop(), _at(mtus, analysis.largest_mtus), analysis.margin)
+    if made is None:
+        return None
+    used = tuple(one for own in costs.values() for one in _used(own))
+    return Answer(made.leader, UNDERLAY, None, None, made.sentence, used, ranks=True)
 
 
-def _of_underlay(profile: str, rows: Sequence[Placed], analysis: Analysis) -> Answer | None:
-    goodput = _goodput_of(rows)
-    told = [*_told(rows, goodput, analysis.margin)]
-    used = tuple(one for own, _ in told for one in own)
+def _at(mtus: Mapping[str, int], largest: Mapping[str, int]) -> str:
+    """Return in words at which MTUs profiles are told of."""
+    if all(largest.get(name) == mtu for name, mtu in mtus.items()):
+        return "each at its own largest MTU"
+    same = {*mtus.values()}
+    return f"all at MTU {same.pop()}" if len(same) == 1 else "each at the MTU that stands below"
+
+
+def _of_underlay(profile: str, own: Told, analysis: Analysis) -> Answer | None:
+    used = _used(own)
     if not used:
         return None
     mtu, baseline_mtu = _mtus(used[0])
     front = f" at MTU {mtu}"
-    refusal = _refusal(used)
+    refusal, goodput = _refusal(used), of_goodput(own)
     if refusal:
         sentence: Sentence = [f"{front}: {refusal}"]
     elif any(map(clauses.is_decided, goodput)):
-        first = clauses.loss(goodput, _goodput_name(rows, goodput), analysis.margin)
-        sentence = [front, *first, *_joined([said for own, said in told if own is not goodput], "; ")]
+        first = clauses.loss(goodput, next(iter(own)), analysis.margin)
+        others = {name: rows for name, rows in own.items() if rows is not goodput}
+        sentence = [front, *first, *_joined(_changes(others, analysis.margin), "; ")]
     else:
-        sentence = [f"{front}: ", *_joined([said for _, said in told])]
+        sentence = [f"{front}: ", *_joined(_changes(own, analysis.margin))]
     return Answer(profile, UNDERLAY, mtu, baseline_mtu, [*sentence, "."], used)
 
 
-def _of_switch(profile: str, baseline: str, rows: Sequence[Placed], analysis: Analysis) -> Answer | None:
-    told = [*_told(rows, _goodput_of(rows), analysis.margin)]
-    used = tuple(one for own, _ in told for one in own)
+def _of_switch(profile: str, baseline: str, own: Told, analysis: Analysis) -> Answer | None:
+    used = _used(own)
     if not used:
         return None
     mtu, baseline_mtu = _mtus(used[0])
-    said: Sentence = [_refusal(used)] if _refusal(used) else _joined([one for _, one in told])
+    said: Sentence = [_refusal(used)] if _refusal(used) else _joined(_changes(own, analysis.margin))
     front = f" instead of {baseline}, {at_mtus(analysis.largest_mtus, used[0].row)}: "
     return Answer(profile, baseline, mtu, baseline_mtu, [front, *said, "."], used)
+
+
+def _used(own: Told) -> tuple[Placed, ...]:
+    return tuple(one for rows in own.values() for one in rows)
+
+
+def _changes(own: Told, margin: float) -> list[Sentence]:
+    """Return a clause for each metric that is told: what it changes by."""
+    made = []
+    for name, rows in own.items():
+        if name == CPU_TIME:
+            made.append(clauses.cpu(rows, margin))
+        else:
+            made.append((clauses.time if rows[0].row.cell.measure in TIMES else clauses.change)(rows, name, margin))
+    return made
 
 
 def at_mtus(largest: Mapping[str, int], row: Row) -> str:
@@ -137,48 +164,6 @@ def at_mtus(largest: Mapping[str, int], row: Row) -> str:
 def _mtus(placed: Placed) -> tuple[int, int]:
     cell = placed.row.cell
     return cell.mtu, placed.row.contrast.baseline_cell(cell).mtu
-
-
-def _goodput_of(rows: Sequence[Placed]) -> list[Placed]:
-    """Return the rows of goodput that differ in their flows only, of the first cell that has any figure.
-
-    Cells without a changed offload come first.
-    """
-    every = [one for one in rows if one.row.metric.name == GOODPUT]
-    told = [one for one in every if one.row.ratio] or every
-    told = [one for one in told if not one.row.cell.get("offload")] or told
-    return [one for one in every if _family(one) == _family(told[0])]
-
-
-def _family(placed: Placed) -> Cell:
-    return placed.row.cell.without(MTU, "flows")
-
-
-def _goodput_name(rows: Sequence[Placed], goodput: Sequence[Placed]) -> str:
-    """Return what goodput is called: with its cell, where there are others in the run."""
-    several = {_family(one) for one in rows if one.row.metric.name == GOODPUT}
-    label = label_of(_family(goodput[0])) if len(several) > 1 else ""
-    return f"goodput with {label}" if label else "goodput"
-
-
-def _told(rows: Sequence[Placed], goodput: list[Placed], margin: float) -> Iterator[tuple[list[Placed], Sentence]]:
-    """Yield the rows of each clause, goodput's first, and CPU time's last, with the clause about what they change."""
-    if goodput:
-        yield goodput, clauses.change(goodput, _goodput_name(rows, goodput), margin)
-    for measure in MEASURES:
-        own = [one for one in rows if one.row.cell.measure == measure and one.row.metric.name == _main(measure)]
-        if own and own[0].row.metric.name != GOODPUT:
-            name = section_title(own[0].row.metric, own[0].row.cell.without("direction"))
-            yield own, (clauses.time if measure in _TIMES else clauses.change)(own, name, margin)
-    cpu = [one for one in rows if one.row.metric.name == CPU_ROWS[0]]
-    cpu = [one for one in cpu if _family(one) == (_family(goodput[0]) if goodput else _family(cpu[0]))]
-    if cpu:
-        yield cpu, clauses.cpu(cpu, margin)
-
-
-def _main(measure: str) -> str:
-    """Return the metric that a measure is told by."""
-    return ROUND_TRIP if measure in _TIMES else MEASURES[measure].rows[0]
 
 
 def _refusal(rows: Sequence[Placed]) -> str:

@@ -31,7 +31,7 @@ def is_decided(placed: Placed) -> bool:
 def loss(rows: Sequence[Placed], name: str, margin: float) -> Sentence:
     """Return what a profile loses of goodput, as what follows its name, and what of that its headers explain."""
     said = [one for one in rows if is_decided(one)]
-    ratios = _ratios(said)
+    ratios = ratios_of(said)
     shape = Shape.loss(end.value for end in ratios)
     between = shape.span(_interval_ends(said))
     if all(one.row.verdict is Verdict.SAME for one in said):
@@ -62,7 +62,7 @@ def change(rows: Sequence[Placed], name: str, margin: float) -> Sentence:
         return _open(rows, name)
     if _are_same(said):
         return [f"{name}: the same within {share_text(margin)}", *_count_open(rows, said)]
-    ratios = _ratios(said)
+    ratios = ratios_of(said)
     shape = Shape.change((end.value for end in ratios), 2 if name.startswith("goodput") and _are_near(ratios) else None)
     known = shape.sign(ratios[0])
     between = shape.span(_interval_ends(said), known)
@@ -81,7 +81,7 @@ def cpu(rows: Sequence[Placed], margin: float) -> Sentence:
         return _open(rows, "CPU time a gigabit")
     if _are_same(said):
         return [f"CPU: the same a gigabit within {share_text(margin)}", *_count_open(rows, said)]
-    ratios, times = _ratios(said), _added(said)
+    ratios, times = ratios_of(said), added_of(said)
     shape = Shape.change(end.value for end in ratios)
     divisor, unit, _ = scale_of(said[0].row.metric, [abs(end.value) for end in times])
     seconds = Shape.scaled((end.value for end in times), divisor, unit)
@@ -99,7 +99,7 @@ def time(rows: Sequence[Placed], name: str, margin: float) -> Sentence:
         return _open(rows, f"{name} ({part})")
     if _are_same(said):
         return [f"{name} ({part}): the same within {share_text(margin)}", *_count_open(rows, said)]
-    times = _added(said)
+    times = added_of(said)
     divisor, unit, _ = scale_of(said[0].row.metric, [abs(end.value) for end in times])
     shape = Shape.scaled((end.value for end in times), divisor, unit)
     ends = [
@@ -116,11 +116,13 @@ def _are_same(rows: Sequence[Placed]) -> bool:
     return all(one.row.verdict is Verdict.SAME for one in rows)
 
 
-def _ratios(rows: Sequence[Placed]) -> list[End]:
+def ratios_of(rows: Sequence[Placed]) -> list[End]:
+    """Return the ratios of rows that have one."""
     return [End(one, "ratio", one.row.ratio.ratio) for one in rows if one.row.ratio]
 
 
-def _added(rows: Sequence[Placed]) -> list[End]:
+def added_of(rows: Sequence[Placed]) -> list[End]:
+    """Return what rows have more than their baselines, in the unit of their metric."""
     return [End(one, "added", one.row.added) for one in rows if one.row.added is not None]
 
 
@@ -151,7 +153,7 @@ def _open(rows: Sequence[Placed], name: str) -> Sentence:
     ends = _interval_ends([one for one in rows if one.row.verdict is Verdict.INCONCLUSIVE])
     if not ends:
         return [f"{name} is not decided"]
-    shape = Shape.change(end.value for end in _ratios(rows))
+    shape = Shape.change(end.value for end in ratios_of(rows))
     return [f"{name} is not decided: ", *shape.span(ends), f" % (95 % interval){_to_tell(rows)}"]
 
 

@@ -9,13 +9,24 @@ from harness.model.trial import UNDERLAY
 from harness.report.compared_findings import findings, of_one_side
 from harness.report.comparison import ComparedRow, Comparison
 from harness.report.footnotes import Footnotes
-from harness.report.layout import Marks
-from harness.report.page import Page, Section, interval_text, number_text, points_text, ratio_text, scale_of, share_text
+from harness.report.layout import ADDED, Marks
+from harness.report.page import (
+    Page,
+    Section,
+    interval_text,
+    number_text,
+    points_text,
+    ratio_text,
+    scale_of,
+    share_text,
+    signed_text,
+)
 from harness.report.samples import Basis, Sample
 from harness.report.titles import row_name, run_title, section_title, worded
 
 COMPARE_LEGEND = (
-    "A, B: geometric means over {sample}s. First each profile's ratio to the underlay of its own run, at its NIC's MTU "
+    "A, B: geometric means over {sample}s. +/-: B less A, of ratios in percentage points. "
+    "First each profile's ratio to the underlay of its own run, at its NIC's MTU "
     "and block by block: runs share no machine state, and what a machine does to both falls out of it. Then the "
     "underlay, which tells of the machines and of no profile, and absolute figures, judged only where the underlay is "
     "the same. Intervals of B / A are of 95 % (Welch, over {sample}s), of rows with a verdict widened for all that are "
@@ -23,10 +34,11 @@ COMPARE_LEGEND = (
     "(inconclusive, and how many {sample}s would tell)."
 )
 COMPARE_BRIEF = (
-    "A, B: each profile's ratio to its own run's underlay, then the underlay itself, then absolute figures. Verdicts "
-    "are read off the 95 % interval of B / A, at a margin of {margin}."
+    "A, B: each profile's ratio to its own run's underlay, then the underlay itself, then absolute figures. +/-: B "
+    "less A, of ratios in percentage points. Verdicts are read off the 95 % interval of B / A, at a margin of {margin}."
 )
-_COMPARED = ("", "A", "B", "B / A", "95 % interval", "verdict")
+_COMPARED = ("", "A", "B", ADDED, "B / A", "95 % interval", "verdict")
+_ADDED_AT = _COMPARED.index(ADDED)
 
 
 def page(comparison: Comparison) -> Page:
@@ -71,12 +83,26 @@ def _compared_section(section: Section, rows: Sequence[ComparedRow], sample: Sam
         section.headings = ("", f"A {unit}", f"B {unit}", *section.headings[3:])
     for row in rows:
         figures = [_compared_text(one, row, (divisor, digits)) for one in row.figures]
+        added = _added_text(row, (divisor, digits))
         ratio = [ratio_text(row.ratio.ratio if row.ratio else None), interval_text(row.interval)]
         if row.difference:
             ratio = [points_text(row.difference.difference), points_text(row.interval)]
         verdict = worded(row.verdict, row.samples_to_tell, f"{sample}s", row.lost)
-        section.rows.append((row_name(row.metric, row.cell), *figures, *ratio, f"{verdict}{marks(row.notes)}".strip()))
+        cells = (row_name(row.metric, row.cell), *figures, added, *ratio, f"{verdict}{marks(row.notes)}".strip())
+        section.rows.append(cells)
+    if not any(cells[_ADDED_AT] for cells in section.rows):
+        section.headings, *section.rows = (
+            (*cells[:_ADDED_AT], *cells[_ADDED_AT + 1 :]) for cells in (section.headings, *section.rows)
+        )
     return section
+
+
+def _added_text(row: ComparedRow, scale: tuple[float, int]) -> str:
+    """Return what B has more than A; of a share that is what is compared anyway."""
+    a, b = row.figures
+    if row.difference or a is None or b is None:
+        return ""
+    return points_text(b - a) if row.basis is Basis.UNDERLAY else signed_text(b - a, *scale)
 
 
 def _compared_text(value: float | None, row: ComparedRow, scale: tuple[float, int]) -> str:

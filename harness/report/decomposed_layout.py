@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from harness.measures.registry import label_of
 from harness.report.analysis import Analysis, Row
-from harness.report.decomposition import GOODPUT, Steps, by_section, steps
+from harness.report.decomposition import Steps, by_section, steps
 from harness.report.page import Scale, Section, interval_text, number_text, ratio_text, scale_of, signed_text
 from harness.report.titles import row_name, section_title
+from harness.report.told import GOODPUT
 
 _STEPS = ("container path", "encapsulation")
 

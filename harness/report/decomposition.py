@@ -10,10 +10,10 @@ from harness.model.metrics import Metric
 from harness.model.trial import UNDERLAY, Cell
 from harness.report.analysis import Row, rows_by
 from harness.report.contrasts import Against
+from harness.report.told import GOODPUT, ROUND_TRIP
 from harness.truth.verdicts import Verdict
 
-GOODPUT = "goodput_bps"
-TOLD = (GOODPUT, "rtt_p50_s", CPU_ROWS[0])
+TOLD = (GOODPUT, ROUND_TRIP, CPU_ROWS[0])
 """Metrics that are taken apart, in this order."""
 
 

@@ -102,7 +102,7 @@ def answers_of(result: Result) -> list[records.Record]:
     if isinstance(result, EcmpAnalysis):
         return [records.answer(text) for text in ecmp_page.findings(result)]
     made = answers.answers_of_pairs(result) if isinstance(result, PairsAnalysis) else answers.answers(result)
-    return [records.answer(one.text, one.profile, one.baseline, (one.mtu, one.baseline_mtu)) for one in made]
+    return [records.answer(one.text, one.profile or None, one.baseline, (one.mtu, one.baseline_mtu)) for one in made]
 
 
 def plotted(result: Result) -> str:

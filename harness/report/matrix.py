@@ -25,6 +25,7 @@ from harness.report.page import (
 )
 from harness.report.pairs import PairsAnalysis
 from harness.report.titles import run_title
+from harness.report.told import GOODPUT, ROUND_TRIP
 from harness.truth.verdicts import AgainstCeiling, Verdict
 
 LEGEND = (
@@ -37,7 +38,7 @@ BRIEF = (
     "Rows are clients, columns servers; below a ratio its 95 % interval. headers: these alone; more: than these; "
     "?: not decided."
 )
-SHOWN = ("goodput_bps", "rtt_p50_s")
+SHOWN = (GOODPUT, ROUND_TRIP)
 """Metrics that matrices are of."""
 SHORT_VERDICTS: Mapping[str, str] = {
     **{verdict: verdict for verdict in (Verdict.SAME, Verdict.WORSE, Verdict.BETTER)},

@@ -43,11 +43,16 @@ class Earlier:
         return len({place[:2] for place in self.done})
 
 
-def read_earlier(folder: Path, columns: Columns) -> Earlier:
-    """Return the run in a folder as it was left; InputError where it cannot be gone on with in these columns."""
+def meta_of_begun(folder: Path) -> RunMeta:
+    """Return run.json of a run that is to be gone on with; InputError where it had not begun to measure."""
     if not (folder / RUN_FILE).is_file():
         raise InputError(f"{folder} has no {RUN_FILE}: the run ended before its first trial; start it anew.")
-    meta = read_meta(folder / RUN_FILE)
+    return read_meta(folder / RUN_FILE)
+
+
+def read_earlier(folder: Path, columns: Columns) -> Earlier:
+    """Return the run in a folder as it was left; InputError where it cannot be gone on with in these columns."""
+    meta = meta_of_begun(folder)
     environment = read_json(folder / ENVIRONMENT_FILE)
     path = folder / "trials.csv"
     try:

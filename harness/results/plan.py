@@ -176,9 +176,14 @@ class Plan:
         """
         return replace(self, seed=self.seed + number - 1)
 
-    def limited_to(self, profiles: tuple[str, ...]) -> Plan:
-        """Return the plan for some of its profiles."""
-        return replace(self, setup=replace(self.setup, profiles=profiles))
+    def limited_to(self, profiles: tuple[str, ...], own_mtus: Mapping[str, int] | None = None) -> Plan:
+        """Return the plan for some of its profiles; of `own_mtus` those go that none of these has."""
+        left_out = {mtu for name, mtu in (own_mtus or {}).items() if name not in profiles}
+        left_out -= {mtu for name, mtu in (own_mtus or {}).items() if name in profiles}
+        left_out -= {self.setup.nic_mtu} if self.same_mtu else set()
+        mtus = tuple(mtu for mtu in self.setup.mtus if mtu not in left_out) or self.setup.mtus
+        cells = tuple(cell for cell in self.cells if cell.mtu in mtus) or self.cells
+        return replace(self, setup=replace(self.setup, profiles=profiles, mtus=mtus), cells=cells)
 
     def at_mtu(self, mtu: int, nic_mtu: int | None = None) -> Plan:
         """Return the plan for endpoints of one MTU that cannot be chosen, on NICs of `nic_mtu` where that was found.

@@ -116,7 +116,7 @@ class Campaign:
         )
         if setup.profiles != work.plan.setup.profiles:
             self._ledger.stay(setup.profiles)
-        return replace(work, plan=work.plan.limited_to(setup.profiles))
+        return replace(work, plan=work.plan.limited_to(setup.profiles, work.conduct.own_mtus))
 
     def _found(self, work: Work, pair: Pair) -> Work:
         """Return what is done with a pair, once the paths between it are found where they are to be."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -71,7 +71,8 @@ class Conduct:
     `look` is called between two blocks, with the folder of a pair and how many are whole, from the second on. It tells
     whether intervals are narrow enough to end the run before its last block, where its plan says that it may.
     `command` is what the run goes on with, should it end early. `accept_differences`: it does so on nodes that are not
-    what they were.
+    what they were. `own_mtus` are the largest MTUs that profiles carry, by name, where endpoints have these: that of a
+    profile which is left out is none to be measured at.
     """
 
     keep: bool = False
@@ -79,6 +80,7 @@ class Conduct:
     look: Callable[[Path, int], bool] | None = None
     command: Command | None = None
     accept_differences: bool = False
+    own_mtus: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

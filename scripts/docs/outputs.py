@@ -71,7 +71,7 @@ def main() -> None:
         after = renewed(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
-            print(f"{path.relative_to(REPO)}: outputs renewed")  # noqa: T201 - this is what it says
+            print(f"{path.relative_to(REPO)}: outputs renewed")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ import json
 import secrets
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from harness.labs import engine
 from harness.model.containers import Engine
 from tests.kubernetes import images
 from tests.kubernetes.networks import POD_MTU, Network, lay
 from tests.kubernetes.spaces import GROUPS, PATH, Space, eventually, join, start_desk, start_node
-from tests.proving import REPO, run
+from tests.proving import REPO, Raised, run
 
 PORT = 6443
 POD_RANGE, SERVICE_RANGE = "10.244.0.0/16", "10.96.0.0/16"
@@ -40,7 +39,7 @@ _PROXY = "--proxy-mode=iptables --conntrack-max-per-core=0 --conntrack-tcp-timeo
 _UP_S = 120.0
 
 
-class Cluster:
+class Cluster(Raised):
     """The cluster and the desk; `work` holds its files and logs, and the caller removes it."""
 
     def __init__(self, programs: Path, work: Path) -> None:
@@ -49,19 +48,6 @@ class Cluster:
         self.nodes: list[Space] = []
         self._desk: Space | None = None
         self._tokens = {name: secrets.token_hex(16) for name in (ADMIN, LIMITED, NOBODY, *_COMPONENTS)}
-
-    def __enter__(self) -> Self:
-        try:
-            self._bring_up()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
 
     @property
     def desk(self) -> Space:
@@ -112,7 +98,7 @@ class Cluster:
         """Have pods on both nodes reach each other this way and no other."""
         lay(network, self.nodes, [self._pod_range(node) for node in self.nodes])
 
-    def _bring_up(self) -> None:
+    def bring_up(self) -> None:
         self.nodes.extend(start_node(number) for number in (1, 2))
         self._desk = start_desk()
         join(self.nodes, self._desk)

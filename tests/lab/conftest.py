@@ -3,6 +3,7 @@
 Nodes end with the thread that brought them up: pytest's own, in which fixtures run.
 """
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -31,3 +32,10 @@ def machine() -> Iterator[Machine]:
     """Where the command line runs without meeting anybody else's lab."""
     with Machine() as made:
         yield made
+
+
+@pytest.fixture
+def emptied(machine: Machine) -> None:
+    """Take all results off the machine, which the tests of a module have in common."""
+    for folder in machine.results():
+        shutil.rmtree(folder)

@@ -99,6 +99,20 @@ def test_user_with_sudo_on_hosts_with_one_nic(hosts: Hosts, tmp_path: Path) -> N
     assert [name for name in hosts.machine.state()["files"] if "canary" in name.rpartition("/")[2]] == []
 
 
+def test_which_backend_costs_least_is_the_first_thing_that_is_printed(hosts: Hosts, tmp_path: Path) -> None:
+    """The command of docs/hosts.md that answers it, with what is measured cut down."""
+    hosts.inventory(ansible_user=FREE, ansible_become=True)
+    words = "run --lab mine.yml --profile flannel,host-gw --measure ping --mtu 1450 --blocks 6 --duration 1 --omit 0"
+    command = hosts.run(tmp_path, *words.replace("mine.yml", f"{FOLDER}/mine.yml").split(), "--out", OUT)
+    assert command.exit_code == 0, command.stderr
+    assert command.stdout.startswith(
+        ("host-gw costs least, all at", "host-gw costs least, each", "Which profile costs")
+    )
+    opening = " ".join(command.stdout.partition("\n\n")[0].split())
+    assert "of round trip host-gw +" in opening
+    assert all(f" {name} at MTU 1450: +" in opening for name in ("host-gw", "flannel"))
+
+
 @pytest.fixture(name="jump_host_needed")
 def only_from_the_first_host(hosts: Hosts) -> Iterator[None]:
     """The second host's sshd does not answer the third host."""

@@ -124,6 +124,7 @@ def run(cluster: Cluster, tmp_path: Path, *words: str) -> Command:
 def test_pods_are_measured_as_they_are_found(cluster: Cluster, tmp_path: Path) -> None:
     command = run(cluster, tmp_path)
     assert command.exit_code == 0, command.stderr
+    assert command.stdout.startswith("cluster at MTU 1450: nothing is decided by 1 block; "), "its answer comes first"
     assert cluster.is_clean()
     folder = cluster.machine.results()[-1]
     rows = rows_of(folder / "trials.csv")

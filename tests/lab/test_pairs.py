@@ -1,7 +1,6 @@
 """Four nodes on a switch: the lab by itself, and a run of pairs side by side, whole and interrupted."""
 
 import json
-import shutil
 import signal
 from pathlib import Path
 
@@ -16,19 +15,11 @@ from tests.lab.machine import OUT, Machine
 from tests.lab.snapshots import differences, host_snapshot
 from tests.lab.test_run import rows_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("emptied")]
 
 PAIRS = ("k8s-1:k8s-2", "k8s-3:k8s-4")
 SHORT = f"run --profile vxlan --mtu 1450 --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 SIDE_BY_SIDE = [*SHORT, "--nodes", "4", "--pairs", ",".join(PAIRS), "--parallel-pairs"]
-
-
-@pytest.fixture(name="machine")
-def emptied(machine: Machine) -> Machine:
-    """The machine without any results."""
-    for folder in machine.results():
-        shutil.rmtree(folder)
-    return machine
 
 
 def test_four_nodes_reach_each_other_through_a_switch_that_goes_with_them() -> None:

@@ -1,7 +1,6 @@
 """Small runs of what repeats: the harness against itself, whole and interrupted, a pilot, and a run that ends early."""
 
 import json
-import shutil
 import signal
 from pathlib import Path
 
@@ -11,20 +10,12 @@ from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_run import rows_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("emptied")]
 
 TINY = f"--measure ping --duration 1 --omit 0 --seed 7 --out {OUT}".split()
 VXLAN = ["--profile", "vxlan", "--mtu", "1450"]
 WIDE = "90%"
 """Wide enough for the round trips of any machine that is not itself at its end."""
-
-
-@pytest.fixture(name="machine")
-def emptied(machine: Machine) -> Machine:
-    """The machine without any results."""
-    for folder in machine.results():
-        shutil.rmtree(folder)
-    return machine
 
 
 def test_a_profile_against_itself_is_interrupted_in_its_second_run(machine: Machine, tmp_path: Path) -> None:

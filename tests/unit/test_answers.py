@@ -141,7 +141,7 @@ def test_a_profile_in_place_of_the_first_is_told_at_both_largest_mtus(tmp_path: 
     assert (switch.profile, switch.baseline, switch.mtu, switch.baseline_mtu) == ("host-gw", "vxlan", 1500, 1450)
     assert switch.text.startswith("host-gw instead of vxlan, each at its own largest MTU (1500 and 1450): +3.5")
     assert "; -34 µs of round trip (p50, 95 %: 3" in switch.text
-    (other, *_) = texts(tmp_path / "other", of_three(), ("underlay", "host-gw", "vxlan"))[2:]
+    other = texts(tmp_path / "other", of_three(), ("underlay", "host-gw", "vxlan"))[-1]
     assert other.startswith("vxlan instead of host-gw, each at its own largest MTU (1450 and 1500): -3.")
 
 
@@ -198,3 +198,77 @@ def test_goodput_is_told_of_the_first_cell_that_has_a_figure_and_no_changed_offl
     trials += series("vxlan", switched, around(0.5e9, 0.001, 8))
     (text,) = texts(tmp_path, trials)
     assert text.startswith("vxlan at MTU 1450 costs 3.99 % of goodput with tcp (")
+
+
+def told_first(folder: Path, trials: Sequence[Trial], profiles: Sequence[str]) -> str:
+    return texts(folder, trials, ("underlay", *profiles))[0]
+
+
+@pytest.mark.parametrize("named", [("vxlan", "host-gw"), ("host-gw", "vxlan")])
+def test_which_of_several_costs_least_stands_first_with_what_each_costs(tmp_path: Path, named: Sequence[str]) -> None:
+    """Whichever of them is named first, and with what they cost of the underlay."""
+    first = told_first(tmp_path, of_three(), named)
+    assert first.startswith("host-gw costs least, each at its own largest MTU: of goodput host-gw 0.0")
+    assert " %, vxlan 3.4" in first
+    assert "; of round trip host-gw +2" in first
+    assert " µs, vxlan +6" in first
+
+
+def of_flannel(factor: float, spread: float = 0.001) -> list[Trial]:
+    """Return goodput of a third profile."""
+    return series("flannel", iperf3(1450), around(factor * 1e9, spread, 20))
+
+
+@pytest.mark.parametrize(
+    ("flannel", "spread", "said"),
+    [
+        (0.9, 0.001, "host-gw costs least, each at its own largest MTU: of goodput host-gw 0."),
+        (0.9655, 0.001, "host-gw costs least, each at its own largest MTU: of goodput host-gw 0."),
+        (1.0, 0.0001, "(flannel and host-gw: the same within 1 %)"),
+        (0.99, 0.05, "Which profile costs least is not decided, each at its own largest MTU: of goodput "),
+        (0.99, 0.05, "(not decided between "),
+    ],
+)
+@pytest.mark.parametrize("named", [("vxlan", "host-gw", "flannel"), ("flannel", "vxlan", "host-gw")])
+def test_nothing_is_called_cheapest_that_is_not_decided_to_be(
+    tmp_path: Path, flannel: float, spread: float, said: str, named: Sequence[str]
+) -> None:
+    trials = [one for one in of_three() if one.slot.cell.measure == "iperf3"]
+    first = told_first(tmp_path, [*trials, *of_flannel(flannel, spread)], named)
+    if "the same" in said and named[0] != "flannel":  # both against a third: their intervals overlap, and no more
+        said = "(not decided between "
+    assert said in first
+
+
+def test_no_profile_may_cost_least_of_everything(tmp_path: Path) -> None:
+    trials = [one for one in of_three() if one.slot.cell.measure == "iperf3"]
+    trials += series("underlay", ping(1500), around(60e-6, 0.01, 2))
+    trials += series("vxlan", ping(1450), around(70e-6, 0.01, 3))
+    trials += series("host-gw", ping(1500), around(90e-6, 0.01, 4))
+    first = told_first(tmp_path, trials, ("vxlan", "host-gw"))
+    assert first.startswith("No profile costs least of everything, each at its own largest MTU: of goodput host-gw 0.0")
+    assert "; of round trip vxlan +10 µs, host-gw +30 µs; " in first
+
+
+def test_few_blocks_and_a_single_profile_rank_nothing(tmp_path: Path) -> None:
+    few = [one for one in of_three() if one.slot.block < 3]
+    assert "costs least" not in " ".join(texts(tmp_path, few, ("underlay", "vxlan", "host-gw")))
+    assert "least" not in " ".join(texts(tmp_path / "one", of_goodput(0.96)))
+
+
+def test_a_rank_is_a_record_without_mtus_and_without_a_profile_where_it_is_open(tmp_path: Path) -> None:
+    wide = [*of_three(), *of_flannel(0.99, 0.05)]
+    for trials, named, leader in ((of_three(), ("vxlan", "host-gw"), "host-gw"), (wide, ("vxlan", "flannel"), None)):
+        kept = [one for one in trials if one.slot.profile in ("underlay", *named) and one.slot.cell.measure == "iperf3"]
+        document = json.loads(FORMATS["json"](analysis_of(tmp_path / named[1], kept, ("underlay", *named))))
+        record = document["answers"][0]
+        assert (record["profile"], record["mtu"], record["baseline_mtu"]) == (leader, None, None)
+
+
+def test_a_metric_that_is_open_is_named_in_the_ranking(tmp_path: Path) -> None:
+    trials = [one for one in of_three() if one.slot.cell.measure == "ping"]
+    trials += series("underlay", iperf3(1500), around(1e9, 0.2, 1))
+    trials += series("vxlan", iperf3(1450), around(0.96e9, 0.2, 2))
+    trials += series("host-gw", iperf3(1500), around(0.98e9, 0.2, 3))
+    first = told_first(tmp_path, trials, ("vxlan", "host-gw"))
+    assert first.startswith("host-gw costs least, each at its own largest MTU: of goodput not decided; of round trip ")

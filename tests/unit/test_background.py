@@ -19,11 +19,14 @@ from harness.report.analysis import Analysis, Row, analyse
 from harness.report.background import HARNESS_CPUS, LIMIT, LOOK_COST_CPUS, LOOK_ERROR_CPUS
 from harness.report.comparison import compare_runs
 from harness.report.contrasts import Against
+from harness.report.layout import page
 from harness.report.notes import joined, sentence
 from harness.report.tables import Words
 from harness.report.trials import RunData, read_run
 from harness.truth.verdicts import Verdict
 from tests.unit.synthetic import META, around, iperf3, ping, series, write
+
+REPO = Path(__file__).parents[2]
 
 
 def looks(idle: tuple[int, int], *, cpus: int = 2, clock: tuple[float, float] = (100.0, 100.15), steal: int = 0) -> str:
@@ -227,3 +230,11 @@ def test_several_rows_are_said_as_one_range(tmp_path: Path) -> None:
     loads = [note for row in rows for note in row.notes if note.about is About.LOAD]
     ((_, notes),) = joined(loads)
     assert sentence(notes).startswith("others used 95% to 486% of the CPU time that the trials used: CPU time cannot")
+
+
+def test_what_others_use_is_looked_at_while_it_is_used_and_said_once(tmp_path: Path) -> None:
+    """A load average is of minutes that are over; and both nodes of a shared kernel see the same load."""
+    sources = [path for path in (REPO / "harness").rglob("*.py") if "loadavg" in path.read_text(encoding="utf-8")]
+    assert sources == []
+    laid_out = page(analysed(run(tmp_path, 1.0, shared=True)))
+    assert len([note for note in laid_out.notes if "of the CPU time that the trials used" in note]) == 1

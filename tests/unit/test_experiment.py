@@ -5,7 +5,7 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from harness.model.node import Node
 from harness.model.notes import Note
 from harness.model.path import Claim, Endpoint, Kind
 from harness.model.path import Path as NetworkPath
-from harness.model.trial import Slot, Timing, Trial
+from harness.model.trial import Cell, Slot, Timing, Trial
 from harness.nodes import background
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
@@ -330,6 +330,7 @@ class Bench:
         skip: bool = False,
         look: Callable[[Path, int], bool] | None = None,
         accept: bool = False,
+        own_mtus: Mapping[str, int] | None = None,
     ) -> Outcome:
         self.observer = FakeObserver(self.world, self.folder)
         equipment = Equipment(
@@ -342,7 +343,8 @@ class Bench:
         )
         ledger = Ledger(lambda _pair: self.folder, stay=lambda names: self.folder.rename(["vxlan"], names))
         campaign = Campaign((), ledger, equipment, lambda _pair: self.observer)
-        return campaign.run(self.plan, PROFILES, Conduct(keep, skip, look, accept_differences=accept))
+        conduct = Conduct(keep, skip, look, accept_differences=accept, own_mtus=own_mtus or {})
+        return campaign.run(self.plan, PROFILES, conduct)
 
     def resumed(self) -> Self:
         """Return what goes on with the run, in a world that is as this one was."""
@@ -500,6 +502,14 @@ def test_profile_that_the_kernel_cannot_make_is_left_out_on_demand(bench: Bench)
     assert "-underlay-" in bench.folder.path.name, "not named after what was left out"
     assert {row["run_id"] for row in bench.rows()} == {bench.folder.path.name}
     assert any("vxlan needs link type vxlan" in note.fact for note in bench.world.notes)
+
+
+def test_what_is_left_out_is_no_reason_for_an_mtu(bench: Bench) -> None:
+    bench.world.unknown_link_types = ("vxlan",)
+    setup = replace(SETUP, mtus=(1450, 1500))
+    bench.plan = replace(PLAN, setup=setup, cells=(*PLAN.cells, Cell.of("ping", mtu=1450)), same_mtu=False)
+    bench.run(skip=True, own_mtus={"vxlan": 1450})
+    assert {row["mtu"] for row in bench.rows()} == {"1500"}
 
 
 @pytest.mark.parametrize("event", ["", "verify", "trial 2"])

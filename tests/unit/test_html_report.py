@@ -23,12 +23,14 @@ from harness.report.analysis import analyse
 from harness.report.answers import answers
 from harness.report.canvas import DARK, LIGHT
 from harness.report.formats import FORMATS
+from harness.report.html import document
 from harness.report.html.document import articles_of, page, plots
 from harness.report.layout import ADDED
 from harness.report.plots.png import png_of
 from harness.report.plots.scale import Scale, log_ticks, tick_texts, ticks_within
 from harness.report.trials import read_run
 from tests.unit.pages import EVIL, large, rich
+from tests.unit.synthetic import full_run, write
 
 SAMPLE = Path("results/sample/20261125T104223Z-vxlan-1c69")
 NS = "{http://www.w3.org/2000/svg}"
@@ -464,3 +466,13 @@ def test_what_is_outside_a_scale_stands_at_its_edge() -> None:
     scale = Scale(1.0, 100.0, 0.0, 200.0, is_log=True)
     assert [scale.at(value) for value in (0.5, 1, 10, 100, 1e6)] == pytest.approx([0, 0, 100, 200, 200])
     assert not scale.holds(0.5)
+
+
+def test_what_is_analysed_already_is_not_analysed_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run --report` has the analysis that its table was made of."""
+    folder = write(tmp_path, full_run())
+    known = {folder: analyse(read_run(folder))}
+    (made,) = articles_of([folder])
+    monkeypatch.setattr(document, "analyse", lambda *_: pytest.fail("analysed twice"))
+    (again,) = articles_of([folder], known=known)
+    assert again.answers == made.answers

@@ -217,3 +217,21 @@ def test_a_program_with_another_argv_is_stopped_first(printed: Prints, monkeypat
     monkeypatch.setattr(processes, "running", lambda _, argv=None: 7 if argv in (None, ["vpn", "old"]) else None)
     for argv, said in ((["vpn", "new"], ["kill 7", "vpn new"]), (["vpn", "old"], [])):
         assert lines(netstate.plan_present([wanted("p", processes=[argv])])[0]) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [
+        ("flannel.1", "flannel"),
+        ("cni0", "a CNI plugin"),
+        ("cilium_host", "Cilium"),
+        ("br-3f2a", "Docker"),
+        ("mine", ""),
+    ],
+)
+def test_what_others_made_is_never_advised_to_be_deleted(name: str, whose: str) -> None:
+    """To delete flannel.1 cuts a node's pods off."""
+    text = module_utils("harness_conflicts").remedy(name)
+    assert text.startswith(f"it stays, it looks like {whose}'s: " if whose else "it stays: ")
+    assert not [word for word in ("delete", "del ", "remove") if word in text]
+    assert [way for way in ("--between", "--lab kubernetes", "harness profiles copy") if way not in text] == []

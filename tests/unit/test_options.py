@@ -520,3 +520,14 @@ def test_profiles_are_named_one_by_one_or_with_commas() -> None:
     assert outcome.exit_code == 0, outcome.output
     assert {*outcome.output.split()} >= {"underlay", "vxlan", "flannel", "host-gw"}
     assert CliRunner().invoke(plan_command, ["--profile", "vxlan,"]).exit_code == 2
+
+
+def test_what_the_help_says_of_protocols_is_taken_and_both_is_a_list() -> None:
+    """`both` stood in the help, and was refused."""
+    words = re.findall(r"[a-z]+(?:,[a-z]+)*", FACTORS["protocol"].help)
+    lists = [word for word in words if word != "or"]
+    assert lists == ["tcp", "udp", "tcp,udp"]
+    for text in lists:
+        done = CliRunner().invoke(plan_command, ["--profile", "vxlan", "--protocol", text])
+        assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(plan_command, ["--profile", "vxlan", "--protocol", "both"]).exit_code == 2

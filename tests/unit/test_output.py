@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import _sentence as sentence_of
 from harness.cli.console import err, put
 
 COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
@@ -82,3 +83,28 @@ def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> No
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("harness: interrupted; what was measured is kept")
+
+
+@pytest.mark.parametrize(
+    ("error", "keeps", "said", "code"),
+    [
+        (OSError(28, "No space left on device", "/r/x.csv"), False, "/r/x.csv: No space left on device; make that", 9),
+        (
+            KeyboardInterrupt(),
+            False,
+            "interrupted; what was measured is kept. What was set up has been taken down.",
+            130,
+        ),
+        (
+            KeyboardInterrupt("nothing had been measured"),
+            False,
+            "interrupted; nothing had been measured. What was",
+            130,
+        ),
+        (KeyboardInterrupt("2 of 8 trials"), True, "interrupted; 2 of 8 trials. What was set up stays, as", 130),
+    ],
+)
+def test_what_ends_a_command_is_told_as_it_is(error: BaseException, keeps: bool, said: str, code: int) -> None:
+    text, number = sentence_of(error, keeps=keeps)
+    assert (text[: len(said)], number) == (said, code)
+    assert "internal error" not in text

@@ -69,3 +69,24 @@ def test_plain_lines_name_the_cell_and_count_up_to_the_plan_that_was_made_last()
     last = f" {len(left.slots)}/{len(left.slots)} block 1 underlay {title_of(left.slots[-1].cell)}: "
     assert last in lines[-1]
     assert lines[-1].endswith(("1000 Mbit/s, 0:00 left", "100 µs, 0:00 left"))
+
+
+def test_bar_tells_the_last_figure_from_the_next_trial_and_names_the_stage_that_it_is_in() -> None:
+    """The last trial's figure stood beside the next one's name, and `setting up` while it was verifying."""
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    first, second = PLAN.slots[:2]
+    with RunProgress(PLAN, console) as shown:
+        assert shown._bar is not None
+        shown.stage("setting up vxlan")
+        shown.stage("verifying")
+        (task,) = shown._bar.tasks
+        assert (task.description, task.fields["live"]) == ("verifying", "")
+        shown.started(first, 1)
+        assert (task.description, task.fields["live"]) == (f"{first.profile} {title_of(first.cell)}", "")
+        shown.live("9 Mbit/s")
+        assert task.fields["live"] == "9 Mbit/s"
+        done = trial(first.profile, 1, first.cell, 1e9 if first.cell.measure == "iperf3" else 1e-4)
+        shown.finished(done)
+        shown.started(second, 2)
+        assert task.description == f"{second.profile} {title_of(second.cell)}"
+        assert task.fields["live"] == f"(last: {figure(done)})"

@@ -322,3 +322,28 @@ def test_plan_that_cannot_be_read_names_the_key(spoil: Callable[[dict[str, Any]]
     spoil(plain)
     with pytest.raises(InputError, match=words):
         Plan.from_json(plain)
+
+
+OWN = {"flannel": 1450, "host-gw": 1500, "wireguard": 1420}
+
+
+@pytest.mark.parametrize(
+    ("stay", "own", "same_mtu", "mtus"),
+    [
+        (("underlay", "flannel", "host-gw"), OWN, False, (1450, 1500)),
+        (("underlay", "flannel", "wireguard"), OWN, False, (1420, 1450)),
+        (("underlay", "flannel", "wireguard"), OWN, True, (1420, 1450, 1500)),
+        (("underlay", "flannel"), {**OWN, "wireguard": 1450}, False, (1420, 1450)),
+        (("underlay", "flannel"), {}, False, (1420, 1450, 1500)),
+        (("underlay",), OWN, False, (1420, 1450, 1500)),
+    ],
+)
+def test_a_profile_that_is_left_out_leaves_no_mtu_of_its_own(
+    stay: tuple[str, ...], own: dict[str, int], same_mtu: bool, mtus: tuple[int, ...]
+) -> None:
+    """Unless its MTU was asked for, which is without `own`, or is another's, or the NIC's that is measured as well."""
+    plan = replace(made((1420, 1450, 1500)), same_mtu=same_mtu)
+    left = plan.limited_to(stay, own)
+    assert (left.setup.profiles, left.setup.mtus) == (stay, mtus)
+    assert {cell.mtu for cell in left.cells} == {*mtus}
+    assert {slot.profile for slot in left.slots} == {*stay}

@@ -22,10 +22,11 @@ from harness.report.comparison import Comparison, compare_runs
 from harness.report.formats import FORMATS, explained
 from harness.report.layout import ADDED, page
 from harness.report.notes import text_of
-from harness.report.page import Page
+from harness.report.page import Page, interval_text
 from harness.report.records import COMPARED_HEAD, COMPARED_TAIL, SUMMARY_HEAD, SUMMARY_TAIL, summary_records
 from harness.report.table import MOST_NOTES, drawn, shortened, table
 from harness.report.trials import read_run
+from harness.truth import stats
 from harness.truth.stats import Ratio
 from tests.unit.synthetic import CLAMPED, META, around, full_run, iperf3, note, ping, series, trial, write
 
@@ -346,7 +347,7 @@ def test_markdown_of_compared_runs_says_what_is_judged_first(results: dict[str, 
         "vxlan, absolute: B against A",
         "Runs, notes and what the columns mean",
     ]
-    assert "| tcp 1450 x1 | 0.9665 | 0.9663 | 0.9997 | 0.9980-1.0015 | same |" in lines
+    assert "| tcp 1450 x1 | 0.9665 | 0.9663 | -0.02 | 0.9997 | 0.9980-1.0015 | same |" in lines
 
 
 def test_markdown_rows_have_as_many_cells_as_their_heading(results: dict[str, Result]) -> None:
@@ -408,3 +409,23 @@ def test_a_trial_that_fell_apart_in_the_middle_is_named_with_its_retransmits(
     else:
         assert len(texts) == 1
         assert re.match(r"block 4 vxlan tcp 1450 x1 [89]\d\d then [23]\d\d Mbit/s, 42 retransmits: ", texts[0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.0023, 639.0, "of no use"),
+        (0.2, 639.0, "0.2000-639"),
+        (0.0023, 1.2, "0.0023-1.2000"),
+        (0.96, 0.97, "0.9600-0.9700"),
+    ],
+)
+def test_an_interval_that_tells_nothing_is_not_shown_with_figures(low: float, high: float, text: str) -> None:
+    assert interval_text(stats.Interval(low, high)) == text
+
+
+def test_json_says_what_the_run_was(results: dict[str, Result]) -> None:
+    """Its folder bears the run's id; nobody has to look for it in what is said on the way."""
+    run = json.loads(FORMATS["json"](results["quiet"]))["run"]
+    assert run["run_id"] == META["run_id"]
+    assert (run["lab"], run["plan"]["name"], run["plan"]["blocks"]) == ("local", "quick", 6)

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import app
+from harness.cli.resume import went_so_far
 from harness.model.errors import ConnectionLostError, InputError, LabError
+from harness.model.notes import About
 from harness.model.pairs import Pair
 from harness.model.trial import Timing
 from harness.report.analysis import analyse
@@ -287,3 +289,22 @@ def test_rows_are_read_with_the_csv_rules(left: Path) -> None:
     with (left / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = [*csv.DictReader(file)]
     assert len(rows) == progress_of(left).done == 2
+
+
+def test_an_interruption_says_what_was_measured_and_a_table_of_it_later_that_it_was_cut_short(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Nothing is said to be kept where nothing was measured."""
+    assert went_so_far(tmp_path / "none") == "nothing had been measured"
+    one = ended_at(bench, 3)
+    path, planned = one.folder.path, LONG.trials
+    assert went_so_far(path) == f"2 of {planned} trials are measured"
+    edit(path / "run.json", lambda meta: meta.update(command={"words": ["--profile", "vxlan"], "folder": "/"}))
+    goes_on = f"`harness run --resume {path}` goes on"
+    assert went_so_far(path) == f"2 of {planned} trials are measured; {goes_on}"
+    (note,) = [note for note in read_run(path).trials.notes if note.about is About.CUT_SHORT]
+    assert note.fact == f"cut short: 2 of {planned} trials are measured, the last one in block 1 of {BLOCKS}"
+    assert f"--resume {path.name}" in note.advice
+    one.run()
+    assert went_so_far(path) == ""
+    assert not [note for note in read_run(path).trials.notes if note.about is About.CUT_SHORT]

@@ -8,10 +8,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from harness.labs.process import ProcessId, child_of
+from tests.proving import Raised
 
 START_TIMEOUT_S = 60.0
 _HOLDER = """
@@ -56,7 +55,7 @@ auth_unix_rw = "none"
 """
 
 
-class Hypervisor:
+class Hypervisor(Raised):
     """Namespaces with a libvirtd in them. `work` holds what is too large for memory; the caller removes it."""
 
     def __init__(self, work: Path) -> None:
@@ -65,19 +64,10 @@ class Hypervisor:
         self._holder: ProcessId | None = None
         self._inside: ProcessId | None = None
 
-    def __enter__(self) -> Self:
-        try:
-            self._hold()
-            self._start_libvirtd()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
+    def bring_up(self) -> None:
+        """Hold namespaces, and start libvirtd in them."""
+        self._hold()
+        self._start_libvirtd()
 
     def argv(self, words: Sequence[str | Path]) -> list[str]:
         """Return an argv that runs another one inside."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from harness.measures.metrics import CPU_ROWS
 from harness.measures.registry import label_of
 from harness.report.analysis import Analysis, Row
-from harness.report.answers import GOODPUT, ROUND_TRIP, answers
+from harness.report.answers import answers
 from harness.report.contrasts import Against
 from harness.report.html.model import Answer, Tile
 from harness.report.page import ratio_text
 from harness.report.sentence import Number, Placed, Sentence
+from harness.report.told import GOODPUT, ROUND_TRIP
 from harness.truth.verdicts import AgainstCeiling, Verdict
 
 _LARGE = 100.0
@@ -28,12 +29,12 @@ _Write = Callable[[Placed, str, float], Number]
 
 
 def shown(analysis: Analysis) -> list[Answer]:
-    """Return the answers of a run as its page shows them; of a profile in place of another there is the sentence."""
+    """Return the answers of a run as its page shows them; of a choice between profiles there is the sentence."""
     made = []
     for one in answers(analysis):
-        is_switch = one.rows[0].row.contrast.against is Against.OWN_MTU
-        verdict, style = ("", "open") if is_switch else _word(one.rows)
-        tiles = () if is_switch else _tiles(one.rows)
+        is_told = one.ranks or one.rows[0].row.contrast.against is Against.OWN_MTU
+        verdict, style = ("", "open") if is_told else _word(one.rows)
+        tiles = () if is_told else _tiles(one.rows)
         made.append(Answer(one.profile, one.baseline, one.sentence, verdict, style, tiles))
     return made
 

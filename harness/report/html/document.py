@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.report import aa, aa_page, ecmp, ecmp_page, matrix, pairs
-from harness.report.analysis import analyse
+from harness.report.analysis import Analysis, analyse
 from harness.report.canvas import Picture
 from harness.report.command import command_of
+from harness.report.formats import Result
 from harness.report.html.article import article_of
 from harness.report.html.hosts import hosts_of
 from harness.report.html.model import Article, Figure, Grid, Group
@@ -24,23 +26,26 @@ MOST_PAIRS = 12
 """Pairs of a run whose own articles follow its matrices; of more, each pair's folder makes a page of its own."""
 
 
-def articles_of(paths: Sequence[Path], margin: float = MARGIN) -> list[Article]:
+def articles_of(
+    paths: Sequence[Path], margin: float = MARGIN, known: Mapping[Path, Result] = MappingProxyType({})
+) -> list[Article]:
     """Return the articles of runs, given by their folders or their trials.csv; pairs follow the run that they are of.
 
-    Raises InputError for what cannot be read.
+    `known` are analyses at this margin that there are already. Raises InputError for what cannot be read.
     """
     made: list[Article] = []
     numbers = count(1)
     for path in paths:
         folder = path if path.is_dir() else path.parent
         if pairs.has_pairs(path):
-            analysis = pairs.analyse_pairs(path, margin)
+            earlier = known.get(path)
+            analysis = earlier if isinstance(earlier, pairs.PairsAnalysis) else pairs.analyse_pairs(path, margin)
             made.append(_of_pairs(analysis, f"r{next(numbers)}"))
             if len(analysis.pairs) <= MOST_PAIRS:
-                own = [path / pair.folder for pair in analysis.pairs]
-                made += [_of_run(one, one, margin, f"r{next(numbers)}") for one in own]
+                own = {path / pair.folder: one for pair, one in analysis.pairs.items()}
+                made += [_of_run(one, one, margin, f"r{next(numbers)}", own) for one in own]
         else:
-            made.append(_of_run(path, folder, margin, f"r{next(numbers)}"))
+            made.append(_of_run(path, folder, margin, f"r{next(numbers)}", known))
     return made
 
 
@@ -64,15 +69,15 @@ def plots(articles: Sequence[Article]) -> dict[str, Picture]:
     return made
 
 
-def _of_run(path: Path, folder: Path, margin: float, name: str) -> Article:
-    run = read_run(path)
+def _of_run(path: Path, folder: Path, margin: float, name: str, known: Mapping[Path, Result]) -> Article:
+    run, earlier = read_run(path), known.get(path)
     if ecmp.is_over_links(run):
         of_links = ecmp.analyse_ecmp(run)
         return _of_page(ecmp_page.page(of_links), name, [ecmp_plot.picture(of_links)])
     if aa.is_against_itself(run):
         article = _of_page(aa_page.page(aa.analyse_aa(run, margin)), name)
         return replace(article, command=command_of(run.meta) if run.meta else "")
-    return article_of(folder, run, analyse(run, margin), name)
+    return article_of(folder, run, earlier if isinstance(earlier, Analysis) else analyse(run, margin), name)
 
 
 def _of_page(page: Page, name: str, drawn: Sequence[Picture] = ()) -> Article:

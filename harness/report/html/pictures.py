@@ -14,13 +14,14 @@ from harness.report.analysis import Analysis, Row
 from harness.report.canvas import SERIES, Picture
 from harness.report.contrasts import Against
 from harness.report.decomposed_layout import title_of
-from harness.report.decomposition import GOODPUT, Steps
+from harness.report.decomposition import Steps
 from harness.report.dots import DotFinder
 from harness.report.html.answer import style_of
 from harness.report.page import Scale, ratio_text, scale_of
 from harness.report.plots import curves, forest
 from harness.report.plots.bars import Bar, PartName, bars
 from harness.report.titles import row_name, section_title
+from harness.report.told import GOODPUT
 from harness.truth.stats import Interval
 
 _BASES = {Against.IDLE: "idle", Against.OFFLOAD: "on"}

@@ -63,7 +63,7 @@ def _environment() -> Environment:
 
 def heading(article: Article) -> str:
     """Return what stands on top of an article."""
-    profiles = [*dict.fromkeys(answer.profile for answer in article.answers)]
+    profiles = [*dict.fromkeys(answer.profile for answer in article.answers if answer.profile)]
     if not profiles:
         return article.title
     last = f" and {profiles[-1]}" if len(profiles) > 1 else ""
