@@ -75,17 +75,15 @@ def _as_json(values: Any, path: Path) -> str:  # noqa: ANN401 - whatever the fil
 
 def _require_bounded(tree: yaml.Node | None, path: Path) -> None:
     """Raise InputError for aliases that stand for themselves, or for very much."""
-    waiting = [] if tree is None else [(tree, 0)]
-    for count in range(MOST_NODES + 1):
-        if not waiting:
-            return
+    waiting, count = [] if tree is None else [(tree, 0)], 0
+    while waiting:
         node, depth = waiting.pop()
-        if count == MOST_NODES or depth > _MOST_DEPTH:
-            break
+        count += 1
+        if count > MOST_NODES or depth > _MOST_DEPTH:
+            raise InputError(f"profile {path} is larger than any profile, or has an alias within itself.")
         if isinstance(node, yaml.CollectionNode):
             parts = node.value if isinstance(node, yaml.SequenceNode) else [one for pair in node.value for one in pair]
             waiting += [(part, depth + 1) for part in parts]
-    raise InputError(f"profile {path} is larger than any profile, or has an alias within itself.")
 
 
 def _refuse_duplicates(node: yaml.Node | None, path: Path) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from harness.inspect.found import find, lies_between, located
+from harness.inspect.endpoints import located
+from harness.inspect.found import find, lies_between
 from harness.model.found import Between
 from harness.run.standing import Ground
 from tests.lab.bench import Bench, bench, done
@@ -20,7 +22,7 @@ Told = Callable[[Bench], object]
 UNTOUCHED: tuple[str, ...] = ()
 
 
-def _traced(profile: str, mtu: int = 1450, **what: object) -> Told:
+def _traced(profile: str, mtu: int = 1450, **what: Any) -> Told:  # noqa: ANN401 - Sending's
     return lambda made: traced(made, profile, mtu, **what)
 
 

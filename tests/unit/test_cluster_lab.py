@@ -15,6 +15,7 @@ from harness.cli.cluster import cluster_lab
 from harness.inspect import cluster as cluster_path
 from harness.inspect import services
 from harness.inspect.capture import CaptureRefusedError
+from harness.inspect.endpoints import Endpoint
 from harness.labs import kubernetes, manifests
 from harness.labs.base import Lab
 from harness.labs.kubernetes import KubernetesLab, take_down
@@ -66,17 +67,14 @@ class Cluster(Kubectl):
             return Completed(words, code, text if code == 0 else "", text if code else "")
         if what in ("create pod", "create hosts"):
             self.pods.update({one["metadata"]["name"]: running(one) for one in wanted})
-        if words[:2] == ("get", "nodes"):
-            return Completed(words, 0, json.dumps({"items": self.nodes}), "")
-        if words[:2] == ("get", "pods"):
-            return Completed(words, 0, json.dumps({"items": [*self.pods.values()]}), "")
-        if words[:2] == ("get", "service"):
-            return Completed(words, 0, json.dumps({"spec": SPEC}), "")
+        code, text = self._usual(words)
+        return Completed(words, code, text if code == 0 else "", text if code else f"{wait_s}")
+
+    def _usual(self, words: Sequence[str]) -> Answer:
+        listed = {"nodes": {"items": self.nodes}, "pods": {"items": [*self.pods.values()]}, "service": {"spec": SPEC}}
         if words[0] == "get":
-            return Completed(words, 1, "", "Error from server (Forbidden): is forbidden")
-        if words[0] == "delete":
-            return Completed(words, 0, "namespace/vxlan-harness\n\n", f"{wait_s}")
-        return Completed(words, 0, "", "")
+            return (0, json.dumps(listed[words[1]])) if words[1] in listed else (1, "Error: is forbidden")
+        return 0, "namespace/vxlan-harness\n\n" if words[0] == "delete" else ""
 
 
 SPEC = {
@@ -174,7 +172,7 @@ def test_a_namespace_that_is_refused_is_not_deleted(
 def test_pods_wait_for_their_account(cluster: Cluster, in_pods: dict[str, Answer]) -> None:
     late = (1, 'Error: pods "pod-1" is forbidden: error looking up serviceaccount default')
     cluster.said["create pod"] = [late, late, (1, FORBIDDEN)]
-    with pytest.raises(LabError, match="does not let you create pods in namespace vxlan-harness: .*PodSecurity"):
+    with pytest.raises(LabError, match=r"does not let you create pods in namespace vxlan-harness: .*PodSecurity"):
         made(cluster).up()
     assert len([words for words in cluster.asked if words[0] == "create"]) == 4, "namespace, and pods three times"
     assert in_pods
@@ -217,7 +215,9 @@ def waiting(name: str, reason: str) -> dict[str, Any]:
 
 def test_a_pod_without_its_image_is_said_with_the_way_to_it(cluster: Cluster) -> None:
     cluster.pods["extra"] = waiting("extra", "ErrImageNeverPull")
-    with pytest.raises(LabError, match="cannot have its image .*; build it from the Containerfile .* and give --image"):
+    with pytest.raises(
+        LabError, match=r"cannot have its image .*; build it from the Containerfile .* and give --image"
+    ):
         made(cluster).up()
     cluster.pods["extra"] = waiting("extra", "CreateContainerError")
     with pytest.raises(LabError, match=r"cannot be started \(CreateContainerError\): no such image\.$"):
@@ -332,6 +332,7 @@ class Saying(Remote):
         return self
 
     def open_channel(self, argv: Sequence[str]) -> Channel:
+        assert argv
         return Silent()
 
     def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
@@ -371,7 +372,12 @@ class Silent:
 
 
 def service_of(
-    moved: int, main: Found, monkeypatch: pytest.MonkeyPatch, *, refused: int = 0, kind: ServiceKind = ServiceKind.CLUSTER_IP
+    moved: int,
+    main: Found,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    refused: int = 0,
+    kind: ServiceKind = ServiceKind.CLUSTER_IP,
 ) -> Found:
     """Find a service's path where its tunnel counts so many bytes, after so many refusals."""
     counted, left = [0], [refused]
@@ -422,7 +428,7 @@ def test_a_service_without_a_tunnel_that_counts_is_not_told(monkeypatch: pytest.
 
 def test_a_service_that_leads_nowhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "_READY_S", -1.0)
-    with pytest.raises(LabError, match="cluster-ip-2 at 10.96.0.9 leads nowhere: iperf3: error - unable to connect"):
+    with pytest.raises(LabError, match=r"cluster-ip-2 at 10.96.0.9 leads nowhere: iperf3: error - unable to connect"):
         service_of(0, PODS, monkeypatch, refused=9)
 
 
@@ -444,7 +450,9 @@ def test_pods_are_found_with_or_without_a_capture(
 ) -> None:
     tried: list[bool] = []
 
-    def lies_between(name: str, ends: Any, _ground: Ground, *, captures: bool = True, outset: Sequence[str] = ()) -> Found:  # noqa: ANN401 - Endpoints
+    def lies_between(
+        name: str, ends: Sequence[Endpoint], _ground: Ground, *, captures: bool = True, outset: Sequence[str] = ()
+    ) -> Found:
         tried.append(captures)
         assert [one.addresses for one in ends] == [["10.0.1.1"]] * 2
         if refused and captures:

@@ -244,3 +244,23 @@ def test_page_of_the_docs_is_what_is_printed() -> None:
     page = (repo / "docs" / "history.md").read_text(encoding="utf-8")
     text = shown(repo / "results" / "sample", "--metric", "goodput_bps")
     assert text.partition("\nratio: of a profile")[0].rstrip() in page
+
+
+def test_runs_over_links_and_of_unknown_time_are_told(tmp_path: Path) -> None:
+    runs(tmp_path, 1, lambda _number, _cell: 0.9655)
+    trials = [
+        replace(one, run_id="20260301T000000Z-x", slot=replace(one.slot, block=one.slot.block))
+        for one in series("underlay", iperf3(1500), [9e8] * 6) + series("vxlan", iperf3(), [9e8] * 6)
+    ]
+    undated = write(tmp_path / "20260301T000000Z-x", trials, {**META, "run_id": "20260301T000000Z-x"})
+    (undated / "run.json").unlink()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "file").touch()
+    found = history_of(tmp_path, metrics=("goodput_bps",))
+    (one,) = found.series
+    assert [(point.run.run_id, point.run.when[:4]) for point in one.points] == [
+        ("run001", "2026"),
+        ("20260301T000000Z-x", ""),
+    ]
+    last = one.points[-1].run
+    assert (last.blocks, last.is_half) == ((6, 6), False), "nobody knows how many were to be"

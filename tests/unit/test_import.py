@@ -17,8 +17,9 @@ from harness.measures.iperf3_files import figures_of, report_of
 from harness.model.errors import FailedTrialsError, HarnessError, InputError
 from harness.model.trial import Cell, Direction
 from harness.report.analysis import Analysis
+from harness.results.imported import import_folder
 from harness.results.meta import read_meta
-from harness.results.places import rules_of
+from harness.results.places import Rules, rules_of
 from tests.unit.synthetic import around
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -261,3 +262,71 @@ def test_a_profile_is_a_name_and_no_path(tmp_path: Path) -> None:
     mapping.write_text("files: [{match: '*', profile: ../../etc}]", encoding="utf-8")
     with pytest.raises(InputError, match="is no name of a profile"):
         rules_of(None, mapping, None, {}).place("x.json")
+
+
+def test_what_cannot_be_read_at_all_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = files(tmp_path / "files", blocks=1)
+    broken = folder / "vxlan/mtu1450/x4/01.json"
+    rules = rules_of(PATTERN, None, "host", {})
+    for content, said in ((b"", "it is empty"), (b"\xff\xfe{}", "it cannot be read: "), (b"{", "it is cut short")):
+        broken.write_bytes(content)
+        made = import_folder(folder, rules, tmp_path / "out")
+        assert [(one.path, one.reason.startswith(said)) for one in made.refused] == [("vxlan/mtu1450/x4/01.json", True)]
+    monkeypatch.setattr("harness.results.imported._MOST_BYTES", 3 * 2**20)
+    broken.write_bytes(b"{" + b" " * 3 * 2**20 + b"}")
+    (refused,) = import_folder(folder, rules, tmp_path / "out").refused
+    assert refused.reason == "it is larger than 3 MiB"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "usual", "said"),
+    [
+        ("{profile}/{block}.json", {}, "nothing says what MTU it is of"),
+        ("{profile}/mtu{mtu}/x{flows}/{block}.json", {"size": 128}, "udp_rate and size are of UDP only"),
+    ],
+)
+def test_files_of_unknown_or_impossible_cells_are_left_out(
+    tmp_path: Path, pattern: str, usual: dict[str, Any], said: str
+) -> None:
+    folder = tmp_path / "files"
+    path = folder / pattern.format(profile="vxlan", mtu=1450, flows=1, block=1)
+    path.parent.mkdir(parents=True)
+    text = json.loads(report(9e8, 1, 1450, 1))
+    if "mtu" not in pattern:
+        del text["start"]["tcp_mss_default"]
+    path.write_text(json.dumps(text), encoding="utf-8")
+    with pytest.raises(InputError, match=f"holds no file of iperf3's that can be used: .*{said}"):
+        import_folder(folder, rules_of(pattern, None, None, usual), tmp_path / "out")
+
+
+def test_nothing_to_import_is_said(tmp_path: Path) -> None:
+    rules = rules_of(PATTERN, None, None, {})
+    with pytest.raises(InputError, match="is no folder; give the one that holds iperf3's files"):
+        import_folder(tmp_path / "none", rules, tmp_path / "out")
+    (tmp_path / "files").mkdir()
+    with pytest.raises(InputError, match=r"that can be used, which are called \*\.json"):
+        import_folder(tmp_path / "files", rules, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_without_a_host_or_a_baseline_say_so(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    path = folder / "vxlan" / "mtu1450" / "x1" / "1.json"
+    path.parent.mkdir(parents=True)
+    text = json.loads(report(9e8, 1, 1450, 1))
+    del text["start"]["system_info"]
+    path.write_text(json.dumps(text), encoding="utf-8")
+    lossy = golden("udp")
+    lossy["start"]["system_info"] = ""
+    lossy["start"]["test_start"]["num_streams"] = 1
+    (path.parent / "2.json").write_text(json.dumps(lossy), encoding="utf-8")
+    made = import_folder(folder, rules_of(PATTERN, None, None, {}), tmp_path / "out").folder
+    assert not (made / "environment.json").exists()
+    facts = [note.fact for note in read_meta(made / "run.json").notes]
+    assert facts[1:] == ["no file is of the bare network", "the loss of 1 files is left out"]
+
+
+def test_a_place_without_a_profile_is_refused() -> None:
+    rules = Rules(path=None, files=(("*", {"mtu": "1450"}),))
+    with pytest.raises(InputError, match="nothing says which profile it is of"):
+        rules.place("x.json")

@@ -175,3 +175,7 @@ def test_pair_of_puts_the_host_first(host: str, first: str) -> None:
     assert node.name == first
     assert {node.name, peer.name} == {"a", "b"}
     assert {node.name: node.index, peer.name: peer.index} == {"a": 1, "b": 2}
+
+
+def test_mtu_of_an_ini_file_is_text() -> None:
+    assert parse(a={**A, "underlay_mtu": "9000"}, b=B)[0].mtu == 9000

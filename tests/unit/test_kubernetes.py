@@ -493,3 +493,28 @@ def test_a_command_without_an_exit_code_says_what_became_of_its_pod(
 def test_what_kubectl_says_is_shown_without_its_own_warnings() -> None:
     text = 'W0101 00:00:00 x.go:1] old\nWarning: odd\nError from server (Forbidden): error when creating "STDIN": no.\n'
     assert kubectl.said(text) == "no"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"), [("no JSON", "printed what is no JSON: 'no JSON"), ("[1]", "printed no object: '\\[1\\]")]
+)
+def test_an_answer_that_is_no_object_is_said(program: Program, printed: str, said: str) -> None:
+    program(f"print({printed!r})")
+    with pytest.raises(LabError, match=f"kubectl get nodes {said}"):
+        Kubectl().json("list nodes", "nodes")
+
+
+def test_kubectl_that_does_not_end_is_a_lost_connection(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    program("import time; time.sleep(60)")
+    monkeypatch.setattr(kubectl, "_REQUEST_S", 0.1)
+    monkeypatch.setattr(kubectl, "_GRACE_S", 0.1)
+    with pytest.raises(ConnectionLostError, match=r"cluster of the current context does not answer within 0\.2 s"):
+        Kubectl().run("get", "nodes")
+
+
+def test_a_container_that_ended_among_others_tells_why_its_pod_did() -> None:
+    ended = {"terminated": {"reason": "Error", "exitCode": 3}}
+    assert pods.failure(pod("Failed", {"running": {}}, ended)) == "pod pod-1 on a was ended (Error, exit code 3)"
+    assert pods.failure(pod("Failed")) == "pod pod-1 on a was ended (it does not say why)"
+    assert pods.failure({"status": 3}) is None
+    assert not pods.is_running({"status": 3})

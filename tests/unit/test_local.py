@@ -7,22 +7,21 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import main
+from harness.cli import cluster
 from harness.cli.lab import lab as lab_command
-from harness.labs import access, engine, holder, kept, local, routers, shaping, vagrant, wiring
+from harness.labs import access, engine, holder, kept, kubernetes, local, routers, shaping, vagrant, wiring
 from harness.labs.holder import Holder, Keeping, end_marked, enter_argv
 from harness.labs.local import LocalLab
 from harness.labs.process import ProcessId, command
 from harness.labs.wires import Wires
 from harness.model.containers import Engine
-from harness.model.errors import HarnessError, InputError, LabError
+from harness.model.errors import HarnessError, LabError
 
 Commands = list[tuple[str, str]]
 READY = "echo ready; exec sleep 60"
@@ -57,7 +56,7 @@ def made(monkeypatch: pytest.MonkeyPatch, nodes: list[subprocess.Popen[bytes]]) 
         monkeypatch.setattr(module, "command", note)
     monkeypatch.setattr(holder, "start", start)
     monkeypatch.setattr(local, "prepare_sshd", lambda _folder, name, _pid: noted.append((f"sshd {name}", "")))
-    monkeypatch.setattr(access.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")  # type: ignore[attr-defined]
+    monkeypatch.setattr(access.shutil, "which", lambda *_given, **_more: "/usr/sbin/sshd")  # type: ignore[attr-defined]
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return noted
 
@@ -72,7 +71,9 @@ def commands(made: Commands, nodes: Sequence[subprocess.Popen[bytes]]) -> list[s
     text = [words for words, _ in made]
     for number, process in enumerate(nodes, 1):
         text = [words.replace(str(process.pid), f"#{number}") for words in text]
-    return [words.replace("nsenter --target ", "in ").replace(" --mount --uts --ipc --net --pid --", ":") for words in text]
+    return [
+        words.replace("nsenter --target ", "in ").replace(" --mount --uts --ipc --net --pid --", ":") for words in text
+    ]
 
 
 def test_two_nodes_are_joined_by_a_shaped_cable(
@@ -107,9 +108,7 @@ def test_without_a_rate_nothing_is_shaped(made: Commands, nodes: list[subprocess
     assert not any("qdisc" in words for words in commands(made, nodes))
 
 
-def test_more_nodes_have_a_switch_between(
-    made: Commands, nodes: list[subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+def test_more_nodes_have_a_switch_between(made: Commands, nodes: list[subprocess.Popen[bytes]], tmp_path: Path) -> None:
     source = LocalLab(Wires("1gbit", 3), state_root=tmp_path)
     lab = source.up()
     run = commands(made, nodes)
@@ -121,9 +120,7 @@ def test_more_nodes_have_a_switch_between(
     assert ended(nodes) == 4
 
 
-def test_links_have_a_router_at_each_end(
-    made: Commands, nodes: list[subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+def test_links_have_a_router_at_each_end(made: Commands, nodes: list[subprocess.Popen[bytes]], tmp_path: Path) -> None:
     lab = LocalLab(Wires("100mbit", links=2), state_root=tmp_path).up()
     run = commands(made, nodes)
     assert "ip link add name ens33 mtu 1500 netns #1 type veth peer name k8s-1 mtu 1500 netns #3" in run
@@ -182,7 +179,7 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_without_sshd_it_says_so(monkeypatch: pytest.MonkeyPatch, made: Commands, tmp_path: Path) -> None:
-    monkeypatch.setattr(access.shutil, "which", lambda _name, path=None: path and None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(access.shutil, "which", lambda *_given, **_more: None)  # type: ignore[attr-defined]
     with pytest.raises(LabError, match="sshd is not installed"):
         LocalLab(state_root=tmp_path).up()
     assert made
@@ -208,7 +205,9 @@ def test_one_that_stands_is_found_by_runs(standing: LocalLab, made: Commands) ->
     lab = found.up()
     assert lab.scratch == root / kept.KEPT
     assert made == []
-    with pytest.raises(LabError, match="the local lab is in use by a run that is starting; wait for its end, or give --force"):
+    with pytest.raises(
+        LabError, match="the local lab is in use by a run that is starting; wait for its end, or give --force"
+    ):
         kept.take_down_all(root)
     found.down()
     assert (root / kept.KEPT).exists(), "it was there before"
@@ -290,7 +289,7 @@ def test_who_uses_it_by_way_of_an_inventory_is_named(
     standing._used = None
     held = tmp_path / "lock"
     held.write_text(json.dumps({"run": "run a", "user": "u", "host": "h", "pid": 1, "since": "now"}), encoding="utf-8")
-    real = kept.Path
+    real = Path
     lock_path = kept.lock.PATH  # type: ignore[attr-defined]
     monkeypatch.setattr(kept, "Path", lambda text: held if str(text).endswith(lock_path) else real(text))
     number = os.open(held, os.O_RDONLY)
@@ -352,9 +351,7 @@ def test_the_folder_of_all_labs_goes_with_the_last(tmp_path: Path, monkeypatch: 
         ("[1]", []),
     ],
 )
-def test_profiles_that_stand_are_told_by_marks(
-    printed: str, names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_profiles_that_stand_are_told_by_marks(printed: str, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def run(argv: Sequence[str], **_more: object) -> subprocess.CompletedProcess[str]:
         assert argv[:3] == ["nsenter", "--target", "7"]
         return subprocess.CompletedProcess(argv, 0, printed, "")
@@ -420,13 +417,13 @@ def test_a_key_is_made_once_for_each_lab(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="dockerd is not installed.*for Debian, `make setup WITH=--docker`"):
+    with pytest.raises(LabError, match=r"dockerd is not installed.*for Debian, `make setup WITH=--docker`"):
         engine.require(Engine.DOCKER, str(tmp_path))
     with pytest.raises(LabError, match=r"podman is not installed; your distribution's package brings it\."):
         engine.require(Engine.PODMAN, str(tmp_path))
     engine.require(Engine.NONE, str(tmp_path))
     monkeypatch.setattr(engine.shipped, "IS_INSTALLED", True)  # type: ignore[attr-defined]
-    with pytest.raises(LabError, match="`apt-get install docker.io`"):
+    with pytest.raises(LabError, match=r"`apt-get install docker.io`"):
         engine.require(Engine.DOCKER, str(tmp_path))
 
 
@@ -493,7 +490,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run `harness lab` in this process, with labs below a folder of the test's."""
     for function in (kept.find_kept, kept.kept_state, kept.take_down_all):
         monkeypatch.setattr(function, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(LocalLab.__init__, "__kwdefaults__", LocalLab.__init__.__kwdefaults__ | {"state_root": tmp_path})
+    monkeypatch.setattr(
+        LocalLab.__init__, "__kwdefaults__", {**(LocalLab.__init__.__kwdefaults__ or {}), "state_root": tmp_path}
+    )
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def invoke(*words: str) -> tuple[int, str]:
@@ -577,9 +576,6 @@ def test_of_virtual_machines_it_speaks_by_itself(run: Run, monkeypatch: pytest.M
 
 
 def test_of_a_cluster_what_runs_left_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.cli import cluster
-    from harness.labs import kubernetes
-
     left: list[list[str]] = [["harness"], []]
     monkeypatch.setattr(cluster, "kubectl", lambda context: context)
     monkeypatch.setattr(kubernetes, "take_down", lambda _kubectl: left.pop(0))

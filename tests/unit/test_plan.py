@@ -347,3 +347,9 @@ def test_a_profile_that_is_left_out_leaves_no_mtu_of_its_own(
     assert (left.setup.profiles, left.setup.mtus) == (stay, mtus)
     assert {cell.mtu for cell in left.cells} == {*mtus}
     assert {slot.profile for slot in left.slots} == {*stay}
+
+
+def test_an_mtu_that_no_packet_fits_is_refused() -> None:
+    large = replace(PLAN, cells=(Cell.of("iperf3", protocol="udp", mtu=1500, flows=1, size=1400),))
+    with pytest.raises(InputError, match="the endpoints' MTU is 1300, and every packet that was asked for is larger"):
+        large.at_mtu(1300)

@@ -311,6 +311,8 @@ def test_wrong_type_names_file_and_line(tmp_path: Path, old: str, new: str) -> N
         ("tunnel: tun0\n", "", "kind tunnel names its `tunnel` device"),
         (FULL[FULL.index("endpoints:") :], "", "every profile but the underlay has `endpoints`"),
         ("name: full", "name: underlay", "kind underlay and name underlay go together"),
+        ("  - name: bridge0\n", "  - name: tun0\n", "link tun0 stands twice"),
+        ("    master: bridge0\n", "    master: bridge1\n", "bridge bridge1 is not among the links"),
     ],
 )
 def test_inconsistent_profile_says_what_is_wrong(tmp_path: Path, old: str, new: str, words: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.model.errors import ToolError
 from harness.model.jobs import Port
+from harness.model.path import Counted
 from harness.model.readings import Counters
 from harness.nodes import readings
 
@@ -278,3 +279,32 @@ def test_script_ends_where_the_endpoint_is_gone() -> None:
     assert done.returncode == 4
     with pytest.raises(ToolError, match="the endpoint's namespace is gone"):
         readings.parse(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("@clock\n", "@clock\n-"),
+        ("@clock\n", "@clock\n1e300"),
+        ("@proc\n", "@proc\n-"),
+        ("eth0: ", "eth0: 99999999999999999999999"),
+    ],
+)
+def test_times_and_counts_that_cannot_be_are_refused(old: str, new: str) -> None:
+    assert old in BEFORE
+    with pytest.raises(ToolError):
+        readings.parse(BEFORE.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("text", ["", "@clock\n1.0\n", BEFORE.partition("@end")[0]])
+def test_half_a_reading_is_none(text: str) -> None:
+    with pytest.raises(ToolError):
+        readings.parse(text)
+
+
+def test_a_device_of_another_namespace_is_read_from_its_own_section() -> None:
+    hidden = BEFORE.replace("@end", "@hidden\n vxlan0: 7 1 0 0 0 0 0 0 9 2\n@end")
+    counted = Counted("vxlan0@1-abc", "vxlan0", "/run/docker/netns/1-abc")
+    assert readings.parse(hidden, counted).devices["vxlan0@1-abc"] == Counters(7, 1, 9, 2)
+    assert readings.parse(BEFORE, Counted("eth0", "eth0", "")).devices["eth0"] == readings.parse(BEFORE).devices["eth0"]
+    assert "none" not in readings.parse(BEFORE, Counted("none", "none", "")).devices

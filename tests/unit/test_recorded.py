@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from harness.inspect import capture, sending
 from harness.inspect.endpoints import located
 from harness.inspect.found import find, lies_between
 from harness.inspect.pcap import save
+from harness.inspect.points import Stop
 from harness.inspect.sending import Sending
 from harness.inspect.trace import Subject, Traced, trace, trace_on
 from harness.labs.access import NIC_MTU
@@ -39,10 +40,12 @@ from tests.recorded import Replayed, Said, nothing_random, replayed
 from tests.unit.test_experiment import ENVIRONMENT, FakeObserver
 
 MTUS = (1450, 1500)
-BOTH = tuple(Node(name, number, *more) for number, (name, *more) in enumerate(
-    ((name, address, "ens33", NIC_MTU, address6) for name, address, address6 in NODES[:2]), 1
-))  # fmt: skip
-LAB = Lab("local", None, None, *BOTH, rate_bps=1e9, shared_kernel=True, scratch=Path("/none"))
+CLIENT, SERVER = (
+    Node(name, number, address, "ens33", NIC_MTU, address6)
+    for number, (name, address, address6) in enumerate(NODES[:2], 1)
+)
+BOTH = (CLIENT, SERVER)
+LAB = Lab("local", None, None, CLIENT, SERVER, rate_bps=1e9, shared_kernel=True, scratch=Path("/none"))
 PAIR = Pair("k8s-1", "k8s-2")
 
 
@@ -59,7 +62,7 @@ def setup_of(profile: str) -> Setup:
 def traced(record: str, profile: str, mtu: int = 1450, lab: Lab = LAB, **what: Any) -> Traced:  # noqa: ANN401 - Sending's
     """Trace a profile as it was traced when the record was made."""
     shapes = {name: load(name) for name in setup_of(profile).profiles}
-    path = paths(setup_of(profile), shapes, *BOTH)[profile, mtu]
+    path = paths(setup_of(profile), shapes, CLIENT, SERVER)[profile, mtu]
     return trace(Subject(lab.limited_to([PAIR]), shapes[profile], mtu, path, Sending(**what)), replayed(record))
 
 
@@ -88,7 +91,7 @@ def test_an_echo_is_followed_through_every_device(vxlan: Traced) -> None:
     assert [one.name for one in vxlan.trace.walks] == names
     there = walk_of(vxlan, "echo request 1")
     places = [hop.point.place for hop in there.hops]
-    assert places == [*Place][:3] + [Place.TUNNEL, Place.NIC] + [Place.NIC, Place.TUNNEL] + [*Place][2::-1]
+    assert places == [*[*Place][:3], Place.TUNNEL, Place.NIC, Place.NIC, Place.TUNNEL, *[*Place][2::-1]]
     assert way(there)[::-1] == way(walk_of(vxlan, "echo reply 1"))
     nic = there.hops[4]
     assert nic.changes == ("+50 bytes put in front: Ethernet 14, IPv4 20, UDP 8, VXLAN 8",)
@@ -146,7 +149,7 @@ def test_captures_are_files_with_comments(vxlan: Traced, tmp_path: Path) -> None
     content = files[0].read_bytes()
     assert b"172.17.0.2 = eth0@k8s-1" in content
     assert b"echo request" in content
-    with pytest.raises(InputError, match="00-k8s-1-eth0.pcapng is there already; give another folder"):
+    with pytest.raises(InputError, match=r"00-k8s-1-eth0.pcapng is there already; give another folder"):
         save(vxlan, tmp_path / "new" / "folder")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="captures cannot be written"):
@@ -235,7 +238,7 @@ def test_the_underlay_has_two_points() -> None:
 
 
 def test_other_clocks_are_set_right() -> None:
-    made = traced("trace-vxlan", "vxlan", lab=Lab(**(vars(LAB) | {"shared_kernel": False})), count=3)
+    made = traced("trace-vxlan", "vxlan", lab=replace(LAB, shared_kernel=False), count=3)
     assert made.trace.clock is Clock.ALIGNED
     assert abs(made.trace.offset_s) < 1e-3, "it was one clock"
 
@@ -272,7 +275,7 @@ class BuiltFabric:
 
     def up(self, setup: Setup) -> Raised:
         self._events.append("apply")
-        return Raised({PAIR: paths(setup, self._profiles, *BOTH)})
+        return Raised({PAIR: paths(setup, self._profiles, CLIENT, SERVER)})
 
     def verify(self, setup: Setup) -> None:
         raise AssertionError(f"{setup} may be wrong, which is why it is traced")
@@ -338,7 +341,7 @@ def test_a_node_without_tcpdump_is_said() -> None:
     [(b"tcpdump: eth0: You don't have permission\n(socket: EPERM)\n", "EPERM"), (b"", "it says nothing")],
 )
 def test_a_capture_that_does_not_start_is_refused_in_its_words(errors: bytes, words: str) -> None:
-    stops = [capture.Stop(point, (), is_ethernet=True) for point in vxlan_points()]
+    stops = [Stop(point, (), is_ethernet=True) for point in vxlan_points()]
     refusing = Only(Said((), b"9\n", errors, 1))
     refused = pytest.raises(capture.CaptureRefusedError, match=f"tcpdump on eth0@k8s-1 did not start: .*{words}")
     with refused, capture.capturing({"k8s-1": refusing}, stops, lambda _stop: "icmp", 3):
@@ -352,7 +355,7 @@ def vxlan_points() -> list[Any]:
 
 def test_ping_that_cannot_be_run_is_said() -> None:
     absent = Only(Said((), b"9\n", b"ping: socket: Operation not permitted\n", 2))
-    path = paths(setup_of(UNDERLAY), {UNDERLAY: load(UNDERLAY)}, *BOTH)[UNDERLAY, 1500]
+    path = paths(setup_of(UNDERLAY), {UNDERLAY: load(UNDERLAY)}, CLIENT, SERVER)[UNDERLAY, 1500]
     with pytest.raises(ToolError, match="ping: ping: socket: Operation not permitted"):
         sending.send(Sending(), (absent, absent), path, 1500)
 
@@ -363,7 +366,7 @@ def test_tcp_that_fails_is_told_by_what_was_seen() -> None:
             assert timeout_s
             return Completed(tuple(argv), 0, READING, "")
 
-    path = paths(setup_of(UNDERLAY), {UNDERLAY: load(UNDERLAY)}, *BOTH)[UNDERLAY, 1500]
+    path = paths(setup_of(UNDERLAY), {UNDERLAY: load(UNDERLAY)}, CLIENT, SERVER)[UNDERLAY, 1500]
     failing = Dead(Said((), b"9\n", b"\niperf3: error - unable to connect to server\n", 1))
     sent = sending.send(Sending(tcp=True), (failing, failing), path, 1500)
     assert (sent.said, sent.sent) == ("iperf3: error - unable to connect to server", 0)

@@ -308,3 +308,8 @@ def test_an_interruption_says_what_was_measured_and_a_table_of_it_later_that_it_
     one.run()
     assert went_so_far(path) == ""
     assert not [note for note in read_run(path).trials.notes if note.about is About.CUT_SHORT]
+
+
+def test_a_run_that_ended_before_its_first_trial_is_started_anew(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"has no run.json: the run ended before its first trial; start it anew"):
+        read_earlier(tmp_path, COLUMNS)

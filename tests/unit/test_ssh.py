@@ -20,8 +20,8 @@ from harness.nodes.target import Passwords
 from tests.unit.test_remote import Channel, Transport
 
 OWNER = Owner("run a", "alice", "desk", 4711, "2026-01-01 00:00:00 UTC")
-OPEN = [TimeoutError()]
-HELD = [b"9\n", lock.HELD, TimeoutError(), TimeoutError()]
+PASSWORD = "secret word"  # noqa: S105 - of nobody
+HELD: list[bytes | Exception] = [b"9\n", lock.HELD, TimeoutError(), TimeoutError()]
 Made = Callable[..., tuple[SshRemote, list[Transport]]]
 
 
@@ -72,12 +72,15 @@ def test_roots_commands_need_no_sudo(to: Made) -> None:
     [
         (False, None, b"", "k8s-1: user u is not root, which network namespaces need; set ansible_become: true."),
         (True, None, b"sudo: a password is required\n", "sudo wants a password \\(sudo: a password is required\\)"),
-        (True, "x", b"\nsudo: 1 incorrect\n", "sudo does not make user u root \\(sudo: 1 incorrect\\); look at the pass"),
+        (
+            True,
+            "x",
+            b"\nsudo: 1 incorrect\n",
+            "sudo does not make user u root \\(sudo: 1 incorrect\\); look at the pass",
+        ),
     ],
 )
-def test_who_is_not_root_is_told_how(
-    to: Made, become: bool, password: str | None, said: bytes, sentence: str
-) -> None:
+def test_who_is_not_root_is_told_how(to: Made, become: bool, password: str | None, said: bytes, sentence: str) -> None:
     remote, (transport,) = to([Channel([b"7\n1000\n"], 0, said)], user="u", become=become, password=password)
     with pytest.raises(ConnectionLostError, match=sentence):
         remote.connect()
@@ -87,11 +90,11 @@ def test_who_is_not_root_is_told_how(
 
 def test_sudo_gets_its_password_by_standard_input(to: Made) -> None:
     remote, (transport,) = to(
-        [Channel([b"7\n0\n"]), Channel([b"8\nok\n"])], user="u", become=True, password="secret word"
+        [Channel([b"7\n0\n"]), Channel([b"8\nok\n"])], user="u", become=True, password=PASSWORD
     )  # fmt: skip
     assert remote.run(["tool"]).stdout == "ok\n"
     assert all(words(channel)[:5] == ["sudo", "-S", "-p", "", "--"] for channel in transport.opened)
-    assert [channel.typed for channel in transport.opened] == [b"secret word\n"] * 2
+    assert [channel.typed for channel in transport.opened] == [f"{PASSWORD}\n".encode()] * 2
     assert not any("secret" in channel.command for channel in transport.opened)
 
 
@@ -170,7 +173,7 @@ def test_a_node_that_wants_no_more_sessions_keeps_its_connection(to: Made, monke
         raise paramiko.ChannelException(1, f"Administratively prohibited, {timeout > 0}")
 
     monkeypatch.setattr(transport, "open_session", refuses)
-    with pytest.raises(ConnectionLostError, match="k8s-1 opens no channel: .*prohibited"):
+    with pytest.raises(ConnectionLostError, match=r"k8s-1 opens no channel: .*prohibited"):
         remote.run(["tool"])
     assert remote.is_connected()
 

@@ -170,3 +170,12 @@ def test_two_ways_at_once_are_said() -> None:
     wire = stack.joined([*there, *back], [*there, *back], 1)
     assert wire.headers is None
     assert wire.unknown.startswith("echoes do not all go the same way: 2 behind ipv4/udp/vxlan/ethernet and 2 behind")
+
+
+def test_what_is_unknown_says_why() -> None:
+    strange = stack.told(seen(outer() / UDP(sport=5, dport=5555) / Raw(b"\xff" * 11) / echo()), PATTERN, SIZE)
+    wire = stack.joined(strange, strange, 1)
+    assert (wire.headers, wire.seen) == (None, (1, 1))
+    assert wire.unknown == "11 bytes stand before the echo that are no header known here"
+    there = stack.told(seen(WRAPS["vxlan"](echo(), reply=False)), PATTERN, SIZE)
+    assert stack.joined(there, [*strange, *there], 1).headers == there[0].wire.headers, "where another echo shows it"

@@ -394,3 +394,33 @@ def test_captures_are_bounded_and_filtered_to_the_flow() -> None:
     assert "arp" not in filter_of(Stop(POINTS[3], (), is_ethernet=False), flow)
     hidden = Flow("10.0.0.1", "10.0.0.2", flow.outer, Encapsulation("udp", 51820, ("ipv4", "udp", "wireguard")))
     assert "ether[" not in filter_of(nic, hidden)
+
+
+def test_a_port_alone_does_not_make_a_tunnel() -> None:
+    """A datagram on the port of a tunnel that goes by TCP, and an empty one, are what they are."""
+    by_tcp = Encapsulation("tcp", 8286, ("ipv4", "tcp", "tcp_timestamps", "openvpn_length"))
+    assert names(Ether() / IP() / UDP(sport=8286, dport=8286) / Raw(bytes(echo()[IP])), by_tcp)[:3] == [
+        *("ethernet", "ipv4", "udp"),
+    ]
+    plain = Encapsulation("udp", 8285, ("ipv4", "udp"))
+    assert names(Ether() / IP() / UDP(sport=8285, dport=8285), plain) == ["ethernet", "ipv4", "udp"]
+
+
+def test_of_several_entries_that_of_the_device_counts() -> None:
+    texts = {
+        "neighbours": "172.17.0.3 dev eth9 lladdr 02:00:00:00:00:09 STALE\n172.17.0.3 dev eth0 lladdr x REACHABLE\n",
+        "ports": "7: veth9@if3: <UP> master docker0 state forwarding priority 32\n8: veth0@if2: <UP> master docker0\n",
+        "details": "3: docker0: <UP> mtu 1450\\    bridge forward_delay 0 addrgenmode none\n"
+        "4: vxlan_docker: <UP> mtu 1450\\    link/ether x\n"
+        "4: vxlan_docker: <UP> mtu 1450\\    vxlan id 20 dstport 4789 bridge_slave state forwarding\n",
+    }
+    seen = tables(texts=texts)
+    neighbour, port = seen.neighbour("172.17.0.3", "eth0"), seen.port("veth0")
+    assert neighbour is not None
+    assert neighbour.line == "172.17.0.3 dev eth0 lladdr x REACHABLE"
+    assert port is not None
+    assert port.line == "8: veth0@if2: <UP> master docker0"
+    settings = seen.tunnel("vxlan_docker")
+    assert settings is not None
+    assert settings.line == "vxlan id 20 dstport 4789"
+    assert (seen.tunnel("none"), seen.port("none"), seen.neighbour("172.17.0.9", "eth0")) == (None, None, None)
