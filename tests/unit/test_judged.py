@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_shares_are_of_branches_and_of_both() -> None:
     assert reached.Reached().share == 1.0
 
 
-def left(tmp_path: Path, **codes: list[int | None]) -> Path:
+def left(tmp_path: Path, **codes: Sequence[int | None]) -> Path:
     """Write what mutmut leaves of modules."""
     folder = tmp_path / "mutants" / "harness" / "truth"
     folder.mkdir(parents=True)

@@ -22,6 +22,7 @@ from harness.cli.prepare import Options, Prepared, prepare
 from harness.cli.progress import RunProgress
 from harness.fabric.ansible import AnsibleFabric
 from harness.fabric.playbook import PlaybookResult
+from harness.inspect.sending import Sending
 from harness.inspect.trace import Traced
 from harness.labs.base import Lab
 from harness.model.errors import (
@@ -320,9 +321,9 @@ def test_trace_prints_saves_and_fails_with_the_packet(
     ran: Ran, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trace_command, "require_source", lambda _prepared: None)
-    sent: list[object] = []
+    sent: list[tuple[Sending, bool]] = []
 
-    def traced(_prepared: Prepared, sending: object, _passwords: Passwords, *, keep: bool) -> Traced:
+    def traced(_prepared: Prepared, sending: Sending, _passwords: Passwords, *, keep: bool) -> Traced:
         sent.append((sending, keep))
         return Traced(traces.TRACES[name]())
 
@@ -336,8 +337,7 @@ def test_trace_prints_saves_and_fails_with_the_packet(
         assert "echo 1 request: the node's firewall drops what it forwards" in str(result.exception)
     else:
         assert result.exception is None
-    (what, keep), = sent  # type: ignore[misc] # fmt: skip
-    assert (what.count, what.size, what.tcp, keep) == (2, 84, False, False)
+    assert sent == [(Sending(2, 84), False)]
 
 
 @pytest.mark.parametrize(
