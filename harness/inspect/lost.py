@@ -21,6 +21,10 @@ _DROPS = {
     "UdpNoPorts": "datagrams to a port on which nothing listens",
 }
 """Counters of /proc/net/snmp that grow where packets are lost (RFC 4293; net/ipv4/proc.c)."""
+_ACCEPT_FORWARD = (
+    "a node that forwards has to accept the overlay's network in FORWARD, in front of this rule; "
+    "Docker sets the policy to DROP when it switches forwarding on"
+)
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,11 @@ def _firewall(case: _Case) -> Finding:
         if grown:
             rule = next((rule for rule in grown if "FORWARD" in rule), grown[0])
             count = sight.after.drops[rule] - sight.before.drops.get(rule, 0)
-            chain = "FORWARD" if "FORWARD" in rule else "the firewall"
+            is_forward = "FORWARD" in rule
             return (
-                f"{chain} drops it on {point.node}",
+                f"{'FORWARD' if is_forward else 'the firewall'} drops it on {point.node}",
                 f"`{rule}` counted {count} packets meanwhile",
-                (
-                    "a node that forwards has to accept the overlay's network in FORWARD, in front of this rule; "
-                    "Docker sets the policy to DROP when it switches forwarding on"
-                ),
+                _ACCEPT_FORWARD if is_forward else f"accept what the other node, {sight.peer}, sends here, before it",
             )
     return None
 

@@ -188,6 +188,7 @@ def test_a_question_that_nobody_gets_is_lost_at_the_nic() -> None:
     assert str(lost[0].loss.after) == "ens33@k8s-2"
     assert str(lost[0].loss.before) == "vxlan_docker@k8s-2"
     assert lost[0].loss.cause == "the firewall drops it on k8s-2"
+    assert lost[0].loss.advice == "accept what the other node, 172.12.1.11, sends here, before it"
     assert made.trace.answered == 0
 
 
