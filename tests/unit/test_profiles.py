@@ -409,7 +409,7 @@ HOSTILE = {
     "no number": "name: !!int x\n",
     "too many digits": f"name: 0x{'f' * 5000}\n",
     "no time": "name: !!timestamp x\n",
-    "deep": "[" * 5000,
+    "deep": "[" * 1500,
     "list for a key": "? [1, 2]\n: 3\n",
     "python": "name: !!python/object/apply:os.system [true]\n",
     "binary": "name: !!binary é\n",
