@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import betainc, stdtrit
 
+from harness.truth import student
 from harness.truth.student import quantile
 
 FREEDOMS = [*range(1, 31), *np.geomspace(1, 1e6, 61).tolist(), 1.0001, 1.9999, 2.0001, 4.9, 5.1, 99.9, 100.1]
@@ -46,3 +47,17 @@ def test_quantiles_that_are_known_by_heart() -> None:
 def test_what_has_no_quantile_is_refused(freedom: float, probability: float) -> None:
     with pytest.raises(ValueError, match="no quantile of"):
         quantile(freedom, probability)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "off"),
+    [
+        *((1, 1e-10), (1.5, 2.2e-2), (2, 1e-10), (2.5, 4.5e-5), (3, 9e-7), (4, 4.5e-7), (4.9, 3.5e-6), (5, 4e-6)),
+        *((7, 2.8e-6), (12, 7e-7), (30, 1.2e-8), (200, 5e-12), (1000.0, 4e-12)),
+    ],
+)
+def test_hills_algorithm_comes_as_near_as_it_does(freedom: float, off: float) -> None:
+    """Steps from there on would mend a bad beginning, too, and take longer."""
+    for both_tails in (0.5, 0.3, 0.2, 0.05, 0.01, 0.001, 1e-6):
+        exact = quantile(freedom, 1 - both_tails / 2)
+        assert student._guess(freedom, both_tails) == pytest.approx(exact, rel=off), both_tails
