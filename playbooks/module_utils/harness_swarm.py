@@ -140,11 +140,16 @@ def differences(state):
 def _is_encrypting(address):
     """Tell whether the kernel encrypts on the way to a peer, once Docker has heard of its endpoints."""
     deadline = time.monotonic() + GOSSIP_S
-    while f"dst {address} " not in run(["ip", "-o", "xfrm", "state"]) + " ":
+    while not any(line.split()[:4:2] == ["src", "dst"] and line.split()[3] == address for line in _states()):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)
     return True
+
+
+def _states():
+    """Return the lines of the kernel's states of IPsec; the first of each names both ends."""
+    return run(["ip", "xfrm", "state"]).splitlines()
 
 
 def has_gateway():
