@@ -62,8 +62,11 @@ def test_busy_core_beside_a_run(machine: Machine, run: Run) -> None:
     summary = rows_of(folder / "summary.csv")
     judged = [row for row in summary if row["metric"] in JUDGED]
     assert {row["metric"] for row in judged} == set(JUDGED)
-    assert {row["verdict"] for row in judged} == {"disturbed"}
-    assert all("of the CPU time that the trials used" in row["notes"] for row in judged)
+    # A kind of CPU time that was less than a tick in each trial of a profile has no ratio.
+    disturbed = [row for row in judged if row["verdict"] != "no figure"]
+    assert {row["metric"] for row in disturbed} >= {"cpu_s_per_gbit"}
+    assert {row["verdict"] for row in disturbed} == {"disturbed"}
+    assert all("of the CPU time that the trials used" in row["notes"] for row in disturbed)
     others = [row for row in summary if row["metric"] not in CPU_ROWS]
     assert others
     assert not [row for row in others if row["verdict"] == "disturbed" or "CPU time that" in row["notes"]]
