@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from contextlib import suppress
@@ -140,16 +141,12 @@ def differences(state):
 def _is_encrypting(address):
     """Tell whether the kernel encrypts on the way to a peer, once Docker has heard of its endpoints."""
     deadline = time.monotonic() + GOSSIP_S
-    while not any(line.split()[:4:2] == ["src", "dst"] and line.split()[3] == address for line in _states()):
+    state = re.compile(rf"^src \S+ dst {re.escape(address)}\s*$", re.MULTILINE)
+    while not state.search(run(["ip", "xfrm", "state"])):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)
     return True
-
-
-def _states():
-    """Return the lines of the kernel's states of IPsec; the first of each names both ends."""
-    return run(["ip", "xfrm", "state"]).splitlines()
 
 
 def has_gateway():
