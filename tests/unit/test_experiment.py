@@ -362,10 +362,15 @@ class Bench:
         return json.loads((self.folder.path / name).read_text(encoding="utf-8"))
 
 
+def bench_in(folder: Path) -> Bench:
+    """Return an experiment that has a folder to itself."""
+    lab = Lab("local", folder / "inventory", None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=folder)
+    return Bench(World(), RunFolder.create(folder / "results", ["vxlan"], COLUMNS), lab)
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    lab = Lab("local", tmp_path / "inventory", None, *NODES, rate_bps=1e9, shared_kernel=True, scratch=tmp_path)
-    return Bench(World(), RunFolder.create(tmp_path / "results", ["vxlan"], COLUMNS), lab)
+    return bench_in(tmp_path)
 
 
 def job(record: Any, name: str) -> Any:  # noqa: ANN401 - a JSON document

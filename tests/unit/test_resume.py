@@ -23,7 +23,7 @@ from harness.results.plan import Plan
 from harness.results.store import PairsFolder, RunFolder
 from harness.run import trial
 from harness.run.experiment import Outcome
-from tests.unit.test_experiment import COLUMNS, PLAN, TRIALS, Bench, Stolen, World, bench, raises
+from tests.unit.test_experiment import COLUMNS, PLAN, TRIALS, Bench, Stolen, World, bench, bench_in, raises
 
 __all__ = ["bench"]
 BLOCKS = 3
@@ -51,11 +51,10 @@ def edit(path: Path, change: Callable[[Any], None]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
-@pytest.fixture
-def whole(bench: Bench, tmp_path: Path) -> Bench:
-    """The same run, uninterrupted."""
-    one = replace(bench, world=type(bench.world)(), plan=LONG)
-    one.folder = RunFolder.create(tmp_path / "whole", ["vxlan"], COLUMNS)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The same run, uninterrupted; nothing changes it."""
+    one = replace(bench_in(tmp_path_factory.mktemp("whole")), plan=LONG)
     one.run()
     return one
 
