@@ -34,7 +34,7 @@ test-kubernetes: setup  ## a path of a real cluster's, found and measured, from 
 	@$(call as_root,$(bin)/python -m tests.kubernetes.prove $(ARGS))
 
 unit: setup  ## only the tests that need neither root nor a network
-	@$(bin)/python -m pytest $(ARGS)
+	@$(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: setup  ## how much of the program the unit tests reach: 90 % of branches, 95 % of parsers' (docs/tests.md)
 	@rm -rf .coverage

@@ -62,6 +62,7 @@ app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for na
 def main() -> None:
     """Entry point: run the command line; expected errors become one or two sentences and their exit code."""
     from harness.cli import completion
+    from harness.run.interrupt import SIGNALS
 
     if completion.VARIABLE in os.environ:
         sys.exit(completion.complete(app, os.environ[completion.VARIABLE]))
@@ -83,6 +84,8 @@ def main() -> None:
             raise
         text, code = _sentence(error, keeps="--keep" in ours)
         _say(text)
+    for number in SIGNALS:  # all is done and said: what comes while Python takes itself down changes neither
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 

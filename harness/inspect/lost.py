@@ -67,7 +67,7 @@ def loss_of(packet: Seen, chain: Sequence[Point], sights: Mapping[str, Sight]) -
     here, there = sights[last.node], sights[following.node]
     counted = tuple(dict.fromkeys(counted_drops(last, here) + counted_drops(following, there)))
     case = _Case(packet.frames_at(last)[0], last, following, here, there, counted)
-    rules = (_firewall, _nowhere, _unresolved, _no_route, _too_large, _checksum)
+    rules = (_down, _firewall, _nowhere, _unresolved, _no_route, _too_large, _checksum)
     cause, fact, advice = next((found for rule in rules if (found := rule(case))), _unknown(case))
     return Loss(last, following, cause, fact, advice, counted)
 
@@ -101,6 +101,21 @@ def counted_drops(point: Point, sight: Sight) -> tuple[str, ...]:
 
 Finding = tuple[str, str, str] | None
 """Cause, fact and advice, where a rule says that it was this."""
+
+
+def _down(case: _Case) -> Finding:
+    """Find a device next on the way that is down: it takes no packet, and those around it do not say so."""
+    point = case.following
+    tables = case.there.after
+    link = (tables.inside if point.place is Place.ENDPOINT else tables.links).get(point.device)
+    if link is None or link.is_up:
+        return None
+    where = f"{point.node} in its endpoint" if point.place is Place.ENDPOINT else point.node
+    return (
+        f"{point.device} of {point.node} is down",
+        f"`ip link show dev {point.device}` on {where}: no UP",
+        "see what set it down, or why what makes it has not set it up",
+    )
 
 
 def _firewall(case: _Case) -> Finding:

@@ -14,11 +14,12 @@ from harness.model.trace import Place, Point
 
 @dataclass(frozen=True)
 class Stop:
-    """A point, how a program is started where it is, and whether frames there have an Ethernet header."""
+    """A point, how a program is started where it is, whether frames there have an Ethernet header, and it is up."""
 
     point: Point
     enter: tuple[str, ...]
     is_ethernet: bool
+    is_up: bool = True
 
 
 def stops_of(
@@ -46,7 +47,7 @@ def stops_of(
         if name in tables.links:
             found.append((tables.links[str(name)], place, ()))
     return [
-        Stop(Point(number, node, side, link.name, place, link.mtu, link.mac), enter, link.is_ethernet)
+        Stop(Point(number, node, side, link.name, place, link.mtu, link.mac), enter, link.is_ethernet, link.is_up)
         for number, (link, place, enter) in enumerate(found)
     ]
 

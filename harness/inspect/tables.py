@@ -26,7 +26,8 @@ _POLICY = re.compile(r"^:(\S+) DROP \[(\d+):\d+\]$")
 class Link:
     """A device as `LISTING` has it: `master` is a bridge's name, `peer` the index of a veth's other end.
 
-    `dropped` is how many packets it counted as dropped, by direction, `settings` are those of its kind.
+    `dropped` is how many packets it counted as dropped, by direction, `settings` are those of its kind. One that is
+    not up carries nothing.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Link:
     addresses: tuple[str, ...]
     dropped: Mapping[str, int]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    is_up: bool = True
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _link(entry: Mapping[str, Any]) -> Link:
         addresses=tuple(str(found["local"]) for found in entry.get("addr_info", []) if "local" in found),
         dropped={way: int(stats[way].get("dropped", 0)) for way in ("rx", "tx") if way in stats},
         settings=info.get("info_data") or {},
+        is_up="UP" in entry.get("flags", ["UP"]),
     )
 
 

@@ -71,7 +71,8 @@ def trace(subject: Subject, remotes: tuple[Remote, Remote]) -> Traced:
         flow = _flow(subject)
         by_name = {remote.name: remote for remote in remotes}
         limit_s = subject.sending.limit_s + 2 * len(stops)
-        with capturing(by_name, stops, partial(filter_of, flow=flow), limit_s) as harvest:
+        carrying = [stop for stop in stops if stop.is_up]  # on a device that is down nothing can be captured
+        with capturing(by_name, carrying, partial(filter_of, flow=flow), limit_s) as harvest:
             sent = send(subject.sending, remotes, path, subject.mtu)
         asked = [_routes(subject, number, stops, flow) for number in range(2)]
         after = [*pool.map(tables.read, remotes, (path.client.enter, path.server.enter), asked)]

@@ -240,6 +240,19 @@ def test_a_smaller_mtu_at_one_side_is_named(bench: Bench) -> None:
     assert "1350 bytes" in loss.advice
 
 
+@pytest.mark.parametrize(("profile", "before"), [("vxlan", "docker0"), ("flannel", "cni0")])
+def test_a_tunnel_that_is_down_is_named(bench: Bench, profile: str, before: str) -> None:
+    """Nothing can be captured there; with flannel its route is gone with it."""
+    bench.play("apply", [profile])
+    device = load(profile).tunnel
+    done(bench.client, *f"ip link set dev {device} down".split())
+    found = traced(bench, profile, count=1).trace
+    loss = next(walk.loss for walk in found.walks if walk.loss is not None)
+    assert found.answered == 0
+    assert (str(loss.after), str(loss.before)) == (f"{before}@k8s-1", f"{device}@k8s-1")
+    assert loss.cause == f"{device} of k8s-1 is down"
+
+
 # ---- what a trace leaves
 
 

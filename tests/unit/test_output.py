@@ -85,6 +85,21 @@ def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> No
     assert done.stderr.startswith("harness: interrupted; what was measured is kept")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["atexit.register(end)", "sys.modules['last'] = type('', (), {'__del__': end})()"])
+def test_signal_while_python_takes_itself_down_changes_nothing(number: signal.Signals, moment: str) -> None:
+    """A run's last tenth of a second: its results are on disk, and its last line is out."""
+    code = (
+        "import atexit, os, sys, harness.cli as cli, click\n"
+        f"def end(*_, kill=os.kill, pid=os.getpid()): kill(pid, {number:d})\n"
+        f"@click.command()\ndef plan(): {moment}; print('done')\n"
+        "cli.app.commands = {'plan': plan}\n"
+        "sys.argv = ['harness', 'plan']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 @pytest.mark.parametrize(
     ("error", "keeps", "said", "code"),
     [

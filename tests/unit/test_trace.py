@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -273,6 +274,8 @@ def test_each_step_quotes_the_entry_that_decided_it() -> None:
 
 # ---- missed
 
+UP = {"up": {"flags": ["BROADCAST", "UP"]}, "down": {"flags": ["BROADCAST"]}, "untold": {}}
+
 
 def lost(at: int, before: Tables, after: Tables, packet: Packet | None = None, points: Sequence[Point] = POINTS) -> str:
     """Return the cause that is named for a packet that was seen up to a point, with its fact and advice."""
@@ -293,6 +296,27 @@ def test_a_rule_that_counted_is_named() -> None:
     old = tables(drops={"iptables -t filter -P FORWARD DROP": 3})
     new = tables(drops={"iptables -t filter -P FORWARD DROP": 5})
     assert lost(2, old, new).startswith("FORWARD drops it on k8s-1 | `iptables -t filter -P FORWARD DROP` counted 2")
+
+
+def test_a_device_that_is_down_is_named_before_what_follows_from_it() -> None:
+    links = {"vxlan_docker": link("vxlan_docker", is_up=False), "eth0": link("eth0")}
+    texts = {"fdb": FDB, "neighbours": "172.12.1.12 dev ens33 FAILED\n"}
+    said = lost(2, tables(), tables(links=links, texts=texts))
+    assert said.startswith("vxlan_docker of k8s-1 is down | `ip link show dev vxlan_docker` on k8s-1: no UP | ")
+    assert "is down" not in lost(3, tables(), tables(links=links))
+    ends = {"eth0": link("eth0", is_up=False)}
+    assert lost(len(POINTS) - 2, tables(), tables(inside=ends)).startswith("eth0 of k8s-2 is down | `ip link show dev")
+    assert "in its endpoint: no UP" in lost(len(POINTS) - 2, tables(), tables(inside=ends))
+    assert "is down" not in lost(len(POINTS) - 2, tables(), tables(links=ends))
+
+
+def test_links_are_read_with_whether_they_are_up() -> None:
+    entries = [{"ifname": name, "ifindex": 1, "mtu": 1500, **flags} for name, flags in UP.items()]
+    assert {name: found.is_up for name, found in links_of(json.dumps(entries), "k8s-1").items()} == {
+        "up": True,
+        "down": False,
+        "untold": True,
+    }
 
 
 def test_a_next_hop_that_is_not_there_is_named() -> None:
