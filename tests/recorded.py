@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.nodes.channel import Channel
 from harness.nodes.remote import Remote
-from harness.nodes.running import Channel
 
 FOLDER = Path(__file__).parent / "golden" / "recorded"
 

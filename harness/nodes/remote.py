@@ -13,8 +13,9 @@ from typing import Self
 
 from harness.model.errors import ConnectionLostError
 from harness.model.jobs import MOST_BYTES, Completed
+from harness.nodes.channel import Channel
 from harness.nodes.lock import Owner
-from harness.nodes.running import ANNOUNCE, SIGNAL, Background, Channel
+from harness.nodes.running import ANNOUNCE, SIGNAL, Background
 
 
 class Remote(ABC):

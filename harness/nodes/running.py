@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from harness.model.errors import ConnectionLostError, ToolError
 from harness.model.jobs import MOST_BYTES, Completed
+from harness.nodes.channel import Channel
 from harness.nodes.connection import CONNECT_TIMEOUT_S
 
 _CHUNK_BYTES = 65536
@@ -46,46 +47,6 @@ done
 # `timeout` leads a group of its own with the server in it; killed alone it would leave the server behind.
 SIGNAL = 'signal() { kill "-$1" "-$2" 2>/dev/null || kill "-$1" "$2"; }'
 _ANSWERED = re.compile(rb"@answered (\d+)\n")
-
-
-class Channel(Protocol):
-    """The streams of one command on a node, and its exit code: what paramiko.Channel has of it."""
-
-    def settimeout(self, timeout: float) -> None:
-        """Say how many seconds a read may block."""
-        ...
-
-    def recv(self, size: int, /) -> bytes:
-        """Return some of its output, nothing at its end; raises TimeoutError."""
-        ...
-
-    def recv_stderr_ready(self) -> bool:
-        """Tell whether `recv_stderr` would return at once."""
-        ...
-
-    def recv_stderr(self, size: int, /) -> bytes:
-        """Return some of its errors, nothing at their end; raises TimeoutError."""
-        ...
-
-    def exit_status_ready(self) -> bool:
-        """Tell whether it is known to have ended."""
-        ...
-
-    def recv_exit_status(self) -> int:
-        """Return its exit code, once it has ended; less than 0 where there is none."""
-        ...
-
-    def shutdown_write(self) -> None:
-        """End its standard input."""
-        ...
-
-    def sendall(self, data: bytes, /) -> None:
-        """Write to its standard input; raises OSError."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
 
 
 class Background:

@@ -15,6 +15,7 @@ from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
 from harness.model.text import brief
 from harness.nodes import lock, readings
+from harness.nodes.channel import SshChannel
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
@@ -206,7 +207,7 @@ class SshRemote(Remote):
         else:
             super()._signal(signal, pid)
 
-    def open_channel(self, argv: Sequence[str], *, is_fed: bool = False) -> paramiko.Channel:
+    def open_channel(self, argv: Sequence[str], *, is_fed: bool = False) -> SshChannel:
         """Start argv on the node and return its channel, whose other end reads on (`is_fed`) until it is closed."""
         self.connect()
         transport = self._client.get_transport() if self._client else None
@@ -224,7 +225,7 @@ class SshRemote(Remote):
         except (paramiko.SSHException, OSError, EOFError) as error:
             self._give_up()  # it may have died without a word, and would stay "connected" for a quarter of an hour
             raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
-        return channel
+        return SshChannel(channel)
 
     def _become(self) -> list[str]:
         """Return what makes a command root's: sudo, its password by standard input, or nothing."""

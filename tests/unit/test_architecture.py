@@ -31,7 +31,7 @@ WITHOUT_NODES = ("model", "truth", "measures")
 MOST_MODULE_LINES = 300
 MOST_FUNCTION_LINES = 50
 ONLY_IN = {
-    "paramiko": "harness.nodes.connection harness.nodes.ssh",
+    "paramiko": "harness.nodes.channel harness.nodes.connection harness.nodes.ssh",
     "ansible_runner": "harness.fabric.playbook",
     "pandas": "harness.report.reading",
     "scipy": "harness.truth.power",

@@ -26,10 +26,10 @@ from harness.model.node import Node
 from harness.model.pairs import Pair
 from harness.model.path import Kind
 from harness.model.services import Served, ServiceKind
+from harness.nodes.channel import Channel
 from harness.nodes.kubectl import Kubectl
 from harness.nodes.pod_remote import PodRemote
 from harness.nodes.remote import Remote
-from harness.nodes.running import Channel
 from harness.run.standing import Ground
 from tests.unit.test_found import FOUND, NODES, end
 from tests.unit.test_kubernetes import node

@@ -27,8 +27,8 @@ from harness.model.node import Node
 from harness.model.path import Endpoint as PathEndpoint
 from harness.model.readings import Counters
 from harness.model.trace import Place, Point
+from harness.nodes.channel import Channel
 from harness.nodes.remote import Remote
-from harness.nodes.running import Channel
 from harness.results.plan import Plan
 from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment

@@ -33,9 +33,10 @@ from harness.model.path import Claim, Endpoint, Kind
 from harness.model.path import Path as NetworkPath
 from harness.model.trial import Cell, Slot, Timing, Trial
 from harness.nodes import background
+from harness.nodes.channel import Channel
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
-from harness.nodes.running import Background, Channel
+from harness.nodes.running import Background
 from harness.report.trials import read_trials
 from harness.results.meta import read_meta
 from harness.results.plan import Plan, Setup

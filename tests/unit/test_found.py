@@ -27,8 +27,8 @@ from harness.model.readings import Counters
 from harness.model.trace import Place
 from harness.model.trial import UNDERLAY, Cell, Timing
 from harness.nodes import readings
+from harness.nodes.channel import Channel
 from harness.nodes.remote import Remote
-from harness.nodes.running import Channel
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
 from harness.run.conditions import conditions_of

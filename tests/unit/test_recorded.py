@@ -30,8 +30,8 @@ from harness.model.node import Node
 from harness.model.pairs import Pair
 from harness.model.trace import By, Clock, Place, Walk
 from harness.model.trial import UNDERLAY
+from harness.nodes.channel import Channel
 from harness.nodes.remote import Remote
-from harness.nodes.running import Channel
 from harness.results.plan import Setup
 from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment, Ground
