@@ -10,7 +10,7 @@ from harness.fabric.base import Paths, Raised
 from harness.fabric.playbook import PlaybookResult
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, PlaybookError, VerificationError
+from harness.model.errors import ConnectionLostError, PlaybookError, TaskFailedError, VerificationError
 from harness.model.node import Node
 from harness.model.notes import About, Note
 from harness.model.path import Claim, Kind, Path
@@ -49,10 +49,13 @@ class AnsibleFabric:
         )
 
     def verify(self, setup: Setup) -> None:
-        """Read everything back, and ping with packets that have to pass and that must not."""
+        """Read everything back, and ping with packets that have to pass and that must not.
+
+        Where Ansible itself did not get that far it raises PlaybookError: that says nothing of the set-up.
+        """
         try:
             self._playbooks.run("verify", setup)
-        except PlaybookError as error:
+        except TaskFailedError as error:
             raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
 
     def down(self, setup: Setup) -> None:

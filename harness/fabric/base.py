@@ -35,7 +35,10 @@ class Fabric(Protocol):
         ...
 
     def verify(self, setup: Setup) -> None:
-        """Raise VerificationError where the paths are not what their profiles say; changes nothing."""
+        """Raise VerificationError where the paths are not what their profiles say; changes nothing.
+
+        Raises PlaybookError and ConnectionLostError where that cannot be found out.
+        """
         ...
 
     def down(self, setup: Setup) -> None:

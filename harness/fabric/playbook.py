@@ -14,7 +14,7 @@ import ansible_runner
 
 from harness.fabric.oversight import MOST_BYTES, Oversight
 from harness.labs.base import Lab
-from harness.model.errors import ConnectionLostError, LabError, PlaybookError, StorageError
+from harness.model.errors import ConnectionLostError, LabError, PlaybookError, StorageError, TaskFailedError
 from harness.model.shipped import PLAYBOOKS
 from harness.model.text import printable
 from harness.nodes.ansible_environment import FOLDER, SOCKETS, forget_others, settings
@@ -192,7 +192,7 @@ def _raise_for_failures(name: str, events: Sequence[dict[str, Any]]) -> None:
     ]
     if failed:
         texts = dict.fromkeys(f"{entry['host']}: {_message(entry)}" for entry in failed)
-        raise PlaybookError(f"playbook {name}, task {failed[0]['task']!r}: " + "; ".join(texts))
+        raise TaskFailedError(f"playbook {name}, task {failed[0]['task']!r}: " + "; ".join(texts))
 
 
 def _message(entry: dict[str, Any]) -> str:
@@ -212,4 +212,4 @@ def _last_words(runner: ansible_runner.Runner) -> str:
     """Return the last thing that Ansible calls an error, else its last line."""
     lines = [line for line in str(runner.stdout.read()).splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line]
-    return _start((errors or lines or ["it said nothing"])[-1], _MOST_LAST_WORDS)
+    return _start((errors or lines or ["it said nothing, as where somebody kills it"])[-1], _MOST_LAST_WORDS)

@@ -38,6 +38,10 @@ class PlaybookError(HarnessError):
     exit_code = 4
 
 
+class TaskFailedError(PlaybookError):
+    """A playbook came to its task, and that failed on a node: what it found there is not as it has to be."""
+
+
 class ConnectionLostError(HarnessError):
     """A node cannot be reached, or its connection broke."""
 

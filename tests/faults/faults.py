@@ -282,7 +282,7 @@ FAULTS = (
     Fault("Ctrl-C", _signal(signal.SIGINT), (130,)),
     Fault("Ctrl-C twice", _signal(signal.SIGINT, signal.SIGINT), (130,)),
     Fault("SIGTERM", _signal(signal.SIGTERM), (130,)),
-    Fault("terminal gone", _no_terminal, (130, 0), place="terminal"),
+    Fault("terminal gone", _no_terminal, (130,), place="terminal"),
     Fault("SIGKILL", _signal(signal.SIGKILL), (137,)),
     Fault("SIGSTOP for 40 s", _stopped, (0, 4, 5)),
     Fault("reader of standard output gone", _no_reader, (0,), place="pipe"),

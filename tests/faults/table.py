@@ -213,6 +213,7 @@ def main() -> int:
     )
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts beside itself ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what nohup starts this
     cells = chosen(given.only, given.sample)
     with ThreadPoolExecutor(given.jobs) as pool:
         results = [*pool.map(lambda one: safely(*one), cells)]

@@ -24,6 +24,7 @@ from harness.model.errors import (
     LabError,
     NodeGoneError,
     PlaybookError,
+    TaskFailedError,
     VerificationError,
 )
 from harness.model.jobs import MOST_BYTES, Completed, Job, Side
@@ -448,8 +449,15 @@ def test_cleans_up_whatever_happens(bench: Bench, event: str, error: BaseExcepti
 
 
 def test_set_up_that_fails_its_verification_is_told_from_one_that_fails(bench: Bench) -> None:
-    bench.world.failures["verify"] = PlaybookError("k8s-2: no reply")
+    bench.world.failures["verify"] = TaskFailedError("k8s-2: no reply")
     with pytest.raises(VerificationError, match="does not do what its profile says: k8s-2: no reply"):
+        bench.run()
+    assert cleaned_up(bench.world) == CLEAN_UP
+
+
+def test_ansible_that_breaks_in_a_verification_says_nothing_of_the_set_up(bench: Bench) -> None:
+    bench.world.failures["verify"] = PlaybookError("playbook verify ended as failed")
+    with pytest.raises(PlaybookError, match=r"^playbook verify ended as failed$"):
         bench.run()
     assert cleaned_up(bench.world) == CLEAN_UP
 

@@ -18,13 +18,24 @@ from harness.fabric.oversight import Oversight, descendants, resident_bytes
 from harness.fabric.playbook import PlaybookRunner
 from harness.labs.base import Lab
 from harness.labs.static import listing
-from harness.model.errors import ConnectionLostError, HarnessError, InputError, PlaybookError, StorageError
+from harness.model.errors import (
+    ConnectionLostError,
+    HarnessError,
+    InputError,
+    PlaybookError,
+    StorageError,
+    TaskFailedError,
+)
 from harness.model.node import Node
 from harness.results.plan import Setup
 
 MARK = "ANSIBLE_HOME=/nowhere"
 SETUP = Setup(("vxlan",), (1450,), 1500)
 STATS = {"processed": {"k8s-1": 1, "k8s-2": 1}, "changed": {}}
+FAILED = {
+    "event": "runner_on_failed",
+    "event_data": {"host": "k8s-2", "task": "look", "res": {"msg": "no such device"}},
+}
 UNREACHABLE = {"event": "runner_on_unreachable", "event_data": {"host": "k8s-1", "task": "x", "res": {"msg": "gone"}}}
 
 
@@ -79,7 +90,8 @@ ENDS: dict[str, tuple[Any, type[HarnessError], str]] = {
     "timeout": (("timeout", [], ""), PlaybookError, "playbook apply was ended: it took more than 900 s."),
     "own words": (("failed", [], "PLAY\nERROR! no such role\n"), PlaybookError, "ended as failed: ERROR! no such role"),
     "very many": (("failed", [], LONG), PlaybookError, "ended as failed: xxx"),
-    "nothing": (("failed", [], ""), PlaybookError, "ended as failed: it said nothing"),
+    "task": (("failed", [FAILED], ""), TaskFailedError, "playbook apply, task 'look': k8s-2: no such device"),
+    "nothing": (("failed", [], ""), PlaybookError, "ended as failed: it said nothing, as where"),
     "escapes": (("failed", [], "ERROR! \x1b[2J"), PlaybookError, r"ERROR! \x1b[2J"),
     "full disk": (OSError(28, "No space left on device"), StorageError, "cannot be written: No space left on device"),
 }
