@@ -246,9 +246,11 @@ def _read_only(scene: Scene) -> bool:
 
 
 _EACH = """
+found=1
 for p in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' <"$p/cmdline" 2>/dev/null)" in {words}) kill -9 "${{p#/proc/}}" ;; esac
+    case "$(tr '\\0' ' ' <"$p/cmdline" 2>/dev/null)" in {words}) kill -9 "${{p#/proc/}}" && found=0 ;; esac
 done
+exit $found
 """
 
 

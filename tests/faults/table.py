@@ -45,17 +45,20 @@ SHELLS_KILLED = 128
 
 @dataclass(frozen=True)
 class Found:
-    """What became of a run: its exit code (None: not met), and what is not as promised."""
+    """What became of a run: its exit code (None: not met), what is not as promised, and whether there was a fault."""
 
     code: int | None
     problems: tuple[str, ...] = ()
     resumed: bool = False
+    has_happened: bool = True
 
     @property
     def text(self) -> str:
         """The cell of the table."""
         if self.problems:
             return f"**{self.code}**"
+        if not self.has_happened:
+            return "-"
         return f"{self.code}{'+' if self.resumed else ''}"
 
 
@@ -100,7 +103,8 @@ def tried(fault: Fault, moment: str, folder: Path) -> Found:
             has_happened = is_met and fault.happens(scene)
             code = scene.command.wait(240.0)
             code = SHELLS_KILLED - code if code < 0 else code
-        problems = [*_of_end(fault, scene, code, has_happened=has_happened)]
+        problems = [] if is_met or LAST_WORDS in scene.said else ["the moment did not come"]
+        problems += _of_end(fault, scene, code, has_happened=has_happened)
         if fault.place == "small":
             machine.on_machine("mount", "-o", "remount,rw", OUT)
             (scene.out / "filler").unlink(missing_ok=True)
@@ -112,7 +116,7 @@ def tried(fault: Fault, moment: str, folder: Path) -> Found:
             resumed = True
             problems += _of_resumption(scene, folder)
             problems += [f"left after it was resumed: {text}" for text in machine.changes(before)]
-    return Found(code, tuple(problems), resumed)
+    return Found(code, tuple(problems), resumed, has_happened)
 
 
 def _of_end(fault: Fault, scene: Scene, code: int, *, has_happened: bool) -> Iterator[str]:
