@@ -12,12 +12,12 @@ import signal
 import sys
 from collections import UserDict
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 import click
 
 from harness.model.errors import INTERNAL, INTERRUPTED, HarnessError, StorageError
+from harness.run.interrupt import RECEIVED, SIGNALS, interrupt
 
 _COMMANDS = tuple(
     "run inspect trace ecmp plan compare report results history import aa "
@@ -62,7 +62,6 @@ app.commands = _Commands({name: f"{__name__}.{_KEYWORDS.get(name, name)}" for na
 def main() -> None:
     """Entry point: run the command line; expected errors become one or two sentences and their exit code."""
     from harness.cli import completion
-    from harness.run.interrupt import SIGNALS
 
     if completion.VARIABLE in os.environ:
         sys.exit(completion.complete(app, os.environ[completion.VARIABLE]))
@@ -83,6 +82,8 @@ def main() -> None:
         if debug:
             raise
         text, code = _sentence(error, keeps="--keep" in ours)
+        if code == INTERNAL and RECEIVED:
+            text, code = _sentence(KeyboardInterrupt(), keeps="--keep" in ours)
         _say(text)
     for number in SIGNALS:  # all is done and said: what comes while Python takes itself down changes neither
         signal.signal(number, signal.SIG_IGN)
@@ -113,16 +114,12 @@ def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
 
 def _prepare_process() -> None:
     """Have SIGTERM and SIGHUP end a command as Ctrl-C does, and no letter that a terminal lacks end its output."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # not where it is ignored, as under nohup
-            signal.signal(number, _interrupt)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, interrupt)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+RECEIVED: set[int] = set()
+"""Those that interrupted this process. What they hit may raise anything in the place of KeyboardInterrupt, such as a
+module that was being loaded SyntaxError."""
+
+
+def interrupt(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal: remember it, and raise KeyboardInterrupt."""
+    RECEIVED.add(number)
+    raise KeyboardInterrupt
 
 
 class Interruption:
@@ -38,9 +47,9 @@ class Interruption:
         finally:
             self._depth -= 1
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         if self._depth:
             self._on_shielded()
         else:
-            raise KeyboardInterrupt
+            interrupt(number, frame)

@@ -86,6 +86,25 @@ def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signal_that_what_it_hit_makes_something_else_of_is_told_as_what_it_was(number: signal.Signals) -> None:
+    """Python does: a module that is being compiled, and loads unicodedata for a name in it, raises SyntaxError."""
+    code = (
+        "import os, harness.cli as cli, click\n"
+        "@click.command()\n"
+        "def plan():\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {number:d})\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise SyntaxError('cannot load unicodedata')\n"
+        "cli.app.commands = {'plan': plan}\n"
+        "import sys; sys.argv = ['harness', 'plan']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.startswith("harness: interrupted; what was measured is kept")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("moment", ["atexit.register(end)", "sys.modules['last'] = type('', (), {'__del__': end})()"])
 def test_signal_while_python_takes_itself_down_changes_nothing(number: signal.Signals, moment: str) -> None:
     """A run's last tenth of a second: its results are on disk, and its last line is out."""
