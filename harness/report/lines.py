@@ -143,10 +143,10 @@ def _number(where: str, column: str, text: str, kind: Callable[[str], Any]) -> N
     if not text:
         return
     try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+        is_finite = math.isfinite(kind(text))
+    except (ValueError, OverflowError):  # the latter: a whole number of hundreds of digits
+        is_finite = False
+    if not is_finite:
         word = "a whole number" if kind is int else "a number"
         raise InputError(f"{where}: {column} is {text!r}, not {word}; {_REMEDY}.")
 

@@ -22,6 +22,8 @@ BLOCKS, PER_BLOCK = 2, 6
 STOPPED_S, NIC_DOWN_S = 40.0, 5.0
 POLL_S = 0.005
 MOST_S = 120.0
+BETWEEN_S = 3.0
+"""How long at most no program of a measure runs while a run measures."""
 _ATTEMPT = 4
 """Where a line of trials.csv has the attempt."""
 
@@ -254,8 +256,17 @@ exit $found
 """
 
 
-def _killed_on_node(words: str, number: int = 1) -> Callable[[Scene], bool]:
-    return lambda scene: scene.on_node(number, _EACH.format(words=words))
+def _killed_on_node(words: str, *numbers: int) -> Callable[[Scene], bool]:
+    """Kill what has such a command line on these nodes, as soon as there is any."""
+
+    def happens(scene: Scene) -> bool:
+        until = time.monotonic() + BETWEEN_S
+        while time.monotonic() < until:
+            if any(scene.on_node(number, _EACH.format(words=words)) for number in numbers):
+                return True
+        return False
+
+    return happens
 
 
 def _holder_killed(scene: Scene) -> bool:
@@ -290,9 +301,9 @@ FAULTS = (
     Fault("reader of standard output gone", _no_reader, (0,), place="pipe"),
     Fault("disk full", _full, (9,), place="small"),
     Fault("disk read-only", _read_only, (9,), place="small"),
-    Fault("a node's sshd killed", _killed_on_node("sshd:*"), HARMED),
+    Fault("a node's sshd killed", _killed_on_node("sshd:*", 1), HARMED),
     Fault("a node gone", _holder_killed, (3, 4, 5)),
-    Fault("iperf3 and ping killed", _killed_on_node("iperf3*|ping*"), (0, 8, 7)),
+    Fault("iperf3 and ping killed", _killed_on_node("iperf3*|ping*", 0, 1), (0, 8, 7)),
     Fault("tunnel device deleted", lambda scene: scene.on_node(1, "ip link del vxlan_docker"), (0, 4, 7, 8)),
     Fault("NIC down for 5 s", _nic_down, HARMED),
     Fault("Ansible killed", lambda scene: scene.end("ansible-playbook"), (0, 4)),
