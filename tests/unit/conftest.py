@@ -1,14 +1,27 @@
-"""What unit tests share: what Ansible makes of an inventory is asked once for each that they have."""
+"""What unit tests share: signals are handled as before each; what Ansible makes of an inventory is asked once."""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.labs import static
+from harness.run.interrupt import RECEIVED, SIGNALS
 
 _ANSWERS: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """`main` handles them for as long as its process lives, which here is pytest's."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    RECEIVED.clear()
 
 
 @pytest.fixture(autouse=True)
