@@ -17,7 +17,7 @@ from harness.model.notes import About, Note
 from harness.model.path import Kind, PathState
 from harness.model.trial import MTU, Direction, Status
 from harness.results import earlier
-from harness.results.schema import REQUIRED, Columns
+from harness.results.schema import REQUIRED, Columns, whole_number
 
 _WORDS: Mapping[str, Sequence[str]] = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
 _REMEDY = "remove the line or restore the file"
@@ -118,7 +118,7 @@ def _row(where: str, header: Sequence[str], record: Sequence[str], columns: Colu
         )
     _check_words(where, row, columns)
     for column in ("setup", "block", "position", "attempt", MTU):
-        _number(where, column, row[column], int)
+        _number(where, column, row[column], whole_number)
     for column in ("duration_s", *columns.metrics):
         _number(where, column, row.get(column, ""), float)
     return row
@@ -144,10 +144,10 @@ def _number(where: str, column: str, text: str, kind: Callable[[str], Any]) -> N
         return
     try:
         is_finite = math.isfinite(kind(text))
-    except (ValueError, OverflowError):  # the latter: a whole number of hundreds of digits
+    except ValueError:
         is_finite = False
     if not is_finite:
-        word = "a whole number" if kind is int else "a number"
+        word = "a whole number" if kind is whole_number else "a number"
         raise InputError(f"{where}: {column} is {text!r}, not {word}; {_REMEDY}.")
 
 

@@ -22,7 +22,7 @@ from harness.report import attempts, lines
 from harness.report.reading import Wanted, read_table
 from harness.report.tables import Table, Whole, Words, renumbered
 from harness.results.meta import ENVIRONMENT_FILE, RUN_FILE, RunMeta, read_json, read_meta
-from harness.results.schema import REQUIRED, SERIES, Columns
+from harness.results.schema import REQUIRED, SERIES, Columns, whole_number
 
 _MOST_NAMED = 3
 _WHOLE = ("setup", "block", "position", "attempt")
@@ -136,7 +136,7 @@ def _table(path: Path, header: Sequence[str], columns: Columns, *, is_torn: bool
     made = {"measure" if name == "tool" else name: column for name, column in read.words.items()}
     made |= {name: Words.alike("", len(read)) for name in _OPTIONAL if name not in made}
     made |= {name: made[name].parsed(_level(factor.parse)) for name, factor in columns.factors.items() if name != MTU}
-    made |= {MTU: made[MTU].parsed(int), "path_state": made["path_state"].parsed(_state)}
+    made |= {MTU: made[MTU].parsed(whole_number), "path_state": made["path_state"].parsed(_state)}
     ones = {name: np.ones(len(read), np.int64) for name in ("setup", "attempt") if name not in header}
     return Table(made, {**read.whole, **ones}, read.figures)
 

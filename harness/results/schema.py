@@ -44,6 +44,8 @@ SCHEMA_1 = tuple(
 )
 """Columns of trials.csv in schema 1."""
 
+MOST_DIGITS = 100
+"""Of a whole number in a file: one of some 300 is beyond what a float holds."""
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
 
 
@@ -73,7 +75,7 @@ class Columns:
         first = min((number for number, name in enumerate(names) if name in metrics), default=0)
         unknown = [name for name in names if name not in factors and name not in metrics]
         factors |= {name: unknown_factor(name) for name in unknown if names.index(name) < first}
-        metrics |= {name: unknown_metric(name) for name in unknown if names.index(name) > first}
+        metrics |= {name: unknown_metric(name) for name in unknown if names.index(name) >= first}
         return cls(
             {name: factors[name] for name in names if name in factors},
             {name: metrics[name] for name in names if name not in factors},
@@ -134,6 +136,13 @@ def unknown_metric(name: str, unit: str = "", title: str = "", part: str = "", b
     """Return a metric that this harness does not have, compared where it is said which way is better."""
     ways = {way.value: way for way in Better}
     return Metric(name, unit, title or name, ways.get(better or ""), part)
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number, of so many digits that it can be computed with; ValueError for anything else."""
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"more than {MOST_DIGITS} digits")
+    return int(text)
 
 
 def any_value(text: str) -> Value:

@@ -159,6 +159,7 @@ def test_files_that_are_not_whole_are_the_same_table(
         (f"{RUN_ID},1,", f"{RUN_ID},99999999999999999999,", "set-up 1, but of 99999999999999999999 in line 2"),
         ("ok", "okay", "line 2: unknown status 'okay'"),
         (",1450,", ",1450.5,", "line 2: mtu is '1450.5', not a whole number"),
+        (",1450,", f",{'9' * 400},", "line 2: mtu is '9999"),
         (",1450,", ",,", "line 2: mtu is empty"),
         (",2.0,", ",,", "line 2: duration_s is empty"),
         (",2.0,", ",nan,", "line 2: duration_s is 'nan', not a number"),

@@ -176,6 +176,7 @@ def test_every_factor_and_metric_of_a_measure_has_a_column(measure: str) -> None
 
 
 def test_header_is_read_back_as_the_columns_that_it_names() -> None:
+    assert list(Columns.of_header(["what", "else"]).metrics) == ["what", "else"]
     assert Columns.of_header(COLUMNS.split(",")) == BY_DEFAULT
 
 
