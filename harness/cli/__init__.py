@@ -82,8 +82,6 @@ def main() -> None:
         if debug:
             raise
         text, code = _sentence(error, keeps="--keep" in ours)
-        if code == INTERNAL and RECEIVED:
-            text, code = _sentence(KeyboardInterrupt(), keeps="--keep" in ours)
         _say(text)
     for number in SIGNALS:  # all is done and said: what comes while Python takes itself down changes neither
         signal.signal(number, signal.SIG_IGN)
@@ -109,6 +107,8 @@ def _sentence(error: BaseException, *, keeps: bool) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; make that possible, and run it again.", StorageError.exit_code
+    if RECEIVED:  # a signal, of which what it hit has made something else
+        return _sentence(KeyboardInterrupt(), keeps=keeps)
     return f"internal error, {type(error).__name__}: {error}. Run it again with --debug and report it.", INTERNAL
 
 

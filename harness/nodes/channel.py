@@ -8,7 +8,7 @@ from typing import Protocol
 
 import paramiko
 
-_BROKEN = (EOFError, OSError, paramiko.SSHException)
+BROKEN = (EOFError, OSError, paramiko.SSHException)
 """What paramiko raises where a connection breaks: out of whatever sends a packet, as reading and closing may do."""
 
 
@@ -84,7 +84,7 @@ class SshChannel:
 
     def shutdown_write(self) -> None:
         """See `Channel`."""
-        with suppress(*_BROKEN):
+        with suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def sendall(self, data: bytes, /) -> None:
@@ -96,7 +96,7 @@ class SshChannel:
 
     def close(self) -> None:
         """See `Channel`."""
-        with suppress(*_BROKEN):
+        with suppress(*BROKEN):
             self._channel.close()
 
 
@@ -105,5 +105,5 @@ def _read(read: Callable[[int], bytes], size: int) -> bytes:
         return read(size)
     except TimeoutError:
         raise
-    except _BROKEN:
+    except BROKEN:
         return b""

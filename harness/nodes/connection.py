@@ -10,6 +10,7 @@ from pathlib import Path
 import paramiko
 
 from harness.model.errors import ConnectionLostError
+from harness.nodes.channel import BROKEN
 from harness.nodes.target import Target
 
 CONNECT_TIMEOUT_S = 20.0
@@ -38,7 +39,7 @@ def open_client(name: str, target: Target) -> paramiko.SSHClient:
                 banner_timeout=CONNECT_TIMEOUT_S,
                 auth_timeout=CONNECT_TIMEOUT_S,
             )
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             client.close()
             complaints.seek(0)
             said = " ".join(complaints.read().decode("utf-8", "replace").split())[-200:]

@@ -15,7 +15,7 @@ from harness.model.jobs import MOST_BYTES, Completed
 from harness.model.node import Node
 from harness.model.text import brief
 from harness.nodes import lock, readings
-from harness.nodes.channel import SshChannel
+from harness.nodes.channel import BROKEN, SshChannel
 from harness.nodes.connection import CONNECT_TIMEOUT_S, open_client
 from harness.nodes.lock import Owner
 from harness.nodes.remote import Remote
@@ -222,7 +222,7 @@ class SshRemote(Remote):
                     channel.shutdown_write()  # sudo would wait for a better one
         except paramiko.ChannelException as error:  # the connection stands, the node wants no more sessions on it
             raise ConnectionLostError(f"{self.name} opens no channel: {error}.") from error
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             self._give_up()  # it may have died without a word, and would stay "connected" for a quarter of an hour
             raise ConnectionLostError(f"lost the connection to {self.name}: {error}.") from error
         return SshChannel(channel)

@@ -44,7 +44,7 @@ SCHEMA_1 = tuple(
 )
 """Columns of trials.csv in schema 1."""
 
-MOST_DIGITS = 100
+_MOST_DIGITS = 100
 """Of a whole number in a file: one of some 300 is beyond what a float holds."""
 _WHOLE = re.compile(r"[+-]?\d{1,15}")
 
@@ -140,8 +140,8 @@ def unknown_metric(name: str, unit: str = "", title: str = "", part: str = "", b
 
 def whole_number(text: str) -> int:
     """Return a whole number, of so many digits that it can be computed with; ValueError for anything else."""
-    if len(text) > MOST_DIGITS:
-        raise ValueError(f"more than {MOST_DIGITS} digits")
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"more than {_MOST_DIGITS} digits")
     return int(text)
 
 

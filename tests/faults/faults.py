@@ -102,9 +102,9 @@ class Scene:
             subprocess.run([*self.machine.enter(), "kill", "-9", str(pid)], capture_output=True, check=False)
         return bool(found)
 
-    def wait_for(self, holds: Callable[[], bool]) -> bool:
+    def wait_for(self, holds: Callable[[], bool], most_s: float = MOST_S) -> bool:
         """Wait until something holds; tell whether it did before the run was over."""
-        deadline = time.monotonic() + MOST_S
+        deadline = time.monotonic() + most_s
         while time.monotonic() < deadline:
             if holds():
                 return True
@@ -257,16 +257,9 @@ exit $found
 
 
 def _killed_on_node(words: str, *numbers: int) -> Callable[[Scene], bool]:
-    """Kill what has such a command line on these nodes, as soon as there is any."""
-
-    def happens(scene: Scene) -> bool:
-        until = time.monotonic() + BETWEEN_S
-        while time.monotonic() < until:
-            if any(scene.on_node(number, _EACH.format(words=words)) for number in numbers):
-                return True
-        return False
-
-    return happens
+    """Kill what has such a command line on one of these nodes, as soon as there is any."""
+    script = _EACH.format(words=words)
+    return lambda scene: scene.wait_for(lambda: any(scene.on_node(number, script) for number in numbers), BETWEEN_S)
 
 
 def _holder_killed(scene: Scene) -> bool:

@@ -38,7 +38,9 @@ BEGIN, END = (f"<!-- result of python -m tests.faults.table: {word} -->" for wor
 SMALL_BYTES = 80_000_000
 KILLED = (137,)
 LAST_WORDS = "\nReport: "
-"""With which a run ends: a signal that comes behind it changes nothing."""
+"""With which a run ends: what happens behind it changes nothing."""
+LAST_MOMENTS = ("summary", "report")
+"""By these a run may be over."""
 SHELLS_KILLED = 128
 """What a shell adds to the number of the signal that a program was ended by."""
 
@@ -101,10 +103,12 @@ def tried(fault: Fault, moment: str, folder: Path) -> Found:
             is_met = MOMENTS[moment](scene)
             rows = len(scene.rows)
             has_happened = is_met and fault.happens(scene)
+            was_over = LAST_WORDS in scene.said
             code = scene.command.wait(240.0)
             code = SHELLS_KILLED - code if code < 0 else code
-        problems = [] if is_met or LAST_WORDS in scene.said else ["the moment did not come"]
-        problems += _of_end(fault, scene, code, has_happened=has_happened)
+        problems = [] if is_met or moment in LAST_MOMENTS else ["the moment did not come"]
+        codes = (*(fault.codes if has_happened else ()), *((0,) if was_over or not has_happened else ()))
+        problems += _of_end(fault, scene, code, codes)
         if fault.place == "small":
             machine.on_machine("mount", "-o", "remount,rw", OUT)
             (scene.out / "filler").unlink(missing_ok=True)
@@ -119,9 +123,8 @@ def tried(fault: Fault, moment: str, folder: Path) -> Found:
     return Found(code, tuple(problems), resumed, has_happened)
 
 
-def _of_end(fault: Fault, scene: Scene, code: int, *, has_happened: bool) -> Iterator[str]:
-    codes = fault.codes if has_happened else (0,)
-    if code not in codes and not (code == 0 and LAST_WORDS in scene.said):
+def _of_end(fault: Fault, scene: Scene, code: int, codes: Sequence[int]) -> Iterator[str]:
+    if code not in codes:
         yield f"exit code {code}, not {' or '.join(map(str, codes))}"
     text = scene.said + (scene.command.stdout if fault.place != "pipe" else "")
     if "Traceback" in text or "internal error" in text:

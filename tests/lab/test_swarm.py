@@ -129,12 +129,9 @@ def test_an_id_that_several_have_is_refused(swarm: Machine, tmp_path: Path) -> N
         swarm.on_node(0, "docker", "run", "-d", "--network", "none", IMAGE, "sleep", "999").strip() for _ in range(18)
     ]
     begins = [one[0] for one in ids]
-    others = [
-        one[0] for one in swarm.on_node(1, "docker", "ps", "-aq").split()
-    ]  # by one of these it is the other node's
-    several = next(
-        first for first in begins if begins.count(first) > 1 and first not in others
-    )  # of 18, two begin alike
+    # Of 18, two begin alike. A letter that an id of the other node begins with would name that one.
+    others = {one[0] for one in swarm.on_node(1, "docker", "ps", "-aq").split()}
+    several = next(first for first in begins if begins.count(first) > 1 and first not in others)
     command = swarm.run(tmp_path, "inspect", "--between", f"{several},swarm-c01")
     assert (command.exit_code, "give more of it" in command.stderr) == (2, True), command.stderr
     swarm.on_node(0, "docker", "rm", "-f", *ids)

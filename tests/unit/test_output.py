@@ -70,17 +70,20 @@ def test_what_is_said_is_printable(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "rows\n"
 
 
+def command_of(*body: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of these lines as `harness` runs any, and return what became of its process."""
+    lines = "".join(f"    {line}\n" for line in body)
+    code = (
+        f"import atexit, os, sys, click, harness.cli as cli\n{before}\n@click.command()\ndef plan():\n{lines}"
+        "cli.app.commands = {'plan': plan}\nsys.argv = ['harness', 'plan']\ncli.main()"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> None:
     """As in a summary: nothing of a run handles the signal any more."""
-    code = (
-        "import os, harness.cli as cli, click\n"
-        "@click.command()\n"
-        f"def plan(): os.kill(os.getpid(), {number:d})\n"
-        "cli.app.commands = {'plan': plan}\n"
-        "import sys; sys.argv = ['harness', 'plan']; cli.main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = command_of(f"os.kill(os.getpid(), {number:d})")
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("harness: interrupted; what was measured is kept")
 
@@ -88,18 +91,8 @@ def test_signal_ends_any_command_with_its_sentence(number: signal.Signals) -> No
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signal_that_what_it_hit_makes_something_else_of_is_told_as_what_it_was(number: signal.Signals) -> None:
     """Python does: a module that is being compiled, and loads unicodedata for a name in it, raises SyntaxError."""
-    code = (
-        "import os, harness.cli as cli, click\n"
-        "@click.command()\n"
-        "def plan():\n"
-        "    try:\n"
-        f"        os.kill(os.getpid(), {number:d})\n"
-        "    except KeyboardInterrupt:\n"
-        "        raise SyntaxError('cannot load unicodedata')\n"
-        "cli.app.commands = {'plan': plan}\n"
-        "import sys; sys.argv = ['harness', 'plan']; cli.main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    made = "raise SyntaxError('cannot load unicodedata')"
+    done = command_of("try:", f"    os.kill(os.getpid(), {number:d})", "except KeyboardInterrupt:", f"    {made}")
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("harness: interrupted; what was measured is kept")
 
@@ -108,14 +101,8 @@ def test_signal_that_what_it_hit_makes_something_else_of_is_told_as_what_it_was(
 @pytest.mark.parametrize("moment", ["atexit.register(end)", "sys.modules['last'] = type('', (), {'__del__': end})()"])
 def test_signal_while_python_takes_itself_down_changes_nothing(number: signal.Signals, moment: str) -> None:
     """A run's last tenth of a second: its results are on disk, and its last line is out."""
-    code = (
-        "import atexit, os, sys, harness.cli as cli, click\n"
-        f"def end(*_, kill=os.kill, pid=os.getpid()): kill(pid, {number:d})\n"
-        f"@click.command()\ndef plan(): {moment}; print('done')\n"
-        "cli.app.commands = {'plan': plan}\n"
-        "sys.argv = ['harness', 'plan']; cli.main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    end = f"def end(*_, kill=os.kill, pid=os.getpid()): kill(pid, {number:d})"
+    done = command_of(moment, "print('done')", before=end)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
