@@ -25,7 +25,7 @@ from harness.results.plan import Setup
 _HOME = "ANSIBLE_HOME"
 _LIMIT_S = 900
 """How long a playbook may take: what takes seconds here takes some minutes on thirty slow hosts."""
-_LOOK_S = 0.5
+_LOOK_S = 0.2
 """How often is looked whether it is to be ended."""
 _MOST_LAST_WORDS, _MOST_OF_A_TASK = 300, 1000
 _FORKS = 5

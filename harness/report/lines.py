@@ -30,7 +30,7 @@ def header_of(path: Path) -> list[str]:
     """Return the header; InputError where there is none."""
     try:
         with path.open("rb") as file:
-            header = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+            header = next(csv.reader([file.readline().decode("utf-8-sig")], strict=True), [])
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
     if not header:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,8 @@ def read_meta(path: Path) -> RunMeta:
         meta = RunMeta.model_validate(value)
         for profile in meta.profiles.values():
             overhead(profile.headers)
+        if not 0 < meta.plan.timing.duration_s < math.inf:
+            raise InputError("plan.timing.duration_s: a number above 0 is required; restore it.")
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

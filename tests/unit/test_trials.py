@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -79,6 +80,7 @@ def replaced(line: int, old: str, new: str) -> Callable[[list[str]], list[str]]:
         (replaced(1, ",profile,", ",who,"), "trials.csv: column 'profile' is missing in line 1"),
         (replaced(1, ",mtu,", ",size,"), "trials.csv: column 'mtu' is missing in line 1"),
         (replaced(1, ",flows,", ",mtu,"), "trials.csv: column 'mtu' stands twice in line 1"),
+        (replaced(1, ",flows", ',"flows'), "trials.csv cannot be read as CSV: unexpected end of data"),
         (replaced(1, ",flows", ",flows,colour"), r"line 2: \d+ fields, not \d+"),
         (replaced(3, f"{RUN_ID},1,2,", f"{RUN_ID},2,2,"), "line 9: block 2 is of set-up 1, but of 2 in line 3; "),
         (replaced(3, f"{RUN_ID},1,", f"{RUN_ID},one,"), "line 3: setup is 'one', not a whole number"),
@@ -155,6 +157,10 @@ def test_bytes_that_are_no_text_are_an_input_error(tmp_path: Path) -> None:
         read_trials(tmp_path)
 
 
+def without_seconds() -> dict[str, Any]:
+    return META["plan"] | {"timing": META["plan"]["timing"] | {"duration_s": 0}}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -162,6 +168,7 @@ def test_bytes_that_are_no_text_are_an_input_error(tmp_path: Path) -> None:
         (json.dumps({key: META[key] for key in META if key != "schema_version"}), "schema_version None"),
         (json.dumps({key: META[key] for key in META if key != "lab"}), "lab: Field required"),
         (json.dumps({**META, "plan": {"name": "quick"}}), "plan.setup: Field required"),
+        (json.dumps({**META, "plan": without_seconds()}), "plan.timing.duration_s: a number above 0 is required"),
         (json.dumps({key: META[key] for key in META if key != "plan"}), "plan is missing"),
         (json.dumps({**META, "plan": {**META["plan"], "cells": [{"measure": "ping"}]}}), "plan.cells"),
         (json.dumps({**META, "notes": [{"about": "weather", "subject": "", "fact": ""}]}), "notes.0.about"),
