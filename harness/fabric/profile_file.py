@@ -38,10 +38,12 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             raise InputError(f"profile {path} is no file of at most {MOST_BYTES} bytes.")
         text = path.read_text(encoding="utf-8-sig")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        # PyYAML's own parser: libyaml's takes a file of brackets for as many calls of each other, on C's stack.
+        loader = yaml.SafeLoader(text)
+        tree = loader.get_single_node()
         _require_bounded(tree, path)
         _refuse_duplicates(tree, path)
-        return yaml.safe_load(text), tree
+        return None if tree is None else loader.construct_document(tree), tree
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"profile {path} cannot be read: {error}.") from error
     except (yaml.YAMLError, *NOT_UNDERSTOOD) as error:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from harness.fabric.playbook import PlaybookResult
 from harness.model.trial import UNDERLAY
 from harness.nodes.remote import Remote
 from tests.lab.bench import Bench, commands, done, possible_profiles
 
 pytestmark = pytest.mark.lab
 
+NOTHING = {"k8s-1": 0, "k8s-2": 0}
 HEARD = "/run/overheard"
 # A file system of its own, which snapshots of /run do not look into. Each program notes its command line, or the
 # lines of a batch, and goes on as the real one.
@@ -65,7 +67,7 @@ def by_programs(lines: Sequence[str]) -> list[str]:
     return [line for line in lines if line.split()[0] in READING and not is_reading(line.split())]
 
 
-def play_overheard(bench: Bench, name: str, profiles: Sequence[str]) -> None:
+def play_overheard(bench: Bench, name: str, profiles: Sequence[str]) -> PlaybookResult:
     """Run a playbook in check mode and then for good: the first changes nothing, the second what the first has said."""
     before = bench.snapshot()
     for node in bench.nodes:
@@ -79,6 +81,7 @@ def play_overheard(bench: Bench, name: str, profiles: Sequence[str]) -> None:
         said = commands(told, node.name)
         assert commands(applied, node.name) == said
         assert overheard(node) == by_programs(said)
+    return applied
 
 
 def test_apply_and_teardown_of_all_profiles(bench: Bench) -> None:
@@ -87,12 +90,18 @@ def test_apply_and_teardown_of_all_profiles(bench: Bench) -> None:
         done(node, "bash", "-ec", OVERHEAR)
         done(node, "iptables", "-P", "FORWARD", "DROP")
     before = bench.snapshot()
-    play_overheard(bench, "apply", profiles)
+    applied = play_overheard(bench, "apply", profiles)
+    for node in bench.nodes:
+        assert len(commands(applied, node.name)) > 10 * len(profiles)
     for node, lines in zip(bench.nodes, HARM, strict=True):
         done(node, "sh", "-ec", lines)
     play_overheard(bench, "apply", profiles)
+    up = bench.snapshot()
+    assert play_overheard(bench, "apply", profiles).changed == NOTHING
+    assert bench.play("verify", profiles).changed == NOTHING
+    assert bench.changes(up) == []
     for node, lines in zip(bench.nodes, reversed(HARM), strict=True):
         done(node, "sh", "-ec", lines)
     play_overheard(bench, "teardown", profiles)
     assert bench.changes(before) == []
-    play_overheard(bench, "teardown", profiles)
+    assert play_overheard(bench, "teardown", profiles).changed == NOTHING

@@ -5,7 +5,6 @@ import shlex
 import pytest
 
 from harness.model.errors import HarnessError
-from harness.model.trial import UNDERLAY
 from harness.nodes.remote import Remote
 from tests.lab.bench import PROFILES, Bench, commands, done, missing_link_types, possible_profiles
 from tests.lab.bench import bench as own_bench
@@ -67,32 +66,9 @@ def test_comes_and_goes(bench: Bench, request: pytest.FixtureRequest, profile: s
     applied = bench.play("apply", [profile])
     assert applied.changed == ONE_TASK
     PLANS[profile] = {node.name: commands(applied, node.name) for node in bench.nodes}
-    # Its first task is to apply in check mode, which must have nothing to do; test_all_together applies twice.
+    # Its first task is to apply in check mode, which must have nothing to do; test_check_mode applies twice.
     assert bench.play("verify", [profile]).changed == NOTHING
     assert bench.play("teardown", [profile]).changed == ONE_TASK
-    assert bench.changes(before) == []
-
-
-def test_all_together(bench: Bench) -> None:
-    profiles = [UNDERLAY, *possible_profiles()]
-    before = bench.snapshot()
-    told = bench.play("apply", profiles, check=True)
-    assert bench.changes(before) == []
-    applied = bench.play("apply", profiles)
-    assert (told.changed, applied.changed) == (ONE_TASK, ONE_TASK)
-    for node in bench.nodes:
-        assert commands(told, node.name) == commands(applied, node.name)
-        assert len(commands(told, node.name)) > 10 * len(profiles)
-    up = bench.snapshot()
-    assert bench.play("apply", profiles).changed == NOTHING
-    again = bench.play("apply", profiles, check=True)
-    assert again.changed == NOTHING
-    assert [commands(again, node.name) for node in bench.nodes] == [[], []]
-    assert bench.play("verify", profiles).changed == NOTHING
-    assert bench.changes(up) == []
-    assert bench.play("teardown", profiles).changed == ONE_TASK
-    assert bench.changes(before) == []
-    assert bench.play("teardown", profiles).changed == NOTHING
     assert bench.changes(before) == []
 
 
