@@ -168,8 +168,7 @@ def read_meta(path: Path) -> RunMeta:
         meta = RunMeta.model_validate(value)
         for profile in meta.profiles.values():
             overhead(profile.headers)
-        if not 0 < meta.plan.timing.duration_s < math.inf:
-            raise InputError("plan.timing.duration_s: a number above 0 is required; restore it.")
+        _require_seconds(meta.plan.timing)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -177,6 +176,12 @@ def read_meta(path: Path) -> RunMeta:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return meta
+
+
+def _require_seconds(timing: Timing) -> None:
+    """Raise InputError for trials of no length, by which rates would be divided."""
+    if not 0 < timing.duration_s < math.inf:
+        raise InputError("plan.timing.duration_s: a number above 0 is required; restore it.")
 
 
 class _Plan1(_Part):
