@@ -158,7 +158,8 @@ def test_bytes_that_are_no_text_are_an_input_error(tmp_path: Path) -> None:
 
 
 def without_seconds() -> dict[str, Any]:
-    return META["plan"] | {"timing": META["plan"]["timing"] | {"duration_s": 0}}
+    plan: dict[str, Any] = META["plan"]
+    return plan | {"timing": plan["timing"] | {"duration_s": 0}}
 
 
 @pytest.mark.parametrize(
