@@ -10,7 +10,7 @@ elif command -v sudo >/dev/null; then exec sudo $(1); \
 else echo "make $@ needs root or sudo, and there is neither." >&2; exit 2; fi
 endef
 
-.PHONY: help run test test-browser test-faults test-vagrant test-kubernetes unit coverage mutants fuzz bench accuracy docs outputs man dist release lint setup clean
+.PHONY: help run test test-all test-browser test-faults test-vagrant test-kubernetes unit coverage mutants fuzz bench accuracy docs outputs man dist release lint setup clean
 
 help:  ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -18,9 +18,15 @@ help:  ## print the targets
 run: setup  ## what VXLAN costs between two nodes, in a minute, as table and page; ARGS='...' adds options of harness run (as root)
 	@$(call as_root,$(bin)/harness run --plan answer --report $(ARGS))
 
-test: WITH = --docker --tshark
-test: lint  ## lint, then all tests, those that need the real kernel too (as root)
-	@$(call as_root,$(bin)/python -m pytest -m "not browser" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS))
+# More at a time than CPUs, for a lab test waits now and then.
+pytest := $(bin)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test test-all: WITH = --docker --tshark
+test: lint  ## lint, then the unit tests and those of the local lab on the real kernel (as root)
+	@$(call as_root,$(pytest) -m "not browser and not other_labs" $(ARGS))
+
+test-all: lint  ## test, and the labs of other kinds: own hosts, pairs, Docker, Swarm, Kubernetes; what CI runs (as root)
+	@$(call as_root,$(pytest) -m "not browser" $(ARGS))
 
 test-browser: WITH = --browser
 test-browser: setup  ## pages of runs in headless Chromium: errors, requests, widths, contrast (Debian)

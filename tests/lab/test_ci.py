@@ -18,7 +18,7 @@ import yaml
 from tests.bench.gate import gate, one_round
 from tests.lab.machine import Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 REPO = Path(__file__).parents[2]
 CODE = ("harness", "playbooks", "inventory")

@@ -17,7 +17,7 @@ from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_run import rows_of, started, summary_rows, wait_for_rows
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 NOTHING = {"k8s-1": 0, "k8s-2": 0}
 ONE_TASK = {"k8s-1": 1, "k8s-2": 1}

@@ -20,7 +20,7 @@ from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Command, Machine
 from tests.lab.test_run import rows_of, summary_rows
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 ENDPOINT = "netns:harness-vxlan-1450"
 SHORT = f"--blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()

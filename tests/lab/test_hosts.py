@@ -23,7 +23,7 @@ from tests.lab.machine import OUT, Command, Machine
 from tests.lab.snapshots import command_lines
 from tests.lab.test_run import TRIAL_COLUMNS
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 SHORT = f"run --profile underlay --blocks 1 --duration 1 --omit 0 --flows 1 --mtu 1500 --out {OUT}".split()
 VAULT_PASSWORD = "of the vault"  # noqa: S105 - made for this test

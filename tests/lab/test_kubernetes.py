@@ -16,7 +16,7 @@ from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Command, Machine
 from tests.lab.test_run import rows_of, summary_rows
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 REPO = Path(__file__).parents[2]
 NODES = ("alpha.example", "beta.example")

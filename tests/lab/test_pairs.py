@@ -15,7 +15,7 @@ from tests.lab.machine import OUT, Machine
 from tests.lab.snapshots import differences, host_snapshot
 from tests.lab.test_run import rows_of
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("emptied")]
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs, pytest.mark.usefixtures("emptied")]
 
 PAIRS = ("k8s-1:k8s-2", "k8s-3:k8s-4")
 SHORT = f"run --profile vxlan --mtu 1450 --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()

@@ -11,7 +11,7 @@ from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Machine
 from tests.lab.test_run import rows_of, summary_rows
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 CEILING = 0.96547
 """TCP at MTU 1450 behind VXLAN's 50 bytes, against the underlay at 1500."""

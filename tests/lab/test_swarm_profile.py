@@ -19,7 +19,7 @@ from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_docker import remove_foreign, start_foreign
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 PROFILE = ["swarm"]
 NOTHING = {"k8s-1": 0, "k8s-2": 0}
