@@ -180,7 +180,7 @@ def layers(data: bytes, link_type: int, encapsulation: Encapsulation | None) -> 
     """Return the headers of a frame, outermost first, as far as they are known, whole and not encrypted."""
     try:
         return _layers(data, link_type, encapsulation)
-    except (*NOT_UNDERSTOOD, struct.error):  # a frame that was cut off, or is none
+    except (*NOT_UNDERSTOOD, Scapy_Exception, struct.error):  # a frame that was cut off, or is none
         return ()
 
 

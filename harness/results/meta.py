@@ -24,6 +24,10 @@ RUN_FILE = "run.json"
 ENVIRONMENT_FILE = "environment.json"
 
 
+MOST_TRIALS = 1_000_000
+"""That a run.json may plan: a thousand blocks of every profile in sixty cells are fewer."""
+
+
 class _Part(BaseModel):
     """Keys that a later version adds are let through; those named here have to be right."""
 
@@ -168,7 +172,7 @@ def read_meta(path: Path) -> RunMeta:
         meta = RunMeta.model_validate(value)
         for profile in meta.profiles.values():
             overhead(profile.headers)
-        _require_seconds(meta.plan.timing)
+        _require_usable(meta.plan)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -178,10 +182,12 @@ def read_meta(path: Path) -> RunMeta:
     return meta
 
 
-def _require_seconds(timing: Timing) -> None:
-    """Raise InputError for trials of no length, by which rates would be divided."""
-    if not 0 < timing.duration_s < math.inf:
+def _require_usable(plan: Plan) -> None:
+    """Raise InputError for trials of no length, by which rates would be divided, and for more than any run has."""
+    if not 0 < plan.timing.duration_s < math.inf:
         raise InputError("plan.timing.duration_s: a number above 0 is required; restore it.")
+    if max(plan.blocks, plan.trials) > MOST_TRIALS:
+        raise InputError(f"plan.blocks: {plan.blocks} are more than any run has; restore it.")
 
 
 class _Plan1(_Part):

@@ -137,7 +137,13 @@ class Plan:
     @cached_property
     def trials(self) -> int:
         """How many slots there are, each block having the same ones, without putting them in order."""
-        return self.blocks * sum(len(self._visits(cells)) for one in self._groups().values() for cells in one.values())
+        return self.blocks * len(self._of_a_block())
+
+    def _of_a_block(self) -> list[tuple[str, Cell]]:
+        """Return profile and cell of each slot of a block, in no order."""
+        return [
+            visit for states in self._groups().values() for cells in states.values() for visit in self._visits(cells)
+        ]
 
     def _groups(self) -> dict[Cell, dict[Cell, list[Cell]]]:
         """Return cells by what is held fixed between those that are compared, and by the nodes' state."""
@@ -205,7 +211,7 @@ class Plan:
     @property
     def measuring_s(self) -> float:
         """Seconds that the measures themselves take over the whole run."""
-        return sum(MEASURES[slot.cell.measure].seconds(slot.cell, self.timing) for slot in self.slots)
+        return self.blocks * sum(MEASURES[cell.measure].seconds(cell, self.timing) for _, cell in self._of_a_block())
 
     def most_bytes(self, link_bps: float) -> float:
         """Return how many bytes all trials send at most, both ways together, on a link of that rate.
@@ -214,9 +220,9 @@ class Plan:
         """
         most_bps = min(self.max_bps or 2 * link_bps, 2 * link_bps)
         both_ways = len(self.setup.profiles) * self.setups * most_bps / 8
-        return both_ways + sum(
-            MEASURES[slot.cell.measure].most_bytes(slot.cell, self.timing, link_bps, self.max_bps)
-            for slot in self.slots
+        return both_ways + self.blocks * sum(
+            MEASURES[cell.measure].most_bytes(cell, self.timing, link_bps, self.max_bps)
+            for _, cell in self._of_a_block()
         )
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -157,9 +156,8 @@ def test_bytes_that_are_no_text_are_an_input_error(tmp_path: Path) -> None:
         read_trials(tmp_path)
 
 
-def without_seconds() -> dict[str, Any]:
-    plan: dict[str, Any] = META["plan"]
-    return plan | {"timing": plan["timing"] | {"duration_s": 0}}
+def planned(**changed: object) -> str:
+    return json.dumps({**META, "plan": {**META["plan"], **changed}})
 
 
 @pytest.mark.parametrize(
@@ -169,7 +167,9 @@ def without_seconds() -> dict[str, Any]:
         (json.dumps({key: META[key] for key in META if key != "schema_version"}), "schema_version None"),
         (json.dumps({key: META[key] for key in META if key != "lab"}), "lab: Field required"),
         (json.dumps({**META, "plan": {"name": "quick"}}), "plan.setup: Field required"),
-        (json.dumps({**META, "plan": without_seconds()}), "plan.timing.duration_s: a number above 0 is required"),
+        (planned(timing={"duration_s": 0, "omit_s": 0}), "plan.timing.duration_s: a number above 0 is required"),
+        (planned(blocks=10**6 + 1), "plan.blocks: 1000001 are more than any run has"),
+        (planned(blocks=10**6), "plan.blocks: 1000000 are more than any run has"),
         (json.dumps({key: META[key] for key in META if key != "plan"}), "plan is missing"),
         (json.dumps({**META, "plan": {**META["plan"], "cells": [{"measure": "ping"}]}}), "plan.cells"),
         (json.dumps({**META, "notes": [{"about": "weather", "subject": "", "fact": ""}]}), "notes.0.about"),
