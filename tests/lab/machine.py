@@ -72,8 +72,12 @@ class Machine:
         self._holder.wait()
 
     def enter(self) -> list[str]:
-        """Return the start of an argv that runs the rest on this machine."""
-        return ["nsenter", "--target", str(self._inside), "--mount", "--pid", "--"]
+        """Return the start of an argv that runs the rest on this machine, where Python compiles nothing.
+
+        This checkout may be where is looked for what a run left.
+        """
+        entered = ["nsenter", "--target", str(self._inside), "--mount", "--pid", "--"]
+        return [*entered, "env", "PYTHONDONTWRITEBYTECODE=1"]
 
     def start(self, tmp_path: Path, *words: str) -> Command:
         """Start `harness` with these words; leaving a `with` block ends it."""
@@ -146,13 +150,12 @@ class Command:
     ) -> None:
         """Start it; `typed` is what stands on its standard input, the numbers where it speaks to in place of files."""
         self._out, self._err = tmp_path / f"{uuid.uuid4().hex}.out", tmp_path / f"{uuid.uuid4().hex}.err"
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with self._out.open("wb") as out, self._err.open("wb") as err, tempfile.TemporaryFile() as given:
             given.write(typed.encode())
             given.seek(0)
             to = err if stderr is None else stderr
             into = out if stdout is None else stdout
-            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=into, stderr=to, env=environment)
+            self._entered = subprocess.Popen(list(argv), stdin=given, stdout=into, stderr=to)
 
     def __enter__(self) -> Self:
         return self
