@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,17 @@ class PlaybookRunner:
             return self._played(name, setup, cancellable=cancellable, check=check)
         except ConnectionLostError:  # as for a trial: what broke is made anew, and tried once more
             return self._played(name, setup, cancellable=cancellable, check=check)
+        finally:
+            self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        """Remove what ansible-runner made anew where somebody took the lab down beside it, with all of its folder."""
+        scratch = self._lab.scratch.resolve()
+        if scratch in self._inventory.parents and not self._inventory.exists():
+            shutil.rmtree(scratch / FOLDER, ignore_errors=True)
+            for folder in (scratch, scratch.parent):
+                with suppress(OSError):  # there is something else in it
+                    folder.rmdir()
 
     def _played(self, name: str, setup: Setup, *, cancellable: bool, check: bool) -> PlaybookResult:
         started = time.monotonic()

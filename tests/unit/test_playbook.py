@@ -1,6 +1,7 @@
 """Playbooks by ansible-runner: what stops one, what is tried once more, and what is said of it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from harness.model.errors import (
     TaskFailedError,
 )
 from harness.model.node import Node
+from harness.nodes.ansible_environment import FOLDER
 from harness.results.plan import Setup
 
 MARK = "ANSIBLE_HOME=/nowhere"
@@ -61,6 +63,7 @@ class Runs:
 def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: object) -> tuple[PlaybookRunner, Runs]:
     runs = Runs(list(ends))
     monkeypatch.setattr(ansible_runner, "run", runs.run)
+    (tmp_path / "inventory").touch()
     client, server = (Node(f"k8s-{number}", number, f"192.0.2.{number}", "eth0") for number in (1, 2))
     lab = Lab(
         "mine", tmp_path / "inventory", None, client, server, rate_bps=None, shared_kernel=False, scratch=tmp_path
@@ -170,3 +173,25 @@ def test_inventory_that_ansible_cannot_parse_says_so(tmp_path: Path) -> None:
     path.write_text("nodes: [\n", encoding="utf-8")
     with pytest.raises(InputError, match="is not an inventory that Ansible can read"):
         listing(path)
+
+
+@pytest.mark.parametrize("others", [(), ("someones.txt",)])
+def test_a_lab_that_was_taken_down_beside_it_is_not_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    """ansible-runner makes its folder again, and those above it."""
+    scratch = tmp_path / "labs" / "lab"
+    scratch.mkdir(parents=True)
+    playbooks, _ = runner(monkeypatch, scratch)
+
+    def taken_down(**_: object) -> None:
+        shutil.rmtree(scratch.parent)
+        (scratch / FOLDER / "artifacts" / "1").mkdir(parents=True)
+        for name in others:
+            (scratch / name).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ansible_runner, "run", taken_down)
+    with pytest.raises(KeyboardInterrupt):
+        playbooks.run("verify", SETUP)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == (["lab", "labs", *others] if others else [])
