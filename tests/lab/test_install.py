@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.machine import OUT, Command, Machine
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 REPO = Path(__file__).parents[2]
 SHORTEST = "--blocks 1 --duration 1 --omit 0 --flows 1 --mtu 1450 --measure iperf3".split()

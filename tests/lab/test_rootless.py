@@ -12,7 +12,7 @@ import pytest
 from tests.lab.machine import OWN, Command, Machine
 from tests.lab.test_run import rows_of
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 REPO = Path(__file__).parents[2]
 UID = "12345"
