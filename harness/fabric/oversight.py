@@ -59,7 +59,11 @@ def send(pid: int, number: signal.Signals) -> None:
 
 def children(pid: int) -> Iterator[int]:
     """Yield the processes that a process started and has not waited for."""
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        paths = [*Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it ended as it was looked at
+        return
+    for path in paths:
         with suppress(OSError):
             yield from map(int, path.read_text(encoding="ascii").split())
 

@@ -195,3 +195,11 @@ def test_a_lab_that_was_taken_down_beside_it_is_not_made_anew(
     with pytest.raises(KeyboardInterrupt):
         playbooks.run("verify", SETUP)
     assert sorted(path.name for path in tmp_path.rglob("*")) == (["lab", "labs", *others] if others else [])
+
+
+def test_process_that_ends_as_it_is_looked_at_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "glob", gone)
+    assert list(descendants(os.getpid())) == []
