@@ -18,15 +18,15 @@ help:  ## print the targets
 run: setup  ## what VXLAN costs between two nodes, in a minute, as table and page; ARGS='...' adds options of harness run (as root)
 	@$(call as_root,$(bin)/harness run --plan answer --report $(ARGS))
 
-# More at a time than CPUs, for a lab test waits now and then.
-pytest := $(bin)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+# -n 4 below: more at a time than CPUs, for a lab test waits now and then.
+pytest := $(bin)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 test test-all: WITH = --docker --tshark
 test: lint  ## lint, then the unit tests and those of the local lab on the real kernel (as root)
-	@$(call as_root,$(pytest) -m "not browser and not other_labs" $(ARGS))
+	@$(call as_root,$(pytest) -n 4 -m "not browser and not other_labs" $(ARGS))
 
 test-all: lint  ## test, and the labs of other kinds: own hosts, pairs, Docker, Swarm, Kubernetes; what CI runs (as root)
-	@$(call as_root,$(pytest) -m "not browser" $(ARGS))
+	@$(call as_root,$(pytest) -n 4 -m "not browser" $(ARGS))
 
 test-browser: WITH = --browser
 test-browser: setup  ## pages of runs in headless Chromium: errors, requests, widths, contrast (Debian)
@@ -42,7 +42,7 @@ test-kubernetes: setup  ## a path of a real cluster's, found and measured, from 
 	@$(call as_root,$(bin)/python -m tests.kubernetes.prove $(ARGS))
 
 unit: setup  ## only the tests that need neither root nor a network
-	@$(bin)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(pytest) -n auto $(ARGS)
 
 coverage: setup  ## how much of the program the unit tests reach: 90 % of branches, 95 % of parsers' (docs/tests.md)
 	@rm -rf .coverage

@@ -134,16 +134,17 @@ class Plan:
                         slots.append(Slot(block, position, profile, cell, self.setup_of(block)))
         return tuple(slots)
 
-    @cached_property
+    @property
     def trials(self) -> int:
         """How many slots there are, each block having the same ones, without putting them in order."""
-        return self.blocks * len(self._of_a_block())
+        return self.blocks * len(self._of_a_block)
 
-    def _of_a_block(self) -> list[tuple[str, Cell]]:
-        """Return profile and cell of each slot of a block, in no order."""
-        return [
+    @cached_property
+    def _of_a_block(self) -> tuple[tuple[str, Cell], ...]:
+        """Profile and cell of each slot of a block, in no order."""
+        return tuple(
             visit for states in self._groups().values() for cells in states.values() for visit in self._visits(cells)
-        ]
+        )
 
     def _groups(self) -> dict[Cell, dict[Cell, list[Cell]]]:
         """Return cells by what is held fixed between those that are compared, and by the nodes' state."""
@@ -211,7 +212,7 @@ class Plan:
     @property
     def measuring_s(self) -> float:
         """Seconds that the measures themselves take over the whole run."""
-        return self.blocks * sum(MEASURES[cell.measure].seconds(cell, self.timing) for _, cell in self._of_a_block())
+        return self.blocks * sum(MEASURES[cell.measure].seconds(cell, self.timing) for _, cell in self._of_a_block)
 
     def most_bytes(self, link_bps: float) -> float:
         """Return how many bytes all trials send at most, both ways together, on a link of that rate.
@@ -221,8 +222,7 @@ class Plan:
         most_bps = min(self.max_bps or 2 * link_bps, 2 * link_bps)
         both_ways = len(self.setup.profiles) * self.setups * most_bps / 8
         return both_ways + self.blocks * sum(
-            MEASURES[cell.measure].most_bytes(cell, self.timing, link_bps, self.max_bps)
-            for _, cell in self._of_a_block()
+            MEASURES[cell.measure].most_bytes(cell, self.timing, link_bps, self.max_bps) for _, cell in self._of_a_block
         )
 
     @property

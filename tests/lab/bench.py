@@ -30,6 +30,8 @@ from harness.results.plan import Setup
 from tests.lab.snapshots import Snapshot, differences, snapshot
 
 MTUS = (1450, 1500)
+NOTHING, ONE_TASK = {"k8s-1": 0, "k8s-2": 0}, {"k8s-1": 1, "k8s-2": 1}
+"""What a playbook changed on the nodes, in tasks: where all is as it is wanted, and where it is brought there."""
 SETTLING_S = 3.0
 """How long the kernel may take to see, for instance, that a bridge has lost its last port."""
 SWARMS = [name for name in known_profiles() if load(name).swarm]

@@ -7,11 +7,10 @@ import pytest
 from harness.fabric.playbook import PlaybookResult
 from harness.model.trial import UNDERLAY
 from harness.nodes.remote import Remote
-from tests.lab.bench import Bench, commands, done, possible_profiles
+from tests.lab.bench import NOTHING, Bench, commands, done, possible_profiles
 
 pytestmark = pytest.mark.lab
 
-NOTHING = {"k8s-1": 0, "k8s-2": 0}
 HEARD = "/run/overheard"
 # A file system of its own, which snapshots of /run do not look into. Each program notes its command line, or the
 # lines of a batch, and goes on as the real one.

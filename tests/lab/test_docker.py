@@ -12,15 +12,13 @@ from harness.labs.engine import CGROUP_PARENT, CGROUPS
 from harness.model.containers import OWN_IMAGE, Containers, Engine
 from harness.model.errors import PlaybookError
 from harness.nodes.remote import Remote
-from tests.lab.bench import Bench, done, eventually, ping
+from tests.lab.bench import NOTHING, ONE_TASK, Bench, done, eventually, ping
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_run import rows_of, started, summary_rows, wait_for_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
-NOTHING = {"k8s-1": 0, "k8s-2": 0}
-ONE_TASK = {"k8s-1": 1, "k8s-2": 1}
 KINDS = ["vxlan", "flannel", "vxlan-1500"]
 """On Docker's own bridge, routed by way of a bridge of ours, and bridged by one of ours."""
 TOLERANCE = 0.015

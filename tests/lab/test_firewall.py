@@ -7,12 +7,11 @@ import pytest
 from harness.labs.access import DEVICE
 from harness.labs.local import NODES
 from harness.nodes.remote import Remote
-from tests.lab.bench import Bench, done, eventually
+from tests.lab.bench import ONE_TASK, Bench, done, eventually
 
 pytestmark = pytest.mark.lab
 
 (_, CLIENT, CLIENT6), (_, SERVER, SERVER6) = NODES[:2]
-ONE_TASK = {"k8s-1": 1, "k8s-2": 1}
 # One frame in VXLAN, from an address of the sender's choice. The receiver's bridge learns the inner source address of
 # whatever gets in.
 INJECT = """

@@ -6,13 +6,11 @@ import pytest
 
 from harness.model.errors import HarnessError
 from harness.nodes.remote import Remote
-from tests.lab.bench import PROFILES, Bench, commands, done, missing_link_types, possible_profiles
+from tests.lab.bench import NOTHING, ONE_TASK, PROFILES, Bench, commands, done, missing_link_types, possible_profiles
 from tests.lab.bench import bench as own_bench
 
 pytestmark = pytest.mark.lab
 
-NOTHING = {"k8s-1": 0, "k8s-2": 0}
-ONE_TASK = {"k8s-1": 1, "k8s-2": 1}
 PLANS: dict[str, dict[str, list[str]]] = {}
 """What applying each profile runs on each node, known once a test has applied it."""
 UNHEARD_OF = """

@@ -56,7 +56,7 @@ def by_person(machine: Machine, tmp_path: Path, *words: str) -> Command:
     """Run the harness as somebody without any right."""
     become = f"setpriv --reuid {UID} --regid {UID} --clear-groups --inh-caps -all".split()
     python = [f"{OWN}/venv/bin/python", "-P", "-c", "from harness.cli import main; main()"]
-    environment = ["env", "-C", HOME, f"HOME={HOME}", "PYTHONDONTWRITEBYTECODE=1"]
+    environment = ["env", "-C", HOME, f"HOME={HOME}"]
     with Command([*machine.enter(), *become, *environment, *python, *words], tmp_path) as command:
         command.wait()
     return command

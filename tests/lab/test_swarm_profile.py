@@ -14,7 +14,7 @@ from harness.labs.engine import LOG
 from harness.model.containers import Engine
 from harness.model.errors import PlaybookError
 from harness.nodes.remote import Remote
-from tests.lab.bench import SETTLING_S, Bench, done, eventually
+from tests.lab.bench import NOTHING, SETTLING_S, Bench, done, eventually
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
 from tests.lab.test_docker import remove_foreign, start_foreign
@@ -22,7 +22,6 @@ from tests.lab.test_docker import remove_foreign, start_foreign
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 PROFILE = ["swarm"]
-NOTHING = {"k8s-1": 0, "k8s-2": 0}
 BUILT = {"k8s-1": 3, "k8s-2": 3}
 """Rules; the swarm; the endpoints."""
 GONE = {"k8s-1": 2, "k8s-2": 2}
