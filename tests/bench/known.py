@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.truth.verdicts import AgainstCeiling
 from tests.bench.gate import CLIENT, measured, shaping
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 LOSSES = (
     (0.0, 12, AgainstCeiling.HEADERS_ONLY),

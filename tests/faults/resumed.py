@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.faults.endless_output import rows_in
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 KILLS = 10
 WORDS = "run --profile vxlan --mtu 1450 --flows 1 --duration 1 --omit 0 --blocks 6 --out".split()

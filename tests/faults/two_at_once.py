@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.model.errors import INTERRUPTED
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 TIMES, WHOLE = 50, 3
 APART_S = 0.01

@@ -17,7 +17,7 @@ from harness.truth.verdicts import MIN_BLOCKS
 from tests.lab.bench import bench as own_bench
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 pytestmark = pytest.mark.lab
 

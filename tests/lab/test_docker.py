@@ -15,7 +15,7 @@ from harness.nodes.remote import Remote
 from tests.lab.bench import NOTHING, ONE_TASK, Bench, done, eventually, ping
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of, started, summary_rows, wait_for_rows
+from tests.lab.runs import rows_of, started, summary_rows, wait_for_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

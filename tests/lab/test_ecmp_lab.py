@@ -26,8 +26,8 @@ from harness.nodes.ssh import SshRemote
 from harness.truth.hashing import at_least_chance, one_link_chance
 from tests.lab.bench import done, state_folder
 from tests.lab.machine import OUT, Machine
+from tests.lab.runs import rows_of
 from tests.lab.snapshots import differences, host_snapshot
-from tests.lab.test_run import rows_of
 
 pytestmark = pytest.mark.lab
 

@@ -18,7 +18,7 @@ from tests.found import unlike
 from tests.lab.bench import Bench, done, eventually, missing_link_types, possible_profiles
 from tests.lab.bench import bench as own_bench
 from tests.lab.machine import OUT, Command, Machine
-from tests.lab.test_run import rows_of, summary_rows
+from tests.lab.runs import rows_of, summary_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

@@ -20,8 +20,8 @@ from tests.lab.bench import done, eventually
 from tests.lab.hosts import ADDRESSES, ASKED, CONTROL, FOLDER, FREE, PASSWORD, SSH, Hosts
 from tests.lab.hosts import hosts as own_hosts
 from tests.lab.machine import OUT, Command, Machine
+from tests.lab.runs import TRIAL_COLUMNS
 from tests.lab.snapshots import command_lines
-from tests.lab.test_run import TRIAL_COLUMNS
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

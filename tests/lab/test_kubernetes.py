@@ -14,7 +14,7 @@ from harness.labs.holder import enter_argv
 from tests.lab import kubectl
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Command, Machine
-from tests.lab.test_run import rows_of, summary_rows
+from tests.lab.runs import rows_of, summary_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

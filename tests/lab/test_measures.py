@@ -12,7 +12,7 @@ from harness.measures import sockperf
 from harness.measures.registry import MEASURES
 from harness.truth import stats
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 pytestmark = pytest.mark.lab
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of, wait_for_rows
+from tests.lab.runs import rows_of, wait_for_rows
 
 pytestmark = pytest.mark.lab
 

@@ -12,8 +12,8 @@ from harness.labs.wires import Wires
 from harness.nodes.ssh import SshRemote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
+from tests.lab.runs import rows_of
 from tests.lab.snapshots import differences, host_snapshot
-from tests.lab.test_run import rows_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs, pytest.mark.usefixtures("emptied")]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 pytestmark = pytest.mark.lab
 

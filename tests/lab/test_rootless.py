@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.machine import OWN, Command, Machine
-from tests.lab.test_run import rows_of
+from tests.lab.runs import rows_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

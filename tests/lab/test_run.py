@@ -1,8 +1,6 @@
 """`harness run` as a user starts it: a whole run, one that is interrupted, killed, or led around the tunnel."""
 
-import csv
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,19 +13,10 @@ from harness.cli.prepare import Options, prepare
 from harness.labs.holder import enter_argv
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Command, Machine
-from tests.lab.snapshots import Snapshot
+from tests.lab.runs import TRIAL_COLUMNS, rows_of, started, summary_rows, wait_for_rows
 
 pytestmark = pytest.mark.lab
 
-TRIAL_COLUMNS = (
-    "run_id,setup,block,position,attempt,profile,kind,measure,duration_s,started_at,status,reason,proof,path_state,raw,"
-    "protocol,direction,mtu,flows,goodput_bps,forward_goodput_bps,reverse_goodput_bps,packets_per_s,offered_bps,"
-    "retransmits,udp_loss_ratio,udp_jitter_s,rtt_min_s,rtt_p50_s,rtt_p90_s,rtt_p99_s,rtt_max_s,ping_sent,"
-    "ping_lost_ratio,client_cpu_s,server_cpu_s,client_tools_cpu_s,server_tools_cpu_s,client_softirq_cpu_s,"
-    "server_softirq_cpu_s,client_busiest_cpu_ratio,server_busiest_cpu_ratio,client_background_cpus,"
-    "server_background_cpus,socket_dropped,foreign_cpu_s,"
-    "stolen_ratio,inner_bytes,outer_bytes"
-).split(",")
 SUMMARY_COLUMNS = (
     "contrast,profile,baseline,measure,protocol,direction,mtu,flows,baseline_cell,metric,unit,blocks,median,"
     "baseline_median,replies,wire_ratio,baseline_wire_ratio,cv,ratio,ratio_low,ratio_high,difference,difference_low,"
@@ -37,37 +26,6 @@ SUMMARY_COLUMNS = (
 FIGURES = ("median", "cv", "ratio", "ratio_low", "ratio_high")
 SHORT = f"run --profile vxlan --blocks 1 --duration 1 --omit 0 --flows 1 --out {OUT}".split()
 WITHOUT_FIGURE = ("goodput_bps", "rtt_p50_s", "retransmits", "ping_sent")
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def summary_rows(folder: Path, profile: str, metric: str) -> list[dict[str, str]]:
-    """Return the rows of a profile's metric against its baseline at the NIC's MTU."""
-    rows = rows_of(folder / "summary.csv")
-    return [row for row in rows if (row["contrast"], row["profile"], row["metric"]) == ("profile", profile, metric)]
-
-
-def started(machine: Machine, tmp_path: Path, *words: str) -> tuple[Command, Snapshot]:
-    """Empty the results, note how the machine is, start a run."""
-    for folder in machine.results():
-        shutil.rmtree(folder)
-    before = machine.state()
-    return machine.start(tmp_path, *words), before
-
-
-def wait_for_rows(machine: Machine, command: Command, count: int) -> None:
-    """Wait until so many trials are on disk."""
-
-    def measured() -> bool:
-        written = [path for folder in machine.results() for path in folder.glob("trials.csv")]
-        return bool(written) and len(rows_of(written[0])) >= count
-
-    assert eventually(lambda: measured() or command.exit_code is not None, 60.0)
-    assert command.exit_code is None, command.stderr
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from harness.labs.holder import enter_argv
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, Machine
-from tests.lab.test_run import rows_of, started, summary_rows, wait_for_rows
+from tests.lab.runs import rows_of, started, summary_rows, wait_for_rows
 
 pytestmark = pytest.mark.lab
 

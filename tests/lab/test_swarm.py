@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Machine
-from tests.lab.test_run import rows_of, summary_rows
+from tests.lab.runs import rows_of, summary_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 

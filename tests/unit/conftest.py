@@ -10,6 +10,7 @@ import pytest
 
 from harness.labs import static
 from harness.run.interrupt import RECEIVED, SIGNALS
+from tests.unit.world import Bench, bench_in
 
 _ANSWERS: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
 
@@ -38,3 +39,8 @@ def _asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return _ANSWERS[key]
 
     monkeypatch.setattr(static, "_ansible", ansible)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return bench_in(tmp_path)

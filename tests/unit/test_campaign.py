@@ -26,7 +26,8 @@ from harness.run.experiment import Outcome
 from harness.run.interrupt import Interruption
 from harness.run.pair_run import Work
 from harness.run.standing import Conduct, Equipment, Ground
-from tests.unit.test_experiment import (
+from tests.unit.existing import FOUND, end
+from tests.unit.world import (
     COLUMNS,
     PLAN,
     PROFILES,
@@ -39,7 +40,6 @@ from tests.unit.test_experiment import (
     measure,
     raises,
 )
-from tests.unit.test_found import FOUND, end
 
 NAMES = ("k8s-1", "k8s-2", "k8s-3", "k8s-4")
 NODES = [Node(name, index, f"172.12.1.{10 + index}", "ens33") for index, name in enumerate(NAMES, 1)]

@@ -31,7 +31,7 @@ from harness.nodes.kubectl import Kubectl
 from harness.nodes.pod_remote import PodRemote
 from harness.nodes.remote import Remote
 from harness.run.standing import Ground
-from tests.unit.test_found import FOUND, NODES, end
+from tests.unit.existing import FOUND, NODES, end
 from tests.unit.test_kubernetes import node
 
 Answer = tuple[int, str]

@@ -32,9 +32,9 @@ from harness.nodes.remote import Remote
 from harness.results.plan import Plan
 from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment
-from tests.unit.test_experiment import PLAN, PROFILES, FakeObserver
-from tests.unit.test_found import FOUND, NODES, end
+from tests.unit.existing import FOUND, NODES, end
 from tests.unit.test_trace import POINTS, echo, frame, ground, link, outer, seen_everywhere, tables
+from tests.unit.world import PLAN, PROFILES, FakeObserver
 
 Answers = Mapping[str, tuple[int, str]]
 

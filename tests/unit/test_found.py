@@ -18,13 +18,11 @@ from harness.measures import iperf3
 from harness.measures.base import Conditions
 from harness.measures.registry import MEASURES
 from harness.model.errors import HarnessError, InputError, LabError, VerificationError
-from harness.model.found import DEFAULT_NAME, Between, Found, FoundDevice, FoundEnd, Spot, SpotKind, Wire
+from harness.model.found import DEFAULT_NAME, Between, Found, Spot, SpotKind, Wire
 from harness.model.jobs import Completed
-from harness.model.node import Node
 from harness.model.pairs import Pair
 from harness.model.path import Counted, Kind
 from harness.model.readings import Counters
-from harness.model.trace import Place
 from harness.model.trial import UNDERLAY, Cell, Timing
 from harness.nodes import readings
 from harness.nodes.channel import Channel
@@ -32,26 +30,10 @@ from harness.nodes.remote import Remote
 from harness.report.found_text import text
 from harness.results.plan import Plan, Setup
 from harness.run.conditions import conditions_of
+from tests.unit.existing import FOUND, HIDDEN, NODES, VXLAN, WIRE, end
 from tests.unit.synthetic import path_to
 
-VXLAN = ("ipv4", "udp", "vxlan", "ethernet")
-HIDDEN = "/run/docker/netns/1-abc"
-NODES = (Node("k8s-1", 1, "172.12.1.11", "ens33"), Node("k8s-2", 2, "172.12.1.12", "ens33"))
 SETUP = Setup((UNDERLAY, "swarm"), (1450,), 1500)
-
-
-def end(number: int, *, namespace: str = HIDDEN, tunnel: bool = True, mtu: int = 1450) -> FoundEnd:
-    """Return one side of a Swarm's overlay."""
-    own = f"/proc/81{number}/ns/net"
-    devices = [FoundDevice(Place.ENDPOINT, "eth0", own, mtu, f"10.0.1.{number}")]
-    devices += [FoundDevice(Place.TUNNEL, "vxlan0", namespace, 1450, "vxlan id 4097 port 4789")] if tunnel else []
-    devices.append(FoundDevice(Place.NIC, "ens33", "", 1500, f"172.12.1.1{number}"))
-    what = f"docker container 0123456789ab, process 81{number}"
-    return FoundEnd(f"k8s-{number}", f"web-{number}", what, own, f"10.0.1.{number}", "…", tuple(devices))
-
-
-WIRE = Wire(VXLAN, ("172.12.1.11", "172.12.1.12"), "udp", 4789, 4097, echoes=10, seen=(20, 20))
-FOUND = Found("swarm", end(1), end(2), WIRE, 1500)
 
 
 # ---- names

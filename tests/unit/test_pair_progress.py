@@ -13,7 +13,7 @@ from harness.model.pairs import Pair
 from harness.model.path import Kind
 from harness.model.trial import Cell, Status, Trial
 from tests.unit.synthetic import iperf3, ping, trial
-from tests.unit.test_experiment import PLAN
+from tests.unit.world import PLAN
 
 SWITCH = Note(About.LAB, "pairs", "both share a switch", "figures are distorted")
 

@@ -37,7 +37,7 @@ from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment, Ground
 from tests.found import unlike
 from tests.recorded import Replayed, Said, nothing_random, replayed
-from tests.unit.test_experiment import ENVIRONMENT, FakeObserver
+from tests.unit.world import ENVIRONMENT, FakeObserver
 
 MTUS = (1450, 1500)
 CLIENT, SERVER = (

@@ -23,9 +23,8 @@ from harness.results.plan import Plan
 from harness.results.store import PairsFolder, RunFolder
 from harness.run import trial
 from harness.run.experiment import Outcome
-from tests.unit.test_experiment import COLUMNS, PLAN, TRIALS, Bench, Stolen, World, bench, bench_in, raises
+from tests.unit.world import COLUMNS, PLAN, TRIALS, Bench, Stolen, World, bench_in, raises
 
-__all__ = ["bench"]
 BLOCKS = 3
 LONG = replace(PLAN, blocks=BLOCKS)
 OWN = ("setup", "started_at")

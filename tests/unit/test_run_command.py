@@ -44,8 +44,8 @@ from harness.results.store import RunFolder
 from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment, Ground
 from tests.unit import traces
-from tests.unit.test_experiment import OWNER, FakeRemote, FakeSource, World, raises, refuse
-from tests.unit.test_found import FOUND
+from tests.unit.existing import FOUND
+from tests.unit.world import OWNER, FakeRemote, FakeSource, World, raises, refuse
 
 SHORT = "--blocks 2 --duration 2 --omit 1 --flows 1 --mtu 1500 --protocol tcp --direction forward".split()
 

@@ -33,10 +33,9 @@ from harness.run.until import Until
 from harness.truth.stats import paired_ratio
 from harness.truth.verdicts import FIRST_LOOK, MARGIN, MIN_BLOCKS
 from tests.unit.synthetic import META, PLAN, around, iperf3, ping, series, trial, write
-from tests.unit.test_experiment import PLAN as EXPERIMENT
-from tests.unit.test_experiment import TRIALS, Bench, bench
+from tests.unit.world import PLAN as EXPERIMENT
+from tests.unit.world import TRIALS, Bench
 
-__all__ = ["bench"]
 LONG = replace(EXPERIMENT, blocks=16, until_width=0.005)
 
 
