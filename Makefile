@@ -25,7 +25,7 @@ test test-all: WITH = --docker --tshark
 test: lint  ## lint, then the unit tests and those of the local lab on the real kernel (as root)
 	@$(call as_root,$(pytest) -n 4 -m "not browser and not other_labs" $(ARGS))
 
-test-all: lint  ## test, and the labs of other kinds: own hosts, pairs, Docker, Swarm, Kubernetes; what CI runs (as root)
+test-all: lint  ## test, and the labs of other kinds: own hosts, pairs, routers, Docker, Swarm, Kubernetes; what CI runs (as root)
 	@$(call as_root,$(pytest) -n 4 -m "not browser" $(ARGS))
 
 test-browser: WITH = --browser

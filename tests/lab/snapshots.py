@@ -39,7 +39,7 @@ echo @namespaces; ip netns list
 echo @nft; nft -s list ruleset
 echo @iptables; for family in iptables ip6tables; do for table in filter nat mangle raw; do
   "$family" -w -t "$table" -S; done; done
-echo @sysctls; sysctl -a -r '^net\.(ipv4|ipv6|bridge|netfilter)\.' | grep -v nf_conntrack_count
+echo @sysctls; cd /proc/sys; grep -rs '' net/ipv4 net/ipv6 net/bridge net/netfilter | grep -v nf_conntrack_count; cd /
 echo @files; find /run /tmp /root -xdev -name 'docker*' -prune -o -name engine -prune -o ! -type f -print
 find /run /tmp /root -xdev -name 'docker*' -prune -o -name engine -prune -o -type f -exec cksum {} +
 echo @processes; ps -e -o comm=

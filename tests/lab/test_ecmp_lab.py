@@ -29,7 +29,7 @@ from tests.lab.machine import OUT, Machine
 from tests.lab.runs import rows_of
 from tests.lab.snapshots import differences, host_snapshot
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
 LINK_BPS = 100e6
 """Slow enough for the CPUs of any machine, so that links are the limit; the bar is read at 500 Mbit/s by hand."""

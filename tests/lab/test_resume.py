@@ -79,6 +79,7 @@ def test_on_other_nodes_it_is_refused_and_nothing_is_set_up(machine: Machine, tm
     assert "client kernel was 5.4.0" in " ".join(accepted.stdout.split())
 
 
+@pytest.mark.other_labs
 def test_pairs_go_on_where_they_were(machine: Machine, tmp_path: Path) -> None:
     words = "run --nodes 3 --pairs k8s-1:k8s-2,k8s-2:k8s-3 --profile vxlan --mtu 1450 --measure ping --blocks 2".split()
     words += "--duration 1 --omit 0".split()
