@@ -31,8 +31,10 @@ def header_of(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             header = next(csv.reader([file.readline().decode("utf-8-sig")], strict=True), [])
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}; give a run's folder or its trials.csv.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give a run's folder or its trials.csv.") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}, line 1: no header of a CSV ({error}); give a run's folder or its trials.csv.") from error
     if not header:
         raise InputError(f"{path} is empty; give a run's folder or its trials.csv.")
     return header

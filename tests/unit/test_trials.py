@@ -79,7 +79,7 @@ def replaced(line: int, old: str, new: str) -> Callable[[list[str]], list[str]]:
         (replaced(1, ",profile,", ",who,"), "trials.csv: column 'profile' is missing in line 1"),
         (replaced(1, ",mtu,", ",size,"), "trials.csv: column 'mtu' is missing in line 1"),
         (replaced(1, ",flows,", ",mtu,"), "trials.csv: column 'mtu' stands twice in line 1"),
-        (replaced(1, ",flows", ',"flows'), "trials.csv cannot be read as CSV: unexpected end of data"),
+        (replaced(1, ",flows", ',"flows'), "trials.csv, line 1: no header of a CSV"),
         (replaced(1, ",flows", ",flows,colour"), r"line 2: \d+ fields, not \d+"),
         (replaced(3, f"{RUN_ID},1,2,", f"{RUN_ID},2,2,"), "line 9: block 2 is of set-up 1, but of 2 in line 3; "),
         (replaced(3, f"{RUN_ID},1,", f"{RUN_ID},one,"), "line 3: setup is 'one', not a whole number"),
@@ -152,7 +152,7 @@ def test_a_missing_path_says_what_to_give(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "trials.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read as CSV"):
+    with pytest.raises(InputError, match="line 1: no header of a CSV"):
         read_trials(tmp_path)
 
 
