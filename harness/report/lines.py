@@ -34,7 +34,8 @@ def header_of(path: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give a run's folder or its trials.csv.") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}, line 1: no header of a CSV ({error}); give a run's folder or its trials.csv.") from error
+        text = f"{path}, line 1: no header of a CSV ({error}); give a run's folder or its trials.csv."
+        raise InputError(text) from error
     if not header:
         raise InputError(f"{path} is empty; give a run's folder or its trials.csv.")
     return header
