@@ -23,6 +23,8 @@ from types import TracebackType
 from typing import Self
 
 REPO = Path(__file__).resolve().parents[1]
+ENDING_S = 10.0
+"""How long what was ended may take to be gone."""
 
 
 class Raised(ABC):
@@ -131,7 +133,15 @@ class Machine:
         return [f"{name}: {', '.join(sorted(extra))}" for name, extra in pairs.items() if extra]
 
 
-def processes_in(namespaces: set[str]) -> list[str]:
+def processes_left_in(namespaces: set[str]) -> list[str]:
+    """Return the processes that stay in namespaces that were ended; nsenter outlives what it entered for a moment."""
+    deadline = time.monotonic() + ENDING_S
+    while (found := _processes_in(namespaces)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _processes_in(namespaces: set[str]) -> list[str]:
     """Return the processes that are in one of these namespaces."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

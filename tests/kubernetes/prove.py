@@ -22,7 +22,7 @@ from tests.kubernetes.desk import LAB, Desk
 from tests.kubernetes.networks import UDP_PORT, VNI, Network
 from tests.kubernetes.others import deploy
 from tests.kubernetes.state import OBJECTS, State
-from tests.proving import REPO, Steps, check, processes_in, proven, say
+from tests.proving import REPO, Steps, check, processes_left_in, proven, say
 
 CACHE = REPO / ".cache" / "kubernetes"
 ROLES = REPO / "kubernetes" / "rbac.yml"
@@ -150,7 +150,7 @@ def prove(steps: Steps, work: Path) -> None:
             deploy(cluster)
         prove_paths(steps, cluster, desk)
         prove_ends(steps, cluster, desk)
-    left = processes_in(namespaces)
+    left = processes_left_in(namespaces)
     check(not left, "processes left:\n" + "\n".join(left))
 
 

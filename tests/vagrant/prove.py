@@ -27,7 +27,7 @@ from harness.report.trace_json import from_json
 from harness.results.schema import Columns
 from harness.truth.wire import overhead
 from tests import found
-from tests.proving import Steps, check, processes_in, proven, say
+from tests.proving import Steps, check, processes_left_in, proven, say
 from tests.vagrant import box
 from tests.vagrant.hypervisor import FOLDERS, Hypervisor
 
@@ -272,7 +272,7 @@ def prove(steps: Steps, work: Path, containers: str, *, with_run: bool) -> None:
             refuses_another_host_key(inside)
         with steps("vagrant destroy -f lab"):
             is_destroyed(inside)
-    left = processes_in(namespaces)
+    left = processes_left_in(namespaces)
     check(not left, "processes left:\n" + "\n".join(left))
 
 
