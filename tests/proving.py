@@ -22,9 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.lab.bench import eventually
+
 REPO = Path(__file__).resolve().parents[1]
-ENDING_S = 10.0
-"""How long what was ended may take to be gone."""
 
 
 class Raised(ABC):
@@ -135,10 +135,8 @@ class Machine:
 
 def processes_left_in(namespaces: set[str]) -> list[str]:
     """Return the processes that stay in namespaces that were ended; nsenter outlives what it entered for a moment."""
-    deadline = time.monotonic() + ENDING_S
-    while (found := _processes_in(namespaces)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
+    eventually(lambda: not _processes_in(namespaces))
+    return _processes_in(namespaces)
 
 
 def _processes_in(namespaces: set[str]) -> list[str]:

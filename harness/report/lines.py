@@ -21,6 +21,7 @@ from harness.results.schema import REQUIRED, Columns, whole_number
 
 _WORDS: Mapping[str, Sequence[str]] = {"kind": [*Kind], "status": [*Status], "direction": [*Direction]}
 _REMEDY = "remove the line or restore the file"
+_GIVE = "give a run's folder or its trials.csv"
 _COMMA, _NEWLINE, _QUOTE = b',\n"'
 _NO_MARKS = bytes({*range(256)} - {_COMMA, _NEWLINE, _QUOTE})
 _BLOCK = 1 << 22
@@ -32,12 +33,11 @@ def header_of(path: Path) -> list[str]:
         with path.open("rb") as file:
             header = next(csv.reader([file.readline().decode("utf-8-sig")], strict=True), [])
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; give a run's folder or its trials.csv.") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}; {_GIVE}.") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        text = f"{path}, line 1: no header of a CSV ({error}); give a run's folder or its trials.csv."
-        raise InputError(text) from error
+        raise InputError(f"{path}, line 1: no header of a CSV ({error}); {_GIVE}.") from error
     if not header:
-        raise InputError(f"{path} is empty; give a run's folder or its trials.csv.")
+        raise InputError(f"{path} is empty; {_GIVE}.")
     return header
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.labs import static
 from harness.run.interrupt import RECEIVED, SIGNALS
-from tests.unit.world import Bench, bench_in
+
+if TYPE_CHECKING:
+    from tests.unit.world import Bench
 
 _ANSWERS: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
 
@@ -43,4 +46,7 @@ def _asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
+    """An experiment that has a folder to itself."""
+    from tests.unit.world import bench_in  # noqa: PLC0415 - most files of tests start without it in half the time
+
     return bench_in(tmp_path)

@@ -7,9 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.model.errors import (
-    ConnectionLostError,
-)
+from harness.model.errors import ConnectionLostError
 from harness.model.jobs import Job, Side
 from harness.model.path import Endpoint
 from harness.report.trials import read_trials

@@ -6,18 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.model.errors import (
-    PlaybookError,
-    VerificationError,
-)
+from harness.model.errors import PlaybookError, VerificationError
 from harness.run.experiment import Outcome
-from tests.unit.world import (
-    CLEAN_UP,
-    PLAN,
-    TRIALS,
-    Bench,
-    cleaned_up,
-)
+from tests.unit.world import CLEAN_UP, PLAN, TRIALS, Bench, cleaned_up
 
 TWICE = replace(PLAN, blocks=2, setups=2)
 
