@@ -69,7 +69,7 @@ def tried(machine: Machine, folder: Path, program: str, *, later: bool) -> str:
         machine.on_node(1, *replace)
     with machine.start(folder, *WORDS) as command:
         if later:
-            assert eventually(lambda: any(rows_in(path) for path in machine.results() if path not in before), 60.0)
+            assert eventually(lambda: any(rows_in(path) for path in machine.results() if path not in before))
             machine.on_node(1, *replace)
         code, most = watched(command)
     sentences = [line for line in command.stderr.splitlines() if line.startswith("harness: ")]

@@ -153,8 +153,8 @@ def ping(node: Remote, enter: Sequence[str], destination: str, *options: str) ->
     return node.run([*enter, "ping", "-n", "-c", "1", "-W", "1", *options, destination])
 
 
-def eventually(holds: Callable[[], Any], timeout_s: float = 10.0, poll_s: float = 0.05) -> bool:
-    """Wait until something holds; return whether it did in time."""
+def eventually(holds: Callable[[], Any], timeout_s: float = 90.0, poll_s: float = 0.05) -> bool:
+    """Wait until something holds; return whether it did in time: by default more than a crowded machine ever takes."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > deadline:

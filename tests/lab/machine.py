@@ -189,7 +189,7 @@ class Command:
 
     def reaches(self, text: str) -> None:
         """Wait until it has said something."""
-        assert eventually(lambda: text in self.stderr or self.exit_code is not None, 60.0)
+        assert eventually(lambda: text in self.stderr or self.exit_code is not None)
         assert text in self.stderr
 
     def send(self, number: signal.Signals) -> None:

@@ -293,7 +293,7 @@ def test_teardown_brings_offload_back_after_a_kill(hosts: Hosts, tmp_path: Path)
     inventory = hosts.inventory()
     chosen = ["--profile", "vxlan", *(word for one in OFFLOAD.split() for word in ("--offload", one))]
     with hosts.start(tmp_path, *SHORT, *chosen, "--lab", inventory, "--duration", "5") as command:
-        assert eventually(lambda: measuring() or command.exit_code is not None, 60.0)
+        assert eventually(lambda: measuring() or command.exit_code is not None)
         assert [word for text in switches() for word in CHANGED if word not in text] == []
         hosts.kill("harness run")
         command.wait()
@@ -306,7 +306,7 @@ def test_teardown_brings_offload_back_after_a_kill(hosts: Hosts, tmp_path: Path)
         changed = [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
         return [text for text in changed if "processes gone: " not in text]
 
-    assert eventually(lambda: not left(), 60.0), left()
+    assert eventually(lambda: not left()), left()
 
 
 def test_connections_of_ansible_end_with_the_run(hosts: Hosts, tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_down_removes_what_a_killed_run_left(hosts: Hosts, tmp_path: Path) -> No
         changed = [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text]
         return [text for text in changed if "processes gone: " not in text]
 
-    assert eventually(lambda: not left(), 60.0), left()
+    assert eventually(lambda: not left()), left()
     assert [text for text in hosts.machine.changes(here) if "/vxlan-harness-" in text] == []
 
 
@@ -351,7 +351,7 @@ def test_closed_terminal_does_not_keep_a_run_from_cleaning_up(hosts: Hosts, tmp_
     command = hosts.start(tmp_path, *SHORT, "--profile", "vxlan", "--lab", hosts.inventory(), stderr=follower)
     os.close(follower)
     with command:
-        assert eventually(lambda: "docker0" in done(hosts.bench.client, "ip", "link", "show"), 60.0)
+        assert eventually(lambda: "docker0" in done(hosts.bench.client, "ip", "link", "show"))
         os.close(leader)
         assert command.wait() == 0
     assert [text for text in hosts.bench.changes(before) if "/root/.ansible" not in text] == []

@@ -281,7 +281,7 @@ def started(cluster: Cluster, tmp_path: Path) -> Command:
         written = [path / "trials.csv" for path in cluster.machine.results()[folders:]]
         return len(rows_of(written[0])) if written and written[0].exists() else 0
 
-    assert eventually(lambda: rows() > 0 or command.exit_code is not None, 90.0)
+    assert eventually(lambda: rows() > 0 or command.exit_code is not None)
     assert command.exit_code is None, command.stderr
     return command
 
@@ -297,7 +297,7 @@ def test_an_interrupted_run_leaves_nothing(cluster: Cluster, tmp_path: Path, num
 def test_interrupted_before_its_pods_run_it_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
     cluster.reset(slow=True)
     with cluster.machine.start(tmp_path, "run", *LAB, *SHORT) as command:
-        assert eventually(lambda: len(cluster.state["pods"]) == 4 or command.exit_code is not None, 60.0)
+        assert eventually(lambda: len(cluster.state["pods"]) == 4 or command.exit_code is not None)
         command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr
     assert cluster.is_clean()

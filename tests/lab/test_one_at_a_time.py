@@ -78,7 +78,7 @@ def test_down_leaves_a_run_alone_that_has_no_state_yet(machine: Machine, tmp_pat
     before = machine.state()
     for _ in range(3):
         with machine.start(tmp_path, *SHORT) as command:
-            assert eventually(lambda: machine.labs.is_dir() and any(machine.labs.iterdir()), 20.0, 0.001)
+            assert eventually(lambda: machine.labs.is_dir() and any(machine.labs.iterdir()), poll_s=0.001)
             down = machine.run(tmp_path, "lab", "down")
             assert down.exit_code == 0, down.stderr
             assert "run-" not in down.stdout
@@ -95,7 +95,9 @@ def test_lab_up_that_is_stopped_leaves_nothing_that_down_does_not_find(
 ) -> None:
     before = machine.state()
     with machine.start(tmp_path, "lab", "up") as command:
-        assert eventually(lambda: (machine.labs / "lab" / after).exists() or command.exit_code is not None, 20.0, 0.001)
+        assert eventually(
+            lambda: (machine.labs / "lab" / after).exists() or command.exit_code is not None, poll_s=0.001
+        )
         command.send(number)
         code = command.wait()
     assert code == (-number if number is signal.SIGKILL else 130), command.stderr

@@ -108,7 +108,7 @@ def test_ctrl_c_while_pairs_are_side_by_side_cleans_everything_up(machine: Machi
     words = [word if word != "1" else "30" for word in SIDE_BY_SIDE[:8]] + SIDE_BY_SIDE[8:]
     with machine.start(tmp_path, *words) as command:
         command.reaches("verifying")
-        assert eventually(lambda: clients(machine) == 2 or command.exit_code is not None, 60.0), command.stderr
+        assert eventually(lambda: clients(machine) == 2 or command.exit_code is not None), command.stderr
         command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr
     assert machine.changes(before) == []
@@ -135,7 +135,7 @@ def test_signal_in_the_second_of_several_pairs_ends_the_run(
             paths = [path for folder in machine.results() for path in folder.glob("k8s-3--k8s-4/trials.csv")]
             return bool(paths) and len(rows_of(paths[0])) > 0
 
-        assert eventually(lambda: second_measures() or command.exit_code is not None, 60.0)
+        assert eventually(lambda: second_measures() or command.exit_code is not None)
         command.send(number)
         assert command.wait() == 130, command.stderr
     assert machine.changes(before) == []

@@ -25,8 +25,7 @@ def test_a_profile_against_itself_is_interrupted_in_its_second_run(machine: Mach
             lambda: (
                 command.exit_code is not None
                 or any(len(rows_of(path / "trials.csv")) > 12 for path in machine.results())
-            ),
-            90.0,
+            )
         )
         command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr

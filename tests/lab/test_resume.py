@@ -28,7 +28,7 @@ def ended(machine: Machine, tmp_path: Path, at: int, number: signal.Signals, *wo
     with machine.start(tmp_path, *words, "--out", OUT) as command:
         known = len(machine.results()) + ("--resume" not in words)
         assert eventually(
-            lambda: (len(machine.results()) == known and rows(machine) >= at) or command.exit_code is not None, 60.0
+            lambda: (len(machine.results()) == known and rows(machine) >= at) or command.exit_code is not None
         )
         assert command.exit_code is None, command.stderr
         command.send(number)
@@ -84,7 +84,7 @@ def test_pairs_go_on_where_they_were(machine: Machine, tmp_path: Path) -> None:
     words = "run --nodes 3 --pairs k8s-1:k8s-2,k8s-2:k8s-3 --profile vxlan --mtu 1450 --measure ping --blocks 2".split()
     words += "--duration 1 --omit 0".split()
     with machine.start(tmp_path, *words, "--out", OUT) as command:
-        assert eventually(lambda: command.stderr.count("setting up") > 1 or command.exit_code is not None, 60.0)
+        assert eventually(lambda: command.stderr.count("setting up") > 1 or command.exit_code is not None)
         command.send(signal.SIGINT)
         command.wait()
     folder = machine.results()[-1]

@@ -64,7 +64,7 @@ def test_ctrl_c_on_the_second_set_up_keeps_the_first_and_leaves_nothing(
         if moment == "in a trial":
             wait_for_rows(machine, command, BLOCK + 1)
         else:
-            assert eventually(lambda: tunnel_index(machine) != "", 30.0)
+            assert eventually(lambda: tunnel_index(machine) != "")
         command.send(signal.SIGINT)
         assert command.wait() == 130, command.stderr
     assert machine.changes(before) == []

@@ -156,7 +156,7 @@ def test_a_wire_around_it_makes_trials_invalid(swarm: Machine, tmp_path: Path) -
             written = [path / "trials.csv" for path in swarm.results()[folders:]]
             return [row["status"] for row in rows_of(written[0])] if written and written[0].exists() else []
 
-        assert eventually(lambda: len(statuses()) > 1 or command.exit_code is not None, 60.0)
+        assert eventually(lambda: len(statuses()) > 1 or command.exit_code is not None)
         assert command.exit_code is None, command.stderr
         swarm.on_machine(*make)
         for node in (0, 1):
@@ -166,7 +166,7 @@ def test_a_wire_around_it_makes_trials_invalid(swarm: Machine, tmp_path: Path) -
             swarm.on_node(node, *inside, "ip", "link", "set", "wire", "master", "br0", "up")
             fdb = ["bridge", "fdb", "replace", address(swarm, 1 - node), "dev", "wire", "master", "static", "sticky"]
             swarm.on_node(node, *inside, *fdb)
-        assert eventually(lambda: "invalid" in statuses() or command.exit_code is not None, 60.0)
+        assert eventually(lambda: "invalid" in statuses() or command.exit_code is not None)
         command.send(signal.SIGINT)
         assert command.wait() == INTERRUPTED, command.stderr
     found = rows_of(swarm.results()[-1] / "trials.csv")

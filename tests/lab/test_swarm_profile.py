@@ -26,8 +26,6 @@ BUILT = {"k8s-1": 3, "k8s-2": 3}
 """Rules; the swarm; the endpoints."""
 GONE = {"k8s-1": 2, "k8s-2": 2}
 INTERRUPTED = 130
-PATIENCE_S = 90.0
-"""How long Docker may take for what it does in the background."""
 STATE = (
     "docker ps -a --format {{.Names}}",
     "docker volume ls -q",
@@ -117,7 +115,7 @@ def await_swarm(bench: Bench) -> None:
     earlier swarm stays for up to a minute. A swarm that is left before all this is there keeps its ports.
     """
     inspect = "docker network inspect docker_gwbridge --format {{json .Containers}}"
-    assert eventually(lambda: "ingress-sbox" in bench.server.run(inspect.split(maxsplit=5)).stdout, PATIENCE_S)
+    assert eventually(lambda: "ingress-sbox" in bench.server.run(inspect.split(maxsplit=5)).stdout)
     seen = [bench.snapshot()]
 
     def is_settled() -> bool:
@@ -125,7 +123,7 @@ def await_swarm(bench: Bench) -> None:
         seen.append(bench.snapshot())
         return seen[-1] == seen[-2]
 
-    assert eventually(is_settled, 60.0)
+    assert eventually(is_settled)
 
 
 def test_a_swarm_of_others_is_refused_and_stays(dockers: Bench) -> None:
@@ -140,7 +138,7 @@ def test_a_swarm_of_others_is_refused_and_stays(dockers: Bench) -> None:
     assert (dockers.changes(before), of_docker(dockers)) == ([], docker_before)
     done(dockers.server, "docker", "swarm", "leave", "--force")
     done(dockers.server, "docker", "network", "rm", "docker_gwbridge")
-    assert eventually(lambda: ":7946" not in done(dockers.server, "ss", "-Hnltu"), PATIENCE_S)
+    assert eventually(lambda: ":7946" not in done(dockers.server, "ss", "-Hnltu"))
 
 
 @pytest.mark.skipif(can_make("esp"), reason="this kernel has ESP, with which the profile is built")
@@ -179,7 +177,7 @@ def test_an_interrupted_run_leaves_the_swarm(tmp_path: Path) -> None:
         before = [of_swarm(node) for node in (0, 1)]
         words = f"run --profile swarm --containers docker --mtu 1450 --blocks 1 --out {OUT}".split()
         with machine.start(tmp_path, *words) as command:
-            assert eventually(lambda: of_swarm(0).startswith("active") or command.exit_code is not None, 60.0)
+            assert eventually(lambda: of_swarm(0).startswith("active") or command.exit_code is not None)
             assert command.exit_code is None, command.stderr
             command.send(signal.SIGINT)
             assert command.wait() == INTERRUPTED, command.stderr
