@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from harness.fabric import swarm, topology
-from harness.fabric.base import Paths, Raised
-from harness.fabric.playbook import PlaybookResult
+from harness.fabric.base import Observer, Paths
+from harness.fabric.playbook import Listener, PlaybookResult
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
 from harness.model.errors import ConnectionLostError, PlaybookError, TaskFailedError, VerificationError
 from harness.model.node import Node
 from harness.model.notes import About, Note
+from harness.model.pairs import Pair
 from harness.model.path import Claim, Kind, Path
 from harness.results.plan import Setup
 from harness.truth import wire
@@ -21,9 +22,38 @@ from harness.truth import wire
 class Playbooks(Protocol):
     """What runs playbooks on the nodes of a lab."""
 
-    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+    def run(
+        self, name: str, setup: Setup, *, cancellable: bool = True, listener: Listener | None = None
+    ) -> PlaybookResult:
         """Run one playbook for the profiles of a set-up."""
         ...
+
+
+VERIFYING = "Verify the profiles"
+"""What the play of verify.yml is called."""
+
+
+class _Listener:
+    """Passes on to an observer what a playbook does, each of its modules' words once."""
+
+    def __init__(self, observer: Observer, where: str) -> None:
+        self.is_verifying = False
+        self._observer = observer
+        self._where = where
+        self._noted: set[Note] = set()
+
+    def play(self, name: str) -> None:
+        """Say where what was brought up begins to be verified; tried once more, it is brought up before."""
+        self.is_verifying = name == VERIFYING
+        if self.is_verifying:
+            self._observer.stage(f"verifying{self._where}")
+
+    def note(self, host: str, text: str) -> None:
+        """Pass on what a module has to say to the owner of a node."""
+        note = Note(About.NODE, host, f"{host}: {text}")
+        if note not in self._noted:
+            self._noted.add(note)
+            self._observer.note(note)
 
 
 class AnsibleFabric:
@@ -38,25 +68,22 @@ class AnsibleFabric:
         """Look for what is in the way, on every node."""
         self._playbooks.run("preflight", setup)
 
-    def up(self, setup: Setup) -> Raised:
-        """Apply the profiles; Ansible's own errors name node, task and what to do."""
-        applied = self._playbooks.run("apply", setup)
+    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+        """Apply the profiles; read everything back, and ping with packets that have to pass and that must not.
+
+        Ansible's own errors name node, task and what to do. Where Ansible itself did not get as far as to find
+        something wrong it raises PlaybookError: that says nothing of the set-up.
+        """
+        listener = _Listener(observer, self._lab.where)
+        try:
+            self._playbooks.run("up" if verify else "apply", setup, listener=listener)
+        except TaskFailedError as error:
+            if not listener.is_verifying:
+                raise
+            raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
         nodes = {node.name: node for node in self._lab.nodes}
         profiles = {name: self._profiles[name] for name in setup.profiles}
-        return Raised(
-            paths={pair: paths(setup, profiles, nodes[pair.client], nodes[pair.server]) for pair in self._lab.pairs},
-            notes=tuple(Note(About.NODE, host, f"{host}: {text}") for host, text in applied.notes),
-        )
-
-    def verify(self, setup: Setup) -> None:
-        """Read everything back, and ping with packets that have to pass and that must not.
-
-        Where Ansible itself did not get that far it raises PlaybookError: that says nothing of the set-up.
-        """
-        try:
-            self._playbooks.run("verify", setup)
-        except TaskFailedError as error:
-            raise VerificationError(f"the set-up does not do what its profile says: {error}") from error
+        return {pair: paths(setup, profiles, nodes[pair.client], nodes[pair.server]) for pair in self._lab.pairs}
 
     def down(self, setup: Setup) -> None:
         """Remove what the profiles made; where that fails, the error says what will."""

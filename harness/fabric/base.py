@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from harness.model.notes import Note
@@ -15,12 +14,16 @@ Paths = Mapping[tuple[str, int], Path]
 """Paths by profile and MTU; the underlay also has one at its NIC's own MTU."""
 
 
-@dataclass(frozen=True)
-class Raised:
-    """What came up: the paths of each pair of nodes, and what their owner should know."""
+class Observer(Protocol):
+    """Who is told how it goes."""
 
-    paths: Mapping[Pair, Paths]
-    notes: tuple[Note, ...] = ()
+    def stage(self, text: str) -> None:
+        """Something else begins."""
+        ...
+
+    def note(self, note: Note) -> None:
+        """Something that the reader of the figures should know."""
+        ...
 
 
 class Fabric(Protocol):
@@ -30,14 +33,11 @@ class Fabric(Protocol):
         """Raise PlaybookError for what would keep the paths from coming up; changes nothing."""
         ...
 
-    def up(self, setup: Setup) -> Raised:
-        """Bring the paths up, or find them; raises PlaybookError and ConnectionLostError."""
-        ...
+    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+        """Bring the paths of each pair of nodes up, or find them, and `verify` that they are what their profiles say.
 
-    def verify(self, setup: Setup) -> None:
-        """Raise VerificationError where the paths are not what their profiles say; changes nothing.
-
-        Raises PlaybookError and ConnectionLostError where that cannot be found out.
+        Raises VerificationError where they are not, PlaybookError and ConnectionLostError where that cannot be found
+        out, or they do not come up.
         """
         ...
 

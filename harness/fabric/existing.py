@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness.fabric.base import Raised
+from harness.fabric.base import Observer, Paths
 from harness.fabric.profiles import Profile
 from harness.measures import ping
 from harness.model.errors import LabError, VerificationError
@@ -76,17 +76,20 @@ class ExistingFabric:
     def preflight(self, setup: Setup) -> None:
         """Do nothing: a path that is there has nothing in its way."""
 
-    def up(self, setup: Setup) -> Raised:
+    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
         """Return the paths: the nodes' own, and those that were found."""
+        if verify:
+            observer.stage("verifying")
+            self._verify(setup)
         one, other = self._nodes
         base = Claim(Kind.UNDERLAY, None, (), 0, 0, setup.nic_mtu, setup.nic_mtu)
         underlay = Path(Endpoint(one.address), Endpoint(other.address), one.device, other.device, base)
         paths = {(UNDERLAY, mtu): underlay for mtu in {*setup.mtus, setup.nic_mtu}}
         for found in self._found:
             paths |= {(found.name, mtu): self._path(found, setup.nic_mtu) for mtu in setup.mtus}
-        return Raised({Pair(one.name, other.name): paths})
+        return {Pair(one.name, other.name): paths}
 
-    def verify(self, setup: Setup) -> None:
+    def _verify(self, setup: Setup) -> None:
         """Ping both ways, with the largest packets that pass; raises VerificationError where none is answered."""
         for found in self._found:
             if found.ports:  # echoes do not pass, and data was moved when it was found

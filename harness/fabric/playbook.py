@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ansible_runner
 
@@ -42,11 +43,28 @@ class PlaybookResult:
     seconds: float
     results: dict[tuple[str, str], dict[str, Any]]
 
-    @property
-    def notes(self) -> list[tuple[str, str]]:
-        """What this project's modules have to say of a node to its owner, as node and text."""
-        said = [(host, str(text)) for (host, _), found in self.results.items() for text in found.get("notes", [])]
-        return list(dict.fromkeys(said))
+
+class Listener(Protocol):
+    """Who is told what a playbook does while it does it."""
+
+    def play(self, name: str) -> None:
+        """A play begins."""
+        ...
+
+    def note(self, host: str, text: str) -> None:
+        """A module of this project's has something to say of a node to its owner."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Play:
+    """One playbook about to be run, in check mode or for good."""
+
+    name: str
+    setup: Setup
+    cancellable: bool
+    check: bool
+    listener: Listener | None
 
 
 class PlaybookRunner:
@@ -67,16 +85,25 @@ class PlaybookRunner:
         self._answers = _answers(passwords)
         self._cancelled = cancelled
 
-    def run(self, name: str, setup: Setup, *, cancellable: bool = True, check: bool = False) -> PlaybookResult:
+    def run(
+        self,
+        name: str,
+        setup: Setup,
+        *,
+        cancellable: bool = True,
+        check: bool = False,
+        listener: Listener | None = None,
+    ) -> PlaybookResult:
         """Run `playbooks/<name>.yml` for the profiles of a set-up.
 
         Raises PlaybookError with the node, the task and the module's own words, ConnectionLostError where a node
         could not be reached twice (each of them may be run again), KeyboardInterrupt where it was cancelled.
         """
+        play = _Play(name, setup, cancellable, check, listener)
         try:
-            return self._played(name, setup, cancellable=cancellable, check=check)
+            return self._played(play)
         except ConnectionLostError:  # as for a trial: what broke is made anew, and tried once more
-            return self._played(name, setup, cancellable=cancellable, check=check)
+            return self._played(play)
         finally:
             self._leave_nothing()
 
@@ -89,15 +116,15 @@ class PlaybookRunner:
                 with suppress(OSError):  # there is something else in it
                     folder.rmdir()
 
-    def _played(self, name: str, setup: Setup, *, cancellable: bool, check: bool) -> PlaybookResult:
-        started = time.monotonic()
+    def _played(self, play: _Play) -> PlaybookResult:
+        started, name = time.monotonic(), play.name
         hosts = _hosts(self._lab)
         private = self._lab.scratch / FOLDER
         # Without any callback ansible-runner would take SIGINT and SIGTERM over, and never give them back.
         mark = f"{_HOME}={_environment(private)[_HOME]}"
-        oversight = Oversight(self._cancelled if cancellable else (lambda: False), private, mark)
+        oversight = Oversight(self._cancelled if play.cancellable else (lambda: False), private, mark)
         try:
-            runner = self._run(name, setup, hosts, private, oversight, check=check)
+            runner = self._run(play, hosts, private, oversight)
         except KeyboardInterrupt:
             oversight.end()
             raise
@@ -116,14 +143,13 @@ class PlaybookRunner:
             raise PlaybookError(f"playbook {name} ended as {runner.status}: {_last_words(runner)}")
         return _result(name, hosts, runner, events, time.monotonic() - started)
 
-    def _run(
-        self, name: str, setup: Setup, hosts: Sequence[str], private: Path, oversight: Oversight, *, check: bool
-    ) -> ansible_runner.Runner:
+    def _run(self, play: _Play, hosts: Sequence[str], private: Path, oversight: Oversight) -> ansible_runner.Runner:
         """Run ansible-playbook to its end, whatever that is; raises OSError."""
+        setup = play.setup
         private.mkdir(mode=0o700, exist_ok=True)
         return ansible_runner.run(
             private_data_dir=str(private),
-            playbook=str(PLAYBOOKS / f"{name}.yml"),
+            playbook=str(PLAYBOOKS / f"{play.name}.yml"),
             inventory=str(self._inventory),
             extravars={
                 "overlay_profiles": list(setup.profiles),
@@ -136,13 +162,26 @@ class PlaybookRunner:
             limit=",".join(hosts) if self._lab.pairs else None,
             forks=max(len(hosts), _FORKS),
             envvars=_environment(private),
-            cmdline=" ".join([*(["--check --diff"] if check else []), *(word for word, _, _ in self._answers)]) or None,
+            cmdline=" ".join([*(["--check --diff"] if play.check else []), *(word for word, _, _ in self._answers)])
+            or None,
             passwords={prompt: password for _, prompt, password in self._answers},
             quiet=True,
             suppress_env_files=True,
             cancel_callback=oversight,
+            event_handler=partial(_tell, play.listener) if play.listener else None,
             settings={"pexpect_timeout": _LOOK_S, "job_timeout": _LIMIT_S},
         )
+
+
+def _tell(listener: Listener, event: Mapping[str, Any]) -> bool:
+    """Pass on what an event says to whom it may concern; returns that ansible-runner is to keep it."""
+    what, data = event.get("event"), event.get("event_data", {})
+    if what == "playbook_on_play_start":
+        listener.play(data["name"])
+    elif what == "runner_on_ok":
+        for text in data.get("res", {}).get("notes", []):
+            listener.note(data["host"], str(text))
+    return True
 
 
 def _result(

@@ -188,7 +188,7 @@ def trace_on(
         lab, remotes = ground.lab.limited_to((pair,)), ground.of_pair(pair)
         supported(setup, profiles, remotes, equipment.observer, skip=False)
         name, mtu = setup.profiles[-1], setup.mtus[0]
-        with standing(equipment, lab, profiles, setup, keep=keep, verify=False) as raised:
+        with standing(equipment, lab, profiles, setup, keep=keep, verify=False) as paths:
             equipment.observer.stage("following packets")
-            path = raised.paths[pair][name, mtu]
+            path = paths[pair][name, mtu]
             return trace(Subject(lab, profiles[name], mtu, path, sending), remotes)

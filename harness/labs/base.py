@@ -49,6 +49,11 @@ class Lab:
         return self.inventory is not None and not self.shared_kernel
 
     @property
+    def where(self) -> str:
+        """The end of a sentence that says which pairs something is done on; empty where there is but one."""
+        return f" on {' '.join(map(str, self.pairs))}" if len(self.pairs) > 1 else ""
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         """Client, server, and the others, in this order."""
         return (self.client, self.server, *self.others)

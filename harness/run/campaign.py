@@ -168,13 +168,13 @@ class Campaign:
             return
         lab, keep = work.ground.lab.limited_to(wave), work.conduct.keep and setup == plan.setups
         turn = (setup, plan.setups)
-        with standing(equipment, lab, work.profiles, plan.setup, keep=keep, turn=turn) as raised:
+        with standing(equipment, lab, work.profiles, plan.setup, keep=keep, turn=turn) as paths:
             if len(wave) == 1:
                 ends[wave[0]] = _measured(
-                    runs[wave[0]], setup, raised.paths[wave[0]], lambda: equipment.interruption.requested
+                    runs[wave[0]], setup, paths[wave[0]], lambda: equipment.interruption.requested
                 )
             else:
-                ends |= self._side_by_side(going, setup, raised.paths)
+                ends |= self._side_by_side(going, setup, paths)
 
     def _side_by_side(self, runs: Mapping[Pair, PairRun], setup: int, paths: Mapping[Pair, Paths]) -> dict[Pair, End]:
         """Measure pairs at the same time; when one of them is interrupted, or fails by a bug, the others stop, too."""

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from harness.fabric import support
-from harness.fabric.base import Fabric, Raised
+from harness.fabric.base import Fabric, Observer, Paths
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab, LabSource
 from harness.measures.registry import DEFAULT, programs
@@ -31,19 +31,11 @@ from harness.results.plan import Plan, Setup
 from harness.run.interrupt import Interruption
 
 
-class Watcher(Protocol):
-    """Who is told how it goes."""
-
-    def stage(self, text: str) -> None:
-        """Something other than a trial begins."""
-        ...
+class Watcher(Observer, Protocol):
+    """Who is told how a run goes."""
 
     def planned(self, plan: Plan) -> None:
         """What is going to be measured is known for good."""
-        ...
-
-    def note(self, note: Note) -> None:
-        """Something that the reader of the figures should know."""
         ...
 
 
@@ -144,32 +136,25 @@ def standing(
     keep: bool = False,
     turn: tuple[int, int] = (1, 1),
     verify: bool = True,
-) -> Iterator[Raised]:
+) -> Iterator[Mapping[Pair, Paths]]:
     """Give the paths of a set-up, up and verified on the pairs of a lab, and take them down again unless `keep`.
 
     `turn` is which time that is, of how many. Who looks for what is wrong with a path does without `verify`.
     Raises PlaybookError, ConnectionLostError and VerificationError.
     """
     observer, fabric = equipment.observer, equipment.fabric(lab, profiles)
-    where = f" on {' '.join(map(str, lab.pairs))}" if len(lab.nodes) > 2 else ""  # noqa: PLR2004 - a pair
 
     def take_down() -> None:
         with suppress(Exception):  # nothing that is said on the way may keep it from being done
-            observer.stage(f"tearing down{where}")
+            observer.stage(f"tearing down{lab.where}")
         fabric.down(setup)
 
     with ExitStack() as stack:
         if not keep:
             stack.push(_clean_up(equipment, take_down))
         which = f", {turn[0]} of {turn[1]}:" if turn[1] > 1 else ""
-        observer.stage(f"setting up{which} {', '.join(setup.profiles)}{where}")
-        raised = fabric.up(setup)
-        for note in raised.notes:
-            observer.note(note)
-        if verify:
-            observer.stage(f"verifying{where}")
-            fabric.verify(setup)
-        yield raised
+        observer.stage(f"setting up{which} {', '.join(setup.profiles)}{lab.where}")
+        yield fabric.up(setup, observer, verify=verify)
 
 
 def _clean_up(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.fabric.ansible import AnsibleFabric
-from harness.fabric.playbook import PlaybookResult
+from harness.fabric.playbook import Listener, PlaybookResult
 from harness.labs.base import Lab
 from harness.model.errors import ConnectionLostError, HarnessError, LabError, PlaybookError, VerificationError
 from harness.model.found import Found
@@ -38,6 +38,7 @@ from tests.unit.world import (
     FakeSource,
     World,
     measure,
+    plays,
     raises,
 )
 
@@ -54,13 +55,16 @@ class Playbooks:
         self._world = world
         self._lab = lab
 
-    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+    def run(
+        self, name: str, setup: Setup, *, cancellable: bool = True, listener: Listener | None = None
+    ) -> PlaybookResult:
         assert setup == SETUP
         assert cancellable == (name != "teardown")
         hosts = [host for pair in self._lab.pairs for host in pair.hosts]
         assert [node.name for node in self._lab.nodes] == hosts
         assert [node.index for node in self._lab.nodes] == [1, 2] * len(self._lab.pairs)
-        self._world.happens(f"{name} {' '.join(map(str, self._lab.pairs))}")
+        for play in plays(name, listener):
+            self._world.happens(f"{play} {' '.join(map(str, self._lab.pairs))}")
         return PlaybookResult({}, 0.1, {})
 
 

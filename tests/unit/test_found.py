@@ -1,14 +1,14 @@
 """Paths that are there already: what names them, what is told of them, and that nothing is built for them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 
 from harness.cli.prepare import Options, prepare
-from harness.fabric.base import Fabric
+from harness.fabric.base import Fabric, Paths
 from harness.fabric.existing import ExistingFabric, ExistingProfile, said
 from harness.fabric.profiles import load
 from harness.inspect import endpoints, spaces
@@ -20,6 +20,7 @@ from harness.measures.registry import MEASURES
 from harness.model.errors import HarnessError, InputError, LabError, VerificationError
 from harness.model.found import DEFAULT_NAME, Between, Found, Spot, SpotKind, Wire
 from harness.model.jobs import Completed
+from harness.model.notes import Note
 from harness.model.pairs import Pair
 from harness.model.path import Counted, Kind
 from harness.model.readings import Counters
@@ -176,19 +177,38 @@ def fabric(exit_code: int = 0, found: Found = FOUND) -> tuple[ExistingFabric, li
     return ExistingFabric([found], {remote.name: remote for remote in remotes}, NODES), remotes
 
 
+@dataclass
+class Stages:
+    """An observer that keeps what begins; a found path has nothing to note."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def stage(self, text: str) -> None:
+        self.seen.append(text)
+
+    def note(self, note: Note) -> None:
+        raise AssertionError(note)
+
+
+def raised(made: Fabric) -> Paths:
+    """Return the paths of a fabric that is not verified."""
+    return made.up(SETUP, Stages(), verify=False)[Pair("k8s-1", "k8s-2")]
+
+
 def test_nothing_runs_on_the_nodes_but_pings() -> None:
     made, remotes = fabric()
     checked: Fabric = made
     checked.preflight(SETUP)
-    raised = checked.up(SETUP)
+    paths = raised(checked)
     checked.down(SETUP)
     assert [remote.asked for remote in remotes] == [[], []]
-    checked.verify(SETUP)
+    stages = Stages()
+    assert checked.up(SETUP, stages, verify=True) == {Pair("k8s-1", "k8s-2"): paths}
+    assert stages.seen == ["verifying"]
     for remote, number in zip(remotes, (1, 2), strict=True):
         (argv,) = remote.asked
         assert argv[:4] == ("nsenter", f"--net=/proc/81{number}/ns/net", "--", "ping")
         assert argv[-2:] == ("1422", f"10.0.1.{3 - number}")
-    paths = raised.paths[Pair("k8s-1", "k8s-2")]
     assert set(paths) == {(UNDERLAY, 1450), (UNDERLAY, 1500), ("swarm", 1450)}
     own = paths["swarm", 1450]
     assert (own.claim.tunnel, own.claim.overhead, own.claim.path_mtu, own.claim.other_tunnels) == (
@@ -201,12 +221,12 @@ def test_nothing_runs_on_the_nodes_but_pings() -> None:
 
 def test_packets_that_do_not_pass_are_said() -> None:
     with pytest.raises(VerificationError, match="not by packets of 1450 bytes; lower the endpoints' MTU"):
-        fabric(exit_code=1)[0].verify(SETUP)
+        fabric(exit_code=1)[0].up(SETUP, Stages(), verify=True)
 
 
 def test_without_a_device_to_count_at_the_proof_says_so() -> None:
     bare = replace(FOUND, client=end(1, tunnel=False), server=end(2, tunnel=False))
-    claim = fabric(found=bare)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
+    claim = raised(fabric(found=bare)[0])["swarm", 1450].claim
     assert (claim.tunnel, claim.seen) == (None, "captured: ipv4/udp/vxlan/ethernet")
     assert "no device that counts" in text(bare)
 
@@ -227,7 +247,7 @@ def test_text_says_what_was_found() -> None:
 def test_where_nothing_was_captured_that_is_said() -> None:
     told = replace(FOUND, wire=replace(WIRE, seen=(0, 0), is_captured=False))
     assert "capture    none; headers are those of the device that counted 10 echoes both ways" in text(told)
-    claim = fabric(found=told)[0].up(SETUP).paths[Pair("k8s-1", "k8s-2")]["swarm", 1450].claim
+    claim = raised(fabric(found=told)[0])["swarm", 1450].claim
     assert claim.seen == "by its devices, not captured: ipv4/udp/vxlan/ethernet"
     bare = replace(FOUND, wire=Wire((), is_captured=False))
     assert "nothing counts what a tunnel carries, for none counted the echoes" in text(bare)
@@ -237,8 +257,7 @@ def test_where_only_some_ports_lead_nothing_else_is_tried() -> None:
     service = replace(FOUND, name="cluster-ip", ports=(5201, 5202))
     remotes = [Pinged(node.name, exit_code=1) for node in NODES]
     made = ExistingFabric([service], {remote.name: remote for remote in remotes}, NODES)
-    path = made.up(SETUP).paths[Pair("k8s-1", "k8s-2")]["cluster-ip", 1450]
-    made.verify(SETUP)
+    path = made.up(SETUP, Stages(), verify=True)[Pair("k8s-1", "k8s-2")]["cluster-ip", 1450]
     assert [remote.asked for remote in remotes] == [[], []]
     lab = Lab("kubernetes", None, None, *NODES, rate_bps=None, shared_kernel=False, scratch=FilePath("/none"))
     plan = Plan("quick", SETUP, (), 1, Timing(1, 0), 1)

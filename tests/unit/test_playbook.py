@@ -13,8 +13,10 @@ from typing import Any
 
 import ansible_runner
 import pytest
+import yaml
 
 from harness.fabric import oversight
+from harness.fabric.ansible import VERIFYING, AnsibleFabric
 from harness.fabric.oversight import Oversight, descendants, resident_bytes
 from harness.fabric.playbook import PlaybookRunner
 from harness.labs.base import Lab
@@ -28,6 +30,7 @@ from harness.model.errors import (
     TaskFailedError,
 )
 from harness.model.node import Node
+from harness.model.shipped import PLAYBOOKS
 from harness.nodes.ansible_environment import FOLDER
 from harness.results.plan import Setup
 
@@ -43,7 +46,7 @@ UNREACHABLE = {"event": "runner_on_unreachable", "event_data": {"host": "k8s-1",
 
 @dataclass
 class Runs:
-    """What ansible-runner does, time after time: a status and events, or what it raises."""
+    """What ansible-runner does, time after time: a status, events and words, what gives these, or what it raises."""
 
     ends: list[Any]
     given: list[dict[str, Any]] = field(default_factory=list)
@@ -54,7 +57,7 @@ class Runs:
         if isinstance(end, BaseException):
             raise end
         if callable(end):
-            end(given)
+            end = end(given)
         status, events, said = end
         stdout = SimpleNamespace(read=lambda: said)
         return SimpleNamespace(status=status, events=events, stats=STATS, stdout=stdout)
@@ -64,11 +67,12 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *ends: object) -> tu
     runs = Runs(list(ends))
     monkeypatch.setattr(ansible_runner, "run", runs.run)
     (tmp_path / "inventory").touch()
+    return PlaybookRunner(lab(tmp_path)), runs
+
+
+def lab(folder: Path) -> Lab:
     client, server = (Node(f"k8s-{number}", number, f"192.0.2.{number}", "eth0") for number in (1, 2))
-    lab = Lab(
-        "mine", tmp_path / "inventory", None, client, server, rate_bps=None, shared_kernel=False, scratch=tmp_path
-    )
-    return PlaybookRunner(lab), runs
+    return Lab("mine", folder / "inventory", None, client, server, rate_bps=None, shared_kernel=False, scratch=folder)
 
 
 def test_node_that_could_not_be_reached_is_tried_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,6 +82,70 @@ def test_node_that_could_not_be_reached_is_tried_once_more(monkeypatch: pytest.M
     playbooks, _ = runner(monkeypatch, tmp_path, *[("failed", [UNREACHABLE], "")] * 2)
     with pytest.raises(ConnectionLostError, match="k8s-1 cannot be reached by Ansible: gone"):
         playbooks.run("verify", SETUP)
+
+
+@dataclass
+class Heard:
+    """Who is told what a playbook does, or an observer of what a fabric does."""
+
+    plays: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def play(self, name: str) -> None:
+        self.plays.append(name)
+
+    stage = play
+
+    def note(self, *words: object) -> None:
+        self.notes.append(" ".join(map(str, words)))
+
+
+NOTED = {"event": "runner_on_ok", "event_data": {"host": "k8s-2", "task": "bring up", "res": {"notes": ["open"]}}}
+CHECKED = {"event": "runner_on_ok", "event_data": {"host": "k8s-1", "task": "ping"}}
+
+
+def play_begins(name: str) -> dict[str, Any]:
+    return {"event": "playbook_on_play_start", "event_data": {"name": name}}
+
+
+def test_what_a_playbook_does_is_told_as_it_does_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def end(given: dict[str, Any]) -> None:
+        for event in ({"event": "verbose"}, play_begins("one"), NOTED, play_begins("two"), CHECKED):
+            assert given["event_handler"](event), "else ansible-runner forgets it"
+        raise KeyboardInterrupt
+
+    playbooks, _ = runner(monkeypatch, tmp_path, end)
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt):
+        playbooks.run("up", SETUP, listener=heard)
+    assert (heard.plays, heard.notes) == (["one", "two"], ["k8s-2 open"])
+
+
+def test_play_that_verifies_is_called_so() -> None:
+    (play,) = yaml.safe_load((PLAYBOOKS / "verify.yml").read_text(encoding="utf-8"))
+    assert play["name"] == VERIFYING
+
+
+def test_what_is_tried_once_more_is_brought_up_before_it_is_verified(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A node that cannot be reached in a verification, and a task of the bringing up that fails then."""
+
+    def first(given: dict[str, Any]) -> Any:  # noqa: ANN401 - an end, as Runs has it
+        for event in (play_begins("bring up"), NOTED, play_begins(VERIFYING), NOTED):
+            given["event_handler"](event)
+        return ("failed", [UNREACHABLE], "")
+
+    def second(given: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+        given["event_handler"](play_begins("bring up"))
+        return ("failed", [FAILED], "")
+
+    playbooks, _ = runner(monkeypatch, tmp_path, first, second)
+    observer = Heard()
+    with pytest.raises(TaskFailedError, match="playbook up, task 'look': k8s-2: no such device"):
+        AnsibleFabric(lab(tmp_path), {}, playbooks).up(SETUP, observer, verify=True)
+    assert observer.plays == ["verifying"]
+    assert observer.notes == ["k8s-2: open"]
 
 
 @pytest.mark.parametrize("cancellable", [True, False])

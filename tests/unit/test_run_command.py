@@ -21,7 +21,7 @@ from harness.cli.equipment import asked_passwords, finder, owner, require_source
 from harness.cli.prepare import Options, Prepared, prepare
 from harness.cli.progress import RunProgress
 from harness.fabric.ansible import AnsibleFabric
-from harness.fabric.playbook import PlaybookResult
+from harness.fabric.playbook import Listener, PlaybookResult
 from harness.inspect.sending import Sending
 from harness.inspect.trace import Traced
 from harness.labs.base import Lab
@@ -45,7 +45,7 @@ from harness.run.interrupt import Interruption
 from harness.run.standing import Equipment, Ground
 from tests.unit import traces
 from tests.unit.existing import FOUND
-from tests.unit.world import OWNER, FakeRemote, FakeSource, World, raises, refuse
+from tests.unit.world import OWNER, FakeRemote, FakeSource, World, plays, raises, refuse
 
 SHORT = "--blocks 2 --duration 2 --omit 1 --flows 1 --mtu 1500 --protocol tcp --direction forward".split()
 
@@ -56,9 +56,12 @@ class Playbooks:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+    def run(
+        self, name: str, setup: Setup, *, cancellable: bool = True, listener: Listener | None = None
+    ) -> PlaybookResult:
         assert cancellable == (name != "teardown")
-        self._world.happens(f"{name} {'+'.join(setup.profiles)}")
+        for play in plays(name, listener):
+            self._world.happens(f"{play} {'+'.join(setup.profiles)}")
         return PlaybookResult({}, 0.1, {})
 
 

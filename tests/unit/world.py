@@ -3,15 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from harness.fabric.ansible import AnsibleFabric
-from harness.fabric.playbook import PlaybookResult
+from harness.fabric.ansible import VERIFYING, AnsibleFabric
+from harness.fabric.playbook import Listener, PlaybookResult
 from harness.fabric.profiles import load
 from harness.labs.base import Lab
 from harness.measures.registry import cells
@@ -242,16 +242,31 @@ class FakeSource:
         self._world.happens("down")
 
 
+PLAYS = {"up": ("apply", "verify")}
+"""What the playbooks do that are made of others."""
+
+
+def plays(name: str, listener: Listener | None) -> Iterator[str]:
+    """Yield what a playbook does, one after the other, and tell it as Ansible would."""
+    for play in PLAYS.get(name, (name,)):
+        if listener is not None:
+            listener.play(VERIFYING if play == "verify" else play)
+        yield play
+
+
 class FakePlaybooks:
     def __init__(self, world: World, interruption: Interruption) -> None:
         self._world = world
         self._interruption = interruption
 
-    def run(self, name: str, setup: Setup, *, cancellable: bool = True) -> PlaybookResult:
+    def run(
+        self, name: str, setup: Setup, *, cancellable: bool = True, listener: Listener | None = None
+    ) -> PlaybookResult:
         assert replace(setup, profiles=SETUP.profiles) == SETUP
         assert cancellable == (name != "teardown")
-        self._world.playbook_profiles.append(setup.profiles)
-        self._world.happens(name)
+        for play in plays(name, listener):
+            self._world.playbook_profiles.append(setup.profiles)
+            self._world.happens(play)
         return PlaybookResult({}, 0.1, {})
 
 
