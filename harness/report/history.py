@@ -8,7 +8,6 @@ run is one value there, whatever its own interval: how much runs scatter says mo
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,4 +153,4 @@ def _level(points: Sequence[Point], moments: stats.Moments) -> stats.Ratio:
 def scatter(stretch: Stretch) -> float | None:
     """Return by what share the runs of a stretch scatter, None of one run."""
     logs = [math.log(point.ratio.ratio) for point in stretch.points]
-    return statistics.stdev(logs) if len(logs) > 1 else None
+    return stats.deviation(logs) if len(logs) > 1 else None

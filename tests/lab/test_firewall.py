@@ -112,7 +112,7 @@ def test_node_without_iptables_is_told_that_the_port_is_open(bench: Bench) -> No
     done(bench.server, "mount", "-t", "tmpfs", "tmpfs", "/etc/alternatives")  # where iptables is a link to
     before = bench.snapshot()
     applied = bench.play("apply", ["vxlan"])
-    ((node, note),) = [(node, text) for (node, _), found in applied.results.items() for text in found.get("notes", [])]
+    ((node, note),) = {(node, text) for (node, _), found in applied.results.items() for text in found.get("notes", [])}
     assert node == "k8s-2"
     assert note.startswith("udp port 4789 of profile vxlan is open to everybody")
     assert "install iptables" in note

@@ -30,6 +30,16 @@ def welch_ratio(after: Sequence[float], before: Sequence[float]) -> Ratio:
     return stats.welch(*made)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1.0, -1e9, 1e15])
+@pytest.mark.parametrize("sd", [0.0, 1e-3, 1.0, 1e6])
+def test_variance_is_as_exact_fractions_have_it(offset: float, sd: float) -> None:
+    dice = random.Random(f"{offset} {sd}")  # noqa: S311 - a reproducible series, not a secret
+    for count in (2, 3, 7, 60):
+        values = [offset + dice.gauss(0, sd) for _ in range(count)]
+        assert stats.variance(values) == pytest.approx(statistics.variance(values), rel=1e-12, abs=1e-30)
+        assert stats.deviation(values) == pytest.approx(statistics.stdev(values), rel=1e-12, abs=1e-15)
+
+
 def test_paired_ratio_of_known_differences() -> None:
     # Log-ratios .1, .2, .3: mean .2, standard error .1 / sqrt(3); t(2) = 4.302653 at 95 %, 9.924843 at 99 %.
     underlay = [2.0, 5.0, 3.0]
