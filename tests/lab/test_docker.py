@@ -141,8 +141,7 @@ def test_somebody_elses_containers_are_named_and_left_alone(dockers: Bench) -> N
     with pytest.raises(PlaybookError, match=r"k8s-2: docker0 carries other containers \(web\)"):
         dockers.play("apply", ["vxlan"])
     assert dockers.changes(before) == []
-    dockers.play("apply", ["flannel"])  # has a bridge of its own
-    dockers.play("verify", ["flannel"])
+    dockers.play("up", ["flannel"])  # has a bridge of its own
     dockers.play("teardown", ["flannel"])
     assert dockers.changes(before) == []
     remove_foreign(dockers.server, "web")
@@ -163,8 +162,7 @@ def test_any_image_will_do_and_stays(dockers: Bench) -> None:
         done(node, "docker", "rm", "-f", "maker")
     before = dockers.snapshot()
     theirs = replace(dockers, containers=Containers.parse("docker", "theirs:1"))
-    theirs.play("apply", ["flannel"])
-    theirs.play("verify", ["flannel"])
+    theirs.play("up", ["flannel"])
     assert done(dockers.client, "docker", "ps", "--format", "{{.Image}}").split() == ["theirs:1"] * 2
     assert done(dockers.client, "docker", "images", "-q", OWN_IMAGE) == ""
     theirs.play("teardown", ["flannel"])

@@ -67,8 +67,7 @@ def test_host_that_drops_what_it_does_not_know(bench: Bench) -> None:
         done(node, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
         done(node, "iptables", "-P", "INPUT", "DROP")
     before = bench.snapshot()
-    bench.play("apply", ["vxlan"])
-    bench.play("verify", ["vxlan"])
+    bench.play("up", ["vxlan"])
     bench.play("teardown", ["vxlan"])
     assert bench.changes(before) == []
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.lab
 
 PLANS: dict[str, dict[str, list[str]]] = {}
 """What applying each profile runs on each node, known once a test has applied it."""
+APPLYING = "Bring the profiles' network state up"
 UNHEARD_OF = """
 name: unheard-of
 kind: tunnel
@@ -61,11 +62,10 @@ def test_comes_and_goes(bench: Bench, request: pytest.FixtureRequest, profile: s
         assert [word for word in (profile, *missing_link_types()[profile]) if word not in refused] == []
         return
     before = bench.snapshot()
-    applied = bench.play("apply", [profile])
-    assert applied.changed == ONE_TASK
-    PLANS[profile] = {node.name: commands(applied, node.name) for node in bench.nodes}
-    # Its first task is to apply in check mode, which must have nothing to do; test_check_mode applies twice.
-    assert bench.play("verify", [profile]).changed == NOTHING
+    # Its last part is to apply in check mode, which must have nothing to do; test_check_mode applies twice.
+    up = bench.play("up", [profile])
+    assert up.changed == ONE_TASK
+    PLANS[profile] = {node.name: up.results[node.name, APPLYING]["commands"] for node in bench.nodes}
     assert bench.play("teardown", [profile]).changed == ONE_TASK
     assert bench.changes(before) == []
 
@@ -107,9 +107,8 @@ def test_what_somebody_removed_by_hand_comes_back_and_goes(bench: Bench) -> None
     up = {node.name: state["links"].keys() for node, state in zip(bench.nodes, bench.snapshot().values(), strict=True)}
     undo(bench.client, "ip link del cni0", "rm /run/flannel/subnet.env", "sysctl -q net.ipv4.ip_forward=0")
     undo(bench.server, "ip link del flannel.1", "ip netns del harness-flannel-1450", "ip link set cni0 mtu 1300")
-    assert bench.play("apply", ["flannel"]).changed == ONE_TASK
+    assert bench.play("up", ["flannel"]).changed == ONE_TASK
     assert {name: state["links"].keys() for name, state in bench.snapshot().items()} == up
-    bench.play("verify", ["flannel"])
     undo(bench.client, "ip link del flannel.1", "sysctl -q net.ipv4.ip_forward=0")
     undo(bench.server, "ip link del cni0", "rm -r /run/flannel", "ip netns del harness-flannel-1500")
     bench.play("teardown", ["flannel"])
@@ -120,7 +119,6 @@ def test_host_that_drops_what_it_forwards(bench: Bench) -> None:
     for node in bench.nodes:
         done(node, "iptables", "-P", "FORWARD", "DROP")
     before = bench.snapshot()
-    bench.play("apply", ["flannel"])
-    bench.play("verify", ["flannel"])
+    bench.play("up", ["flannel"])
     bench.play("teardown", ["flannel"])
     assert bench.changes(before) == []
