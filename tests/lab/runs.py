@@ -25,6 +25,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def rows_so_far(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file that a run is about to write or at it; none before."""
+    return rows_of(path) if path.exists() else []
+
+
 def summary_rows(folder: Path, profile: str, metric: str) -> list[dict[str, str]]:
     """Return the rows of a profile's metric against its baseline at the NIC's MTU."""
     rows = rows_of(folder / "summary.csv")
@@ -43,8 +48,7 @@ def wait_for_rows(machine: Machine, command: Command, count: int) -> None:
     """Wait until so many trials are on disk."""
 
     def measured() -> bool:
-        written = [path for folder in machine.results() for path in folder.glob("trials.csv")]
-        return bool(written) and len(rows_of(written[0])) >= count
+        return any(len(rows_so_far(folder / "trials.csv")) >= count for folder in machine.results())
 
     assert eventually(lambda: measured() or command.exit_code is not None)
     assert command.exit_code is None, command.stderr

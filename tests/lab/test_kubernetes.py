@@ -14,7 +14,7 @@ from harness.labs.holder import enter_argv
 from tests.lab import kubectl
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Command, Machine
-from tests.lab.runs import rows_of, summary_rows
+from tests.lab.runs import rows_of, rows_so_far, summary_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
@@ -277,11 +277,10 @@ def started(cluster: Cluster, tmp_path: Path) -> Command:
     folders = len(cluster.machine.results())
     command = cluster.machine.start(tmp_path, "run", *LAB, *SHORT, "--blocks", "30")
 
-    def rows() -> int:
-        written = [path / "trials.csv" for path in cluster.machine.results()[folders:]]
-        return len(rows_of(written[0])) if written and written[0].exists() else 0
+    def is_measuring() -> bool:
+        return any(rows_so_far(path / "trials.csv") for path in cluster.machine.results()[folders:])
 
-    assert eventually(lambda: rows() > 0 or command.exit_code is not None)
+    assert eventually(lambda: is_measuring() or command.exit_code is not None)
     assert command.exit_code is None, command.stderr
     return command
 

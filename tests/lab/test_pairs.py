@@ -12,7 +12,7 @@ from harness.labs.wires import Wires
 from harness.nodes.ssh import SshRemote
 from tests.lab.bench import done, eventually, state_folder
 from tests.lab.machine import OUT, Machine
-from tests.lab.runs import rows_of
+from tests.lab.runs import rows_of, rows_so_far
 from tests.lab.snapshots import differences, host_snapshot
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs, pytest.mark.usefixtures("emptied")]
@@ -60,7 +60,7 @@ def test_kept_lab_of_four_nodes_and_a_pair_that_cannot_be_set_up(machine: Machin
     assert machine.run(tmp_path, *obstacle.split()).exit_code == 0
     pairs = machine.run(tmp_path, *SIDE_BY_SIDE)
     assert pairs.exit_code == 4, pairs.stderr
-    assert "k8s-3:k8s-4: playbook apply" in pairs.stderr.splitlines()[-1]
+    assert "k8s-3:k8s-4: playbook up" in pairs.stderr.splitlines()[-1]
     assert "k8s-3                   not run" in pairs.stdout
     (folder,) = machine.results()
     assert [*json.loads((folder / "pairs.json").read_text(encoding="utf-8"))["errors"]] == ["k8s-3:k8s-4"]
@@ -132,8 +132,7 @@ def test_signal_in_the_second_of_several_pairs_ends_the_run(
     with machine.start(tmp_path, *SHORT, "--nodes", "4", "--pairs", ",".join(PAIRS)) as command:
 
         def second_measures() -> bool:
-            paths = [path for folder in machine.results() for path in folder.glob("k8s-3--k8s-4/trials.csv")]
-            return bool(paths) and len(rows_of(paths[0])) > 0
+            return any(rows_so_far(folder / "k8s-3--k8s-4/trials.csv") for folder in machine.results())
 
         assert eventually(lambda: second_measures() or command.exit_code is not None)
         command.send(number)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.bench import eventually
 from tests.lab.machine import OUT, OWN, Machine
-from tests.lab.runs import rows_of, summary_rows
+from tests.lab.runs import rows_of, rows_so_far, summary_rows
 
 pytestmark = [pytest.mark.lab, pytest.mark.other_labs]
 
@@ -153,8 +153,7 @@ def test_a_wire_around_it_makes_trials_invalid(swarm: Machine, tmp_path: Path) -
     with swarm.start(tmp_path, *swarm_run) as command:
 
         def statuses() -> list[str]:
-            written = [path / "trials.csv" for path in swarm.results()[folders:]]
-            return [row["status"] for row in rows_of(written[0])] if written and written[0].exists() else []
+            return [row["status"] for path in swarm.results()[folders:] for row in rows_so_far(path / "trials.csv")]
 
         assert eventually(lambda: len(statuses()) > 1 or command.exit_code is not None)
         assert command.exit_code is None, command.stderr
