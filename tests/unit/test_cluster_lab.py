@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +112,8 @@ def in_pods(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer]:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the folder of a lab goes that is not taken down
     return Cluster()
 
 

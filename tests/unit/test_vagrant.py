@@ -1,6 +1,7 @@
 """The Vagrant lab with a vagrant that only writes down what it is asked; the real one is for `make test-vagrant`."""
 
 import json
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     (made.directory / "inventory").mkdir(parents=True)
     (made.directory / "inventory" / "vagrant.yml").write_bytes((REPO / "inventory" / "vagrant.yml").read_bytes())
     monkeypatch.setenv("PATH", f"{made.program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the folder of a lab goes that is not taken down
     monkeypatch.delenv("VAGRANT_DOTFILE_PATH", raising=False)
     made.answer("ssh-config", stdout=SSH_CONFIG)
     return made
