@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from harness.fabric import swarm, topology
-from harness.fabric.base import Observer, Paths
+from harness.fabric.base import Paths, Progress
 from harness.fabric.playbook import Listener, PlaybookResult
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab
@@ -36,7 +36,7 @@ VERIFYING = "Verify the profiles"
 class _Listener:
     """Passes on to an observer what a playbook does, each of its modules' words once."""
 
-    def __init__(self, observer: Observer, where: str) -> None:
+    def __init__(self, observer: Progress, where: str) -> None:
         self.is_verifying = False
         self._observer = observer
         self._where = where
@@ -68,7 +68,7 @@ class AnsibleFabric:
         """Look for what is in the way, on every node."""
         self._playbooks.run("preflight", setup)
 
-    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+    def up(self, setup: Setup, observer: Progress, *, verify: bool) -> Mapping[Pair, Paths]:
         """Apply the profiles; read everything back, and ping with packets that have to pass and that must not.
 
         Ansible's own errors name node, task and what to do. Where Ansible itself did not get as far as to find

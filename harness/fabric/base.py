@@ -14,11 +14,11 @@ Paths = Mapping[tuple[str, int], Path]
 """Paths by profile and MTU; the underlay also has one at its NIC's own MTU."""
 
 
-class Observer(Protocol):
+class Progress(Protocol):
     """Who is told how it goes."""
 
     def stage(self, text: str) -> None:
-        """Something else begins."""
+        """Something other than a trial begins."""
         ...
 
     def note(self, note: Note) -> None:
@@ -33,7 +33,7 @@ class Fabric(Protocol):
         """Raise PlaybookError for what would keep the paths from coming up; changes nothing."""
         ...
 
-    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+    def up(self, setup: Setup, observer: Progress, *, verify: bool) -> Mapping[Pair, Paths]:
         """Bring the paths of each pair of nodes up, or find them, and `verify` that they are what their profiles say.
 
         Raises VerificationError where they are not, PlaybookError and ConnectionLostError where that cannot be found

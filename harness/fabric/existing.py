@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from harness.fabric.base import Observer, Paths
+from harness.fabric.base import Paths, Progress
 from harness.fabric.profiles import Profile
 from harness.measures import ping
 from harness.model.errors import LabError, VerificationError
@@ -76,7 +76,7 @@ class ExistingFabric:
     def preflight(self, setup: Setup) -> None:
         """Do nothing: a path that is there has nothing in its way."""
 
-    def up(self, setup: Setup, observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+    def up(self, setup: Setup, observer: Progress, *, verify: bool) -> Mapping[Pair, Paths]:
         """Return the paths: the nodes' own, and those that were found."""
         if verify:
             observer.stage("verifying")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
-from harness.fabric.base import Paths
+from harness.fabric.base import Paths, Progress
 from harness.model.notes import About, Note
 from harness.model.path import Path
 from harness.model.trial import Slot, Status, Trial
@@ -26,7 +26,7 @@ STOLEN_RATIO = 0.02
 """Share of CPU time given to others by a hypervisor above which the reader is told."""
 
 
-class Observer(Protocol):
+class Observer(Progress, Protocol):
     """Who is told how the trials of a pair go."""
 
     def started(self, slot: Slot, number: int) -> None:
@@ -39,14 +39,6 @@ class Observer(Protocol):
 
     def finished(self, trial: Trial) -> None:
         """A trial ended."""
-        ...
-
-    def stage(self, text: str) -> None:
-        """Something other than a trial begins."""
-        ...
-
-    def note(self, note: Note) -> None:
-        """Something that the reader of the figures should know."""
         ...
 
 

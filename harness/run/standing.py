@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from harness.fabric import support
-from harness.fabric.base import Fabric, Observer, Paths
+from harness.fabric.base import Fabric, Paths, Progress
 from harness.fabric.profiles import Profile
 from harness.labs.base import Lab, LabSource
 from harness.measures.registry import DEFAULT, programs
@@ -31,7 +31,7 @@ from harness.results.plan import Plan, Setup
 from harness.run.interrupt import Interruption
 
 
-class Watcher(Observer, Protocol):
+class Watcher(Progress, Protocol):
     """Who is told how a run goes."""
 
     def planned(self, plan: Plan) -> None:

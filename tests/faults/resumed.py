@@ -42,7 +42,7 @@ def killed(machine: Machine, folder: Path, at: list[int], seed: int) -> Path:
                 found = known or (sorted(out.iterdir()) if out.is_dir() else [])
                 return bool(found) and rows_in(found[0]) >= number
 
-            assert eventually(lambda: is_there() or command.exit_code is not None)
+            assert eventually(lambda: is_there() or command.exit_code is not None, 120.0)
             assert command.exit_code is None, command.stderr
             command.send(signal.SIGKILL)
             command.wait()

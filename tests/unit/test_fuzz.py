@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.__main__ import CORPUS, numbered
 from tests.fuzz.targets import TARGETS, case, problem
 
-CASES, SEED, EXAMPLES = 1_000, 20, 20
+CASES, SEED, EXAMPLES = 1_000, 20, 40
 SLUGS = {name.lower().replace(",", "").replace(".", "-").replace(" ", "-"): name for name in TARGETS}
 FOUND = sorted(CORPUS.glob("*--*"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.fabric.ansible import paths
-from harness.fabric.base import Fabric, Observer, Paths
+from harness.fabric.base import Fabric, Paths, Progress
 from harness.fabric.profiles import load
 from harness.inspect import capture, sending
 from harness.inspect.endpoints import located
@@ -274,7 +274,7 @@ class BuiltFabric:
     def preflight(self, setup: Setup) -> None:
         raise AssertionError(setup)
 
-    def up(self, setup: Setup, _observer: Observer, *, verify: bool) -> Mapping[Pair, Paths]:
+    def up(self, setup: Setup, _observer: Progress, *, verify: bool) -> Mapping[Pair, Paths]:
         assert not verify, "it may be wrong, which is why it is traced"
         self._events.append("apply")
         return {PAIR: paths(setup, self._profiles, CLIENT, SERVER)}
